@@ -1,0 +1,54 @@
+"""Every error that PocketGAN raises on purpose.
+
+    PocketGANError
+    ├── UserError        the user can mend it: one line, exit code 2
+    │   ├── SpecError    a network, space, recipe or setting that does not exist or does not fit
+    │   ├── DataError    images, pairs and folders
+    │   ├── BudgetError  a budget that cannot be read or met
+    │   └── OutputError  a place that cannot be written, or that belongs to somebody else
+    └── NonFiniteLoss    training diverged; stopped before the update
+
+A message states the rule, the value and the remedy, in the user's words.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PocketGANError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class UserError(PocketGANError):
+    """Something that the user can mend."""
+
+    exit_code = 2
+
+
+class SpecError(UserError):
+    """An unknown or impossible network, space, recipe or setting."""
+
+
+class DataError(UserError):
+    """Images or folders that cannot be used as they are."""
+
+
+class BudgetError(UserError):
+    """A budget that cannot be read or cannot be met."""
+
+
+class OutputError(UserError):
+    """A destination that cannot be written or belongs to another run."""
+
+
+class NonFiniteLoss(PocketGANError):
+    """A loss became NaN or infinite; nothing was updated with it."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> SpecError:
+    """The error for a name that does not exist, with the nearest known ones."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=3, cutoff=0.5) or known[:6]
+    return SpecError(f"unknown {what} '{name}'; did you mean {' or '.join(near)}?")
