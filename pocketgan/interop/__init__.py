@@ -1,0 +1,1 @@
+"""Foreign file formats, and nowhere else."""

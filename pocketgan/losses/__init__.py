@@ -1,0 +1,1 @@
+"""Loss terms: functions of tensors, written once each."""

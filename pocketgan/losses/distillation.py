@@ -1,0 +1,37 @@
+"""Comparing a student's features with its teacher's through learned 1x1 convolutions.
+
+Source: GAN Compression, CVPR 2020, section 3.1: sum over taps of MSE(adaptor(student), teacher).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Adaptors(nn.Module):
+    """One 1x1 convolution with bias per tap, from the student's channels to the teacher's.
+
+    A narrower student (a subnet) uses the leading input channels of the same weight.
+    """
+
+    def __init__(self, channels: Mapping[str, tuple[int, int]]) -> None:
+        """`channels`: for each tap, (student channels at the widest, teacher channels)."""
+        super().__init__()
+        self.taps = nn.ModuleDict({tap: nn.Conv2d(s, t, 1) for tap, (s, t) in channels.items()})
+
+    def forward(
+        self,
+        student: Mapping[str, Float[Tensor, "batch _ _ _"]],
+        teacher: Mapping[str, Float[Tensor, "batch _ _ _"]],
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The mean squared error at each tap."""
+        return {
+            tap: F.mse_loss(
+                F.conv2d(student[tap], conv.weight[:, : student[tap].shape[1]], conv.bias), teacher[tap]
+            )
+            for tap, conv in self.taps.items()
+        }

@@ -1,0 +1,22 @@
+"""The initialisation of the papers."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+@torch.no_grad()
+def init_normal(network: nn.Module, generator: torch.Generator, std: float = 0.02) -> nn.Module:
+    """Weights from N(0, std), biases 0; batch norm weights from N(1, std). In place; returns the network.
+
+    Source: Radford et al., ICLR 2016; pix2pix and CycleGAN.
+    """
+    for module in network.modules():
+        mean = 1.0 if isinstance(module, nn.BatchNorm2d) else 0.0
+        for name, parameter in module.named_parameters(recurse=False):
+            if name == "weight":
+                parameter.normal_(mean, std, generator=generator)
+            else:
+                parameter.zero_()
+    return network

@@ -1,0 +1,99 @@
+"""The layers that the generators and discriminators share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pocketgan.networks.spec import Norm
+
+Padding = Literal["reflect", "replicate", "zero"]
+Activation = Literal["relu", "leaky", "tanh", "none"]
+
+
+class InstanceNorm(nn.Module):
+    """Normalises each channel of each image over space; no parameters, no running statistics.
+
+    y = (x - mean) / sqrt(var + 1e-5), biased variance.
+    """
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Tensor:
+        return F.instance_norm(x)
+
+
+def make_norm(norm: Norm | None, channels: int) -> nn.Module:
+    """Instance norm without parameters, batch norm with all of them, or nothing."""
+    if norm is None:
+        return nn.Identity()
+    return InstanceNorm() if norm == "instance" else nn.BatchNorm2d(channels)
+
+
+def make_activation(name: Activation) -> nn.Module:
+    return {
+        "relu": nn.ReLU,
+        "leaky": lambda: nn.LeakyReLU(0.2),
+        "tanh": nn.Tanh,
+        "none": nn.Identity,
+    }[name]()
+
+
+class Separable(nn.Module):
+    """A decomposed convolution: depthwise k x k, instance norm, pointwise 1 x 1; all with biases.
+
+    The inner norm is an instance norm whatever norm the network has.
+    Source: GAN Compression, section 3.2 and the official code's behaviour.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(in_channels, in_channels, kernel, stride, padding, groups=in_channels)
+        self.norm = InstanceNorm()
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Float[Tensor, "batch in height width"]) -> Tensor:
+        return self.pointwise(self.norm(self.depthwise(x)))
+
+
+class ConvLayer(nn.Module):
+    """Pad, convolve, normalise, activate: the one building block of the convolutional networks.
+
+    Padding 'zero' is done by the convolution itself. A convolution in front of a batch norm has no bias, unless
+    it is separable. `transposed` doubles the side (stride 2).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        pad: int = 0,
+        padding: Padding = "zero",
+        norm: Norm | None = None,
+        activation: Activation = "none",
+        separable: bool = False,
+        transposed: bool = False,
+    ) -> None:
+        super().__init__()
+        self.pad = 0 if padding == "zero" else pad
+        self.pad_mode = padding
+        own_pad = pad - self.pad
+        if transposed:
+            self.conv: nn.Module = nn.ConvTranspose2d(
+                in_channels, out_channels, kernel, stride, own_pad, output_padding=1, bias=norm != "batch"
+            )
+        elif separable:
+            self.conv = Separable(in_channels, out_channels, kernel, stride, own_pad)
+        else:
+            self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, own_pad, bias=norm != "batch")
+        self.norm = make_norm(norm, out_channels)
+        self.activation = make_activation(activation)
+
+    def forward(self, x: Float[Tensor, "batch in height width"]) -> Tensor:
+        if self.pad:
+            x = F.pad(x, (self.pad,) * 4, mode=self.pad_mode)
+        return self.activation(self.norm(self.conv(x)))

@@ -1,0 +1,156 @@
+"""The ResNet generator of CycleGAN and pix2pix, dense or decomposed ("mobile").
+
+Stem 7x7, two stride-2 convolutions, residual blocks, two stride-2 transposed convolutions, head 7x7, tanh.
+Teacher, student, supernet and subnet are this one class at other widths.
+
+Source: Johnson et al., ECCV 2016; CycleGAN, ICCV 2017; GAN Compression, CVPR 2020, section 3.2.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from pocketgan.errors import SpecError
+from pocketgan.networks.layers import ConvLayer, Padding
+from pocketgan.networks.spec import Genome, NetworkSpec, Norm, ignore, read_numbers
+
+Part = Literal["down", "residual", "up"]
+
+
+class ResnetSpec(NetworkSpec):
+    """A ResNet generator.
+
+    `widths`: stem, down, stream, one inner width per residual block, up, last; the real channels are 1, 2, 4,
+    4 ..., 2 and 1 times these. The usual short list has eight numbers: the blocks' inner widths are tied
+    in three runs of equal length.
+    """
+
+    stride: ClassVar[int] = 4
+    smallest_side: ClassVar[int] = 16
+
+    kind: Literal["resnet"] = "resnet"
+    blocks: int = 9
+    separable: tuple[Part, ...] = ()
+    norm: Norm = "instance"
+    padding: Padding = "reflect"
+    dropout: float = 0.0
+    clamp_input: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> ResnetSpec:
+        if len(self.widths) != 5 + self.blocks or min(self.widths) < 1:
+            raise ValueError(f"a resnet of {self.blocks} blocks has {5 + self.blocks} positive widths")
+        return self
+
+    @classmethod
+    def uniform(cls, width: int, **fields) -> ResnetSpec:
+        """One base width everywhere: the published full and mobile generators."""
+        return cls(widths=(width,) * (5 + fields.get("blocks", 9)), **fields)
+
+    @classmethod
+    def of(cls, numbers: Genome | str, *, legacy: bool = False, **fields) -> ResnetSpec:
+        """From a published width list: eight numbers, or six (one inner width for all blocks).
+
+        `legacy`: only the first block of each run takes the inner width, the others that of the stream
+        (the form of the papers' first released models).
+        """
+        numbers = read_numbers(numbers) if isinstance(numbers, str) else tuple(numbers)
+        if len(numbers) == 6:
+            numbers = (*numbers[:3], *(numbers[3],) * 3, *numbers[4:])
+        blank = cls.uniform(1, **fields)
+        widths = list(numbers if len(numbers) == len(blank.widths) else blank.spread(numbers))
+        if legacy:
+            firsts = {run[0] for run in blank.ties[3:6]}
+            for position in range(3, 3 + blank.blocks):
+                if position not in firsts:
+                    widths[position] = widths[2]
+        return cls(widths=tuple(widths), **fields)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return ("stem", "down", "stream", *(f"inner{i}" for i in range(self.blocks)), "up", "last")
+
+    @property
+    def ties(self) -> tuple[tuple[int, ...], ...]:
+        runs: tuple[list[int], ...] = ([], [], [])
+        for block in range(self.blocks):
+            runs[3 * block // self.blocks].append(3 + block)
+        last = 3 + self.blocks
+        return ((0,), (1,), (2,), *(tuple(run) for run in runs if run), (last,), (last + 1,))
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """After downsampling and after each third of the blocks: where the papers compare features."""
+        thirds = [self.blocks * third // 3 for third in (1, 2, 3)]
+        return ("down", *dict.fromkeys(f"block{block}" for block in thirds if block))
+
+    def tap_channels(self, tap: str) -> int:
+        if tap == "down" or (tap.startswith("block") and 1 <= int(tap[5:]) <= self.blocks):
+            return 4 * self.widths[2]
+        raise SpecError(
+            f"no tap '{tap}' in a resnet of {self.blocks} blocks; it has down, block1 ... block{self.blocks}"
+        )
+
+    def build(self) -> ResnetGenerator:
+        return ResnetGenerator(self)
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x), f two 3x3 convolutions with a norm each; no activation after the sum."""
+
+    def __init__(self, spec: ResnetSpec, stream: int, inner: int) -> None:
+        super().__init__()
+        shared = dict(pad=1, padding=spec.padding, norm=spec.norm, separable="residual" in spec.separable)
+        self.first = ConvLayer(stream, inner, 3, activation="relu", **shared)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.second = ConvLayer(inner, stream, 3, **shared)
+
+    def forward(self, x: Float[Tensor, "batch stream height width"]) -> Tensor:
+        return x + self.second(self.dropout(self.first(x)))
+
+
+class ResnetGenerator(nn.Module):
+    """Images (batch, in, H, W) in [-1, 1] -> images (batch, out, H, W) in [-1, 1]; H and W multiples of 4."""
+
+    def __init__(self, spec: ResnetSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        stem, down, stream = spec.widths[0], 2 * spec.widths[1], 4 * spec.widths[2]
+        up, last = 2 * spec.widths[-2], spec.widths[-1]
+        conv = dict(norm=spec.norm, activation="relu")
+
+        self.stem = ConvLayer(spec.in_channels, stem, 7, pad=3, padding="reflect", **conv)
+        separable = "down" in spec.separable
+        self.down = nn.ModuleList(
+            [
+                ConvLayer(stem, down, 3, stride=2, pad=1, separable=separable, **conv),
+                ConvLayer(down, stream, 3, stride=2, pad=1, separable=separable, **conv),
+            ]
+        )
+        self.blocks = nn.ModuleList(
+            ResidualBlock(spec, stream, 4 * inner) for inner in spec.widths[3 : 3 + spec.blocks]
+        )
+        self.up = nn.ModuleList(
+            [
+                ConvLayer(stream, up, 3, stride=2, pad=1, transposed=True, **conv),
+                ConvLayer(up, last, 3, stride=2, pad=1, transposed=True, **conv),
+            ]
+        )
+        self.head = ConvLayer(last, spec.out_channels, 7, pad=3, padding="reflect", activation="tanh")
+
+    def forward(self, x: Float[Tensor, "batch in height width"], tap=ignore) -> Tensor:
+        if self.spec.clamp_input:
+            x = x.clamp(-1, 1)
+        x = self.stem(x)
+        for layer in self.down:
+            x = layer(x)
+        x = tap("down", x)
+        for number, block in enumerate(self.blocks, 1):
+            x = tap(f"block{number}", block(x))
+        for layer in self.up:
+            x = layer(x)
+        return self.head(x)

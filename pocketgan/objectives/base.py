@@ -1,0 +1,103 @@
+"""What an objective is: a game between networks, one update at a time.
+
+The training loop knows nothing of a game but this class.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pocketgan.data.batches import Batch
+from pocketgan.errors import NonFiniteLoss
+
+Losses = dict[str, Tensor]
+
+
+class Objective:
+    """Players (trained networks, each with its optimizer) and the rule of one step.
+
+    Subclasses call `add_player` for every trained network, `add_frozen` for every other one, and implement `step`.
+    """
+
+    def __init__(self) -> None:
+        self.networks: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, Optimizer] = {}
+        self.frozen: dict[str, nn.Module] = {}
+        self._fabric: Any = None
+
+    # -- what subclasses implement ---------------------------------------------------------------------------
+
+    @property
+    def generator(self) -> nn.Module:
+        """The network whose training this is."""
+        raise NotImplementedError
+
+    def step(self, batch: Batch, rng: random.Random) -> Losses:
+        """One update of every player. Returns named scalars, detached. `rng` is the step's own."""
+        raise NotImplementedError
+
+    # -- what they use ---------------------------------------------------------------------------------------
+
+    def add_player(self, name: str, network: nn.Module, lr: float, betas: tuple[float, float]) -> None:
+        """A network with its Adam."""
+        self.networks[name] = network.train()
+        self.optimizers[name] = torch.optim.Adam(network.parameters(), lr, betas, fused=True)
+
+    def add_frozen(self, name: str, network: nn.Module) -> None:
+        """A network in evaluation mode, without gradients."""
+        self.frozen[name] = network.eval().requires_grad_(False)
+
+    def backward(self, loss: Tensor, *players: str, keep_graph: bool = False) -> None:
+        """Gradients of the loss for these players only; whatever else is on the way gets none."""
+        if not torch.isfinite(loss):
+            raise NonFiniteLoss(
+                f"the loss of {' and '.join(players)} became {loss.item()}; training stopped before the update. "
+                "Lower the learning rate, or use precision 32-true, and run again"
+            )
+        inputs = [p for name in players for p in self.networks[name].parameters() if p.requires_grad]
+        run = torch.autograd.backward if self._fabric is None else self._fabric.backward
+        run(loss, inputs=inputs, retain_graph=keep_graph)
+
+    def update(self, *players: str) -> None:
+        """One optimizer step for these players, then their gradients are cleared."""
+        for name in players:
+            self.optimizers[name].step()
+            self.optimizers[name].zero_grad(set_to_none=True)
+
+    # -- what the loop uses ----------------------------------------------------------------------------------
+
+    def setup(self, fabric: Any) -> None:
+        """Hand devices, precision and processes over to Lightning Fabric."""
+        self._fabric = fabric
+        for name, network in self.networks.items():
+            self.networks[name], self.optimizers[name] = fabric.setup(network, self.optimizers[name])
+        for name, network in self.frozen.items():
+            self.frozen[name] = fabric.setup_module(network)
+
+    def set_lr_factor(self, factor: float) -> None:
+        """Every learning rate as a fraction of what it was at the start."""
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training changes."""
+        return {
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+
+
+def detached(**losses: Tensor) -> Losses:
+    return {name: loss.detach() for name, loss in losses.items()}
