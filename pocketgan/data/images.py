@@ -1,0 +1,156 @@
+"""Pictures: read from any common file into uint8 RGB, resized, turned into tensors and back, written.
+
+A picture is a uint8 array (height, width, 3); a batch of them on its way to a network is a float tensor
+(batch, 3, height, width) in [-1, 1].
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import ExifTags, Image, ImageOps
+
+from pocketgan.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+else:  # listing and reading images must not wait for torch; jaxtyping checks shape and dtype of any array
+    Tensor = Any
+
+SUFFIXES = frozenset(
+    {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx"}
+    | {".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
+)
+_SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that exchange width and height
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The images of a folder, sorted by name. Hidden files, other files and sub-folders are left out."""
+    images = (
+        path
+        for path in Path(folder).iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+    return sorted(images, key=lambda path: path.name)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file; a `DataError` that names it where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; check its name and permissions") from error
+
+
+def image_size(data: bytes, path: Path) -> tuple[int, int]:
+    """(width, height) of the encoded image `data` as it will be shown, from its header alone.
+
+    `path` is what a `DataError` names when the header makes no sense.
+    """
+    with _decoding(path), Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        # Pillow turns a TIFF's size itself; the base class's getexif does not decode a PNG as its own would.
+        if image.format != "TIFF" and Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _SIDEWAYS:
+            width, height = height, width
+    return width, height
+
+
+def read_rgb(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """Any image as 8-bit RGB, turned upright.
+
+    Gray and palette images become RGB, transparency is laid on white, 16 bits are scaled to 8 (65535 -> 255),
+    an animation gives its first frame.
+
+    Raises:
+        DataError: the file is missing, corrupt or truncated, or holds floats or 32-bit integers, whose white
+            is unknown.
+    """
+    path = Path(path)
+    data = read_bytes(path)
+    with _decoding(path), Image.open(io.BytesIO(data)) as image:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+    mode = upright.mode
+    if mode == "I" or mode.startswith("I;16"):
+        values = np.asarray(upright).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise _unknown_white(path, "32-bit integers")
+        gray = ((values * 255 + 32767) // 65535).astype(np.uint8)
+        return np.repeat(gray[:, :, None], 3, axis=2)
+    if mode in ("F", "LAB"):
+        raise _unknown_white(path, "floats" if mode == "F" else "Lab colours")
+    if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in upright.info:
+        white = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(white, upright.convert("RGBA"))
+    return np.array(upright.convert("RGB"))
+
+
+def resize(
+    image: UInt8[np.ndarray, "_ _ 3"], height: int, width: int
+) -> UInt8[np.ndarray, "{height} {width} 3"]:
+    """Bicubic resizing with antialiasing: Pillow's, the reference of the papers."""
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def to_tensor(images: UInt8[np.ndarray, "batch height width 3"]) -> Float[Tensor, "batch 3 height width"]:
+    """0..255 -> [-1, 1] as x / 127.5 - 1. Always a copy."""
+    import torch
+
+    planes = np.array(images.transpose(0, 3, 1, 2), order="C")
+    return torch.from_numpy(planes).float().div_(127.5).sub_(1)
+
+
+def to_uint8(
+    images: Float[Tensor, "batch 3 height width"], rounding: Literal["round", "truncate"] = "round"
+) -> UInt8[np.ndarray, "batch height width 3"]:
+    """[-1, 1] -> 0..255; what lies outside is clipped. On any device.
+
+    "round" is right (a uint8 image comes back unchanged). "truncate" is floor((x + 1) / 2 * 255), the habit
+    of the published systems, for figures that compare with theirs.
+
+    Source: `tensor2im` of mit-han-lab/gan-compression.
+    """
+    levels = ((images.detach().float() + 1) / 2 * 255).clamp(0, 255)
+    if rounding == "round":
+        levels = levels.round()
+    return np.ascontiguousarray(levels.cpu().numpy().astype(np.uint8).transpose(0, 2, 3, 1))
+
+
+def save_image(image: UInt8[np.ndarray, "height width 3"], path: Path) -> None:
+    """Write a picture in the format of the suffix, whole or not at all: under a temporary name, then renamed.
+
+    Raises:
+        OutputError: the suffix is unknown, or the place cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"cannot write {path}: '{path.suffix}' is no image suffix; use .png or .jpg")
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        Image.fromarray(image).save(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Turns whatever a decoder throws into a `DataError` that names the file."""
+    try:
+        yield
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path} has too many pixels to open safely; make it smaller or remove it") from error
+    except Exception as error:  # decoders throw OSError, SyntaxError, ValueError, struct.error, ...
+        raise DataError(f"{path} is corrupt, truncated or no image; replace or remove it") from error
+
+
+def _unknown_white(path: Path, what: str) -> DataError:
+    return DataError(f"{path} holds {what}; save it as RGB or gray with 8 or 16 bits")

@@ -1,0 +1,1 @@
+"""Stages as values, and the store that remembers what they made."""

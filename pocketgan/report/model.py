@@ -1,0 +1,176 @@
+"""What a run has to tell, as data: `report.json` is a `Report`."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from pocketgan.units import Number
+
+Better = Literal["lower", "higher"]
+
+
+class _Value(BaseModel):
+    # Non-finite scores (a collapsed candidate) are kept; as strings they survive strict JSON.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Row(_Value):
+    """One network, measured in full.
+
+    Attributes:
+        kind: the page compares the first `compressed` with the first `teacher`; `candidate` rows get a table
+            of their own.
+        macs: multiply-accumulates of one image, by the papers' convention.
+        true_macs: multiply-accumulates of one image, exact.
+        size_bytes: the weights on disk.
+        latency_ms: median of one image, in milliseconds, on `latency_runtime`.
+        scores: by metric name, on the report's `figure_split`.
+        intervals: 95 % confidence interval (low, high) of the scores that have one.
+        digest: address of the artifact.
+        genome: widths of a subnet, e.g. `32_32_48_32_48_48_16_16`.
+    """
+
+    name: str
+    kind: Literal["teacher", "compressed", "candidate", "other"]
+    params: int
+    macs: int
+    true_macs: int
+    size_bytes: int | None = None
+    latency_ms: float | None = None
+    latency_runtime: str = ""
+    scores: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = {}
+    digest: str
+    genome: str | None = None
+
+
+class CandidatePoint(_Value):
+    """One subnet that the search scored, on the report's `selection_split`.
+
+    Attributes:
+        feasible: whether it meets the budget.
+        chosen: whether the search settled on it.
+    """
+
+    genome: str
+    macs: int
+    true_macs: int
+    params: int
+    scores: dict[str, float]
+    feasible: bool
+    chosen: bool = False
+
+
+class Example(_Value):
+    """One image of the page with its own score; the pictures are the `page.ImageRow` of the same name."""
+
+    name: str
+    section: str
+    score: float
+
+
+class TaskSummary(_Value):
+    """The data: layout (e.g. `aligned`), direction (e.g. `BtoA`), side in pixels, images in each split."""
+
+    name: str
+    digest: str
+    layout: str
+    direction: str
+    size: int
+    counts: dict[str, int]
+
+
+class StageTime(_Value):
+    """One finished stage: wall time in seconds, and optimizer steps where it trains."""
+
+    name: str
+    seconds: float
+    steps: int | None = None
+
+
+class Machine(_Value):
+    """Where the figures were measured."""
+
+    cpu: str
+    cores: int
+
+
+class Report(_Value):
+    """One run.
+
+    Attributes:
+        command: the command line that repeats the run.
+        budget: in words, e.g. `2.6 G MACs`.
+        budget_macs: the bound on `macs`, where the budget has one: a line in the plot.
+        metric: the score that the search selected by; headline and plot.
+        better: for every metric that occurs, which direction is better.
+        selection_split, figure_split: where candidates were compared; where the rows' scores come from.
+        teacher_on_selection: the teacher's `metric` on `selection_split`, to stand beside candidates.
+        protocol: how the metrics were computed, in words.
+        digest: address of the run.
+        versions: of `python`, `torch`, `onnxruntime`, `pocketgan`.
+        examples: the images shown, with their scores.
+    """
+
+    title: str
+    recipe: str
+    command: str
+    task: TaskSummary
+    budget: str
+    budget_macs: int | None = None
+    metric: str
+    better: dict[str, Better]
+    selection_split: str
+    figure_split: str
+    teacher_on_selection: float | None = None
+    protocol: str = ""
+    rows: tuple[Row, ...]
+    candidates: tuple[CandidatePoint, ...] = ()
+    examples: tuple[Example, ...] = ()
+    stages: tuple[StageTime, ...] = ()
+    notes: tuple[str, ...] = ()
+    seed: int
+    digest: str
+    versions: dict[str, str]
+    machine: Machine
+    date: datetime
+
+    @model_validator(mode="after")
+    def _every_metric_has_a_direction(self) -> "Report":
+        used = {self.metric}.union(*(r.scores for r in self.rows), *(c.scores for c in self.candidates))
+        if missing := sorted(used - self.better.keys()):
+            raise ValueError(f"metrics without a direction in `better`: {', '.join(missing)}")
+        return self
+
+    def first(self, kind: str) -> Row | None:
+        """The first row of `kind`, if there is one."""
+        return next((row for row in self.rows if row.kind == kind), None)
+
+    def scored(self) -> tuple[CandidatePoint, ...]:
+        """The candidates with a finite `metric`: those that can be drawn."""
+        return tuple(c for c in self.candidates if math.isfinite(c.scores.get(self.metric, math.nan)))
+
+    def front(self) -> tuple[CandidatePoint, ...]:
+        """The non-dominated candidates in `macs` and `metric`, cheapest first."""
+        scored = self.scored()
+        points = [(c.macs, c.scores[self.metric]) for c in scored]
+        return tuple(scored[i] for i in pareto_front(points, self.better[self.metric]))
+
+
+def pareto_front(points: Sequence[tuple[Number, Number]], better: Better) -> list[int]:
+    """Indices of the non-dominated (cost, score) points, cheapest first; costs are better lower.
+
+    A point is dominated if another is at least as good in both and better in one: equal points stay together.
+    Points that are not finite are never on the front.
+    """
+    sign = 1 if better == "lower" else -1
+    losses = {i: (cost, sign * score) for i, (cost, score) in enumerate(points)}
+    finite = [i for i, loss in losses.items() if all(map(math.isfinite, loss))]
+    front: list[int] = []
+    for i in sorted(finite, key=losses.__getitem__):
+        if not front or losses[i][1] < losses[front[-1]][1] or losses[i] == losses[front[-1]]:
+            front.append(i)
+    return front

@@ -1,0 +1,114 @@
+"""The page: one HTML file that needs no network, written together with `report.json`."""
+
+import io
+import os
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from jaxtyping import UInt8
+from markupsafe import Markup
+from PIL import Image
+
+from pocketgan import units
+from pocketgan.errors import OutputError
+from pocketgan.report import comparison
+from pocketgan.report.model import Report
+from pocketgan.report.plot import losses_svg, pareto_svg
+
+Curves = Mapping[str, Mapping[str, Sequence[tuple[units.Number, units.Number]]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRow:
+    """One line of an image grid.
+
+    Attributes:
+        name: of the image.
+        caption: shown beside the name, e.g. its score.
+        section: heading of the grid that it belongs to, e.g. `Test images` or `Worst cases`.
+        images: by column title, in order, e.g. input, teacher, compressed, ground truth; all rows of one
+            section have the same columns.
+    """
+
+    name: str
+    caption: str = ""
+    section: str
+    images: Mapping[str, UInt8[np.ndarray, "height width 3"]]
+
+
+def write_report(
+    folder: Path, report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | None = None
+) -> Path:
+    """Writes `report.json` and `report.html` in `folder`, and returns the path of the page.
+
+    Both are complete before either takes its name; a failure leaves what was there before.
+
+    Args:
+        grids: the pictures; rows of one section follow each other.
+        loss_curves: by stage, by name of the loss: (step, value) pairs.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    texts = {
+        "report.json": report.model_dump_json(indent=2) + "\n",
+        "report.html": render(report, grids, loss_curves=loss_curves),
+    }
+    temporary = {name: folder / f".{name}.{os.getpid()}" for name in texts}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for name, text in texts.items():
+                temporary[name].write_text(text, encoding="utf-8", newline="\n")
+            for name, path in temporary.items():
+                os.replace(path, folder / name)
+        finally:
+            for path in temporary.values():
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f"the report cannot be written to '{folder}' ({reason}); choose a folder that can be written"
+        ) from error
+    return folder / "report.html"
+
+
+def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | None = None) -> str:
+    """The HTML that `write_report` writes; the same input gives the same bytes."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pocketgan.report", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "si": units.si,
+        "number": units.number_text,
+        "duration": units.duration_text,
+        "data_url": _data_url,
+    }
+    measured = [row for row in report.rows if row.kind != "candidate"]
+    others = [row for row in report.rows if row.kind == "candidate"]
+    return environment.get_template("template.html.j2").render(
+        report=report,
+        tiles=comparison.tiles(report),
+        tables=[(rows, comparison.lines(report, rows)) for rows in (measured, others) if rows],
+        pareto=Markup(pareto_svg(report)) if report.scored() else None,
+        front=report.front(),
+        sections=[(title, list(rows)) for title, rows in groupby(grids, key=lambda row: row.section)],
+        losses=[(stage, Markup(losses_svg(stage, curves))) for stage, curves in (loss_curves or {}).items()],
+        seconds=sum(stage.seconds for stage in report.stages),
+    )
+
+
+def _data_url(image: UInt8[np.ndarray, "height width 3"]) -> str:
+    """The exact pixels as lossless WebP, about a third smaller than PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="WEBP", lossless=True, method=6)
+    return "data:image/webp;base64," + b64encode(buffer.getvalue()).decode("ascii")

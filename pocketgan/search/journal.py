@@ -1,0 +1,105 @@
+"""The journal: every step of a search in one append-only file, read again when the search resumes.
+
+The lines are those of Optuna's own journal file, so that its tools read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.samplers import BaseSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from pocketgan.errors import OutputError
+from pocketgan.search.result import Better
+
+
+@contextmanager
+def open_study(
+    path: Path, sampler: BaseSampler, better: Better, description: dict[str, Any]
+) -> Iterator[Study]:
+    """The study in the journal at `path`, new or resumed; what a killed process left behind is cleared away.
+
+    `description` is all that the results depend on, as JSON. Raises `OutputError` when the journal belongs to a
+    search with another one, is in use, or is no journal.
+    """
+    # Held by the operating system for this process: nobody else writes meanwhile, and being killed releases it.
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(
+            f"{path} is in use by another search; wait for it or choose another folder"
+        ) from None
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        _cut_unfinished_line(path)
+        study = optuna.create_study(
+            storage=_read(path),
+            sampler=sampler,
+            study_name="search",
+            direction="minimize" if better == "lower" else "maximize",
+            load_if_exists=True,
+        )
+        _claim(study, path, description)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)
+        yield study
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+        lock.release()
+
+
+class _Journal(JournalFileBackend):
+    """Forced to the disk whenever a trial starts or ends, not at every line: a trial takes a dozen lines, and a
+    killed process loses none of them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with self._path.open("ab") as file:
+            file.write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
+            if any("state" in log for log in logs):
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def _cut_unfinished_line(path: Path) -> None:
+    """A process killed while writing leaves half a line, over which Optuna stumbles."""
+    if path.exists():
+        content = path.read_bytes()
+        complete = content.rfind(b"\n") + 1
+        if complete < len(content):
+            os.truncate(path, complete)
+
+
+def _read(path: Path) -> JournalStorage:
+    try:
+        return JournalStorage(_Journal(path))
+    except (ValueError, KeyError, TypeError):
+        raise OutputError(f"{path} is not a search journal; remove it or choose another folder") from None
+
+
+def _claim(study: Study, path: Path, description: dict[str, Any]) -> None:
+    """Write down what the search depends on, or check that it is still the same."""
+    known = study.user_attrs
+    for name, value in description.items():
+        if name not in known:
+            study.set_user_attr(name, value)
+        elif known[name] != value:
+            raise OutputError(
+                f"{path} holds a search with another {name.replace('_', ' ')}; remove it or choose another folder"
+            )

@@ -1,0 +1,189 @@
+"""Strategies: which genomes to score, one generation after the other.
+
+A strategy is a value. All its random numbers derive from the seed, the generation and the place in the generation,
+so that what it proposes does not depend on when, where or how often the search was interrupted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pocketgan.elastic.space import SearchSpace
+from pocketgan.errors import SpecError
+from pocketgan.networks import Genome
+from pocketgan.search.feasible import TRIES, Draw, Feasible
+from pocketgan.seeds import derive_seed
+
+Weighting = Literal["uniform", "arithmetic", "geometric"]
+
+
+class Strategy(BaseModel):
+    """Base of all strategies."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+
+    @property
+    def survivors(self) -> int:
+        """How many of the best may have children."""
+        return 0
+
+    def most_after(self, generation: int) -> int:
+        """How many genomes at most the generations after this one propose; 0 after the last."""
+        return 0
+
+    def propose(
+        self, generation: int, feasible: Feasible, parents: Sequence[Genome], seed: int
+    ) -> list[Genome]:
+        """The genomes of a generation, all within the budget. Those that were scored before are not scored again.
+
+        `parents` are the best so far, best first; none in generation 0.
+        """
+        raise NotImplementedError
+
+
+class Exhaustive(Strategy):
+    """Every genome that fits the budget, in an order that the seed shuffles."""
+
+    kind: Literal["exhaustive"] = "exhaustive"
+
+    def propose(
+        self, generation: int, feasible: Feasible, parents: Sequence[Genome], seed: int
+    ) -> list[Genome]:
+        if feasible.all is None:
+            raise SpecError(
+                f"exhaustive search scores at most {feasible.most:,} subnets, but more of the "
+                f"{feasible.space.size:,} in {feasible.space.name} fit the budget; lower it, choose a smaller "
+                "space, or search by evolution"
+            )
+        return _shuffled(feasible.all, seed)
+
+
+class Random(Strategy):
+    """Distinct genomes that fit the budget, drawn uniformly; all of them where there are no more."""
+
+    kind: Literal["random"] = "random"
+    candidates: int = Field(gt=0)
+
+    def propose(
+        self, generation: int, feasible: Feasible, parents: Sequence[Genome], seed: int
+    ) -> list[Genome]:
+        if feasible.all is not None:
+            return _shuffled(feasible.all, seed)[: self.candidates]
+        drawn: dict[Genome, None] = {}
+        positions = range(self.candidates)
+        for _ in range(TRIES):
+            draws: list[Draw] = [(_stream(seed, 0, i), feasible.space.sample) for i in positions]
+            drawn |= dict.fromkeys(feasible.first_fitting(draws))
+            positions = range(positions.stop, positions.stop + self.candidates - len(drawn))
+            if not positions:
+                break
+        return list(drawn)
+
+
+class Evolution(Strategy):
+    """The papers' evolutionary search.
+
+    Generation 0 is drawn at random within the budget. In every later one `population` children come from the best
+    genomes so far: a share of `mutation_ratio` by mutation (each choice redrawn uniformly with
+    `mutation_probability`), the others by crossover (each choice from one of two parents). The last generation
+    counts, and a genome is scored once and counts once among the parents.
+
+    `weighting` favours small subnets in generation 0, where large ones seldom fit: the smallest option of a choice
+    is `first_generation` times as likely as the largest (arithmetic), or as the next larger one (geometric).
+
+    Source: Fast GAN Compression, section 3.3, and the official settings.
+    """
+
+    kind: Literal["evolution"] = "evolution"
+    population: int = Field(default=100, ge=2)
+    parent_ratio: float = Field(default=0.25, gt=0, le=1)
+    mutation_ratio: float = Field(default=0.5, ge=0, le=1)
+    mutation_probability: float = Field(default=0.2, ge=0, le=1)
+    generations: int = Field(default=500, ge=0)
+    first_generation: float = Field(default=1.0, gt=0)
+    weighting: Weighting = "uniform"
+
+    @model_validator(mode="after")
+    def _weighting_used(self) -> Self:
+        if self.weighting == "uniform" and self.first_generation != 1:
+            raise ValueError(
+                f"first_generation={self.first_generation:g} has no effect on uniform weighting; "
+                "choose arithmetic or geometric"
+            )
+        return self
+
+    @property
+    def survivors(self) -> int:
+        return max(1, round(self.parent_ratio * self.population))
+
+    def most_after(self, generation: int) -> int:
+        return self.population * max(0, self.generations - generation)
+
+    def propose(
+        self, generation: int, feasible: Feasible, parents: Sequence[Genome], seed: int
+    ) -> list[Genome]:
+        space, mutants = feasible.space, round(self.mutation_ratio * self.population)
+        draws: list[Draw] = []
+        for child in range(self.population):
+            rng = _stream(seed, generation, child)
+            if generation == 0:
+                weights = [
+                    sampling_weights(len(choice.options), self.weighting, self.first_generation)
+                    for choice in space.choices
+                ]
+                draws.append((rng, partial(_weighted, space, weights)))
+            elif child < mutants:
+                parent = rng.choice(parents)
+                draws.append((rng, partial(_mutated, space, parent, self.mutation_probability)))
+            else:
+                pair = rng.sample(parents, 2) if len(parents) > 1 else [*parents, *parents]
+                draws.append((rng, partial(_crossed, *pair)))
+        return feasible.first_fitting(draws)
+
+
+AnyStrategy = Annotated[Exhaustive | Random | Evolution, Field(discriminator="kind")]
+
+
+def sampling_weights(options: int, weighting: Weighting, strength: float) -> tuple[float, ...]:
+    """Probabilities of the options of a choice, listed largest to smallest.
+
+    Arithmetic: a, a + 1, ... with a = (n - 1) / (s - 1), that is 1 to s in equal steps. Geometric: 1, s, s^2, ...
+    Source: Fast GAN Compression, the official weighted sampling.
+    """
+    if weighting == "geometric":
+        weights = [strength**i for i in range(options)]
+    else:
+        weights = [1 + i * (strength - 1) / max(1, options - 1) for i in range(options)]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+def _stream(seed: int, generation: int, position: int) -> random.Random:
+    return random.Random(derive_seed(seed, "search", generation, position))
+
+
+def _shuffled(genomes: Sequence[Genome], seed: int) -> list[Genome]:
+    return _stream(seed, 0, 0).sample(genomes, len(genomes))
+
+
+def _weighted(space: SearchSpace, weights: list[tuple[float, ...]], rng: random.Random) -> Genome:
+    return tuple(
+        rng.choices(choice.options, weight)[0] for choice, weight in zip(space.choices, weights, strict=True)
+    )
+
+
+def _mutated(space: SearchSpace, parent: Genome, probability: float, rng: random.Random) -> Genome:
+    return tuple(
+        rng.choice(choice.options) if rng.random() < probability else number
+        for number, choice in zip(parent, space.choices, strict=True)
+    )
+
+
+def _crossed(first: Genome, second: Genome, rng: random.Random) -> Genome:
+    return tuple(rng.choice(pair) for pair in zip(first, second, strict=True))

@@ -1,0 +1,103 @@
+"""The search: ask a strategy for genomes, have them scored, keep every result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from optuna.study import Study, StudyDirection
+from optuna.trial import Trial
+
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.space import SearchSpace
+from pocketgan.errors import SpecError, unknown
+from pocketgan.networks import Genome
+from pocketgan.search.feasible import Feasible
+from pocketgan.search.journal import open_study
+from pocketgan.search.result import Better, Candidate, SearchResult
+from pocketgan.search.sampler import GenerationSampler, completed
+from pocketgan.search.strategies import Strategy
+
+#: from genomes to their scores by name, in the same order; a score may be NaN or infinite
+Score = Callable[[Sequence[Genome]], Sequence[Mapping[str, float]]]
+
+
+def search(
+    space: SearchSpace,
+    model: CostModel,
+    budget: Budget,
+    strategy: Strategy,
+    score: Score,
+    *,
+    objective: str,
+    better: Better,
+    seed: int,
+    storage: Path,
+    batch: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> SearchResult:
+    """Score the genomes that the strategy proposes, each at most once and only within the budget.
+
+    Every result is kept in the journal at `storage` as soon as `score` returns; the same call on the same file
+    goes on where the last one ended, and the result is that of a search that was never interrupted.
+
+    Args:
+        objective: the score to optimise; a candidate whose objective is not finite loses to every other.
+        batch: genomes handed to `score` at once, which are lost together when the process is killed. Changes no result.
+        progress: called with the number of scored candidates and how many there will be at most.
+
+    Raises:
+        BudgetError: not even the smallest subnet fits.
+        SpecError: the strategy does not suit the space, or no candidate has a finite objective.
+        OutputError: the journal belongs to another search.
+    """
+    feasible = Feasible(space, model, budget)
+    sampler = GenerationSampler(strategy, feasible, seed)
+    description = {
+        "space": space.model_dump(mode="json"),
+        "cost_of_the_largest_subnet": model.one(space.widths(space.largest)),
+        "budget": budget.model_dump(mode="json"),
+        "strategy": strategy.model_dump(mode="json"),
+        "objective": [objective, better],
+        "seed": seed,
+    }
+    with open_study(storage, sampler, better, description) as study:
+        done = len(completed(study))
+        while waiting := sampler.waiting(study):
+            trials = [study.ask(sampler.distributions) for _ in range(min(batch, waiting))]
+            genomes = [sampler.genome(trial) for trial in trials]
+            costs = feasible.costs(genomes)
+            for i, (trial, scores) in enumerate(zip(trials, score(genomes), strict=True)):
+                trial.set_user_attr("costs", costs.at(i))
+                _tell(study, trial, scores, objective)
+                done += 1
+                if progress:
+                    progress(done, sampler.most)
+        candidates = tuple(
+            Candidate(
+                genome=sampler.genome(trial),
+                generation=sampler.get_trial_generation(study, trial),
+                costs=trial.user_attrs["costs"],
+                scores=trial.user_attrs["scores"],
+            )
+            for trial in completed(study)
+        )
+    if not any(candidate.scores[objective] is not None for candidate in candidates):
+        raise SpecError(
+            f"none of {len(candidates)} candidates has a finite {objective}; check that the supernet is trained "
+            "and that its outputs are finite"
+        )
+    return SearchResult(objective=objective, better=better, candidates=candidates)
+
+
+def _tell(study: Study, trial: Trial, scores: Mapping[str, float], objective: str) -> None:
+    if objective not in scores:
+        raise unknown("score", objective, scores)
+    finite = {name: float(value) if math.isfinite(value) else None for name, value in scores.items()}
+    value = finite[objective]
+    if value is None:
+        value = math.inf if study.direction == StudyDirection.MINIMIZE else -math.inf
+    trial.set_user_attr("scores", finite)
+    study.tell(trial, value)

@@ -1,0 +1,139 @@
+"""The training loop: one function, for every objective.
+
+It never looks inside the objective. What a step sees depends on the seed and the step's number alone, so that a
+run that was stopped anywhere goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from pocketgan.data.batches import Batch, prefetch
+from pocketgan.objectives.base import Objective
+from pocketgan.seeds import derive_seed
+from pocketgan.training.log import Log
+from pocketgan.training.schedule import Schedule
+from pocketgan.training.state import load_state, save_state
+
+Precision = Literal["32-true", "bf16-mixed"]
+Progress = Callable[[int, int], None]
+
+
+class Runtime(BaseModel):
+    """What does not change any number: where and how chattily things run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = "auto"
+    checkpoint_seconds: float = 60.0
+    log_steps: int = 20
+
+
+def make_fabric(device: str, precision: Precision):
+    """Lightning Fabric on one device of that kind ('auto', 'cpu', 'cuda', 'mps')."""
+    try:
+        from lightning.fabric import Fabric
+    except ImportError:
+        from lightning_fabric import Fabric
+    fabric = Fabric(accelerator=device, devices=1, precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def fit(
+    objective: Objective,
+    epoch_batches: Callable[[int, int], Iterable[Batch]],
+    steps_per_epoch: int,
+    schedule: Schedule,
+    *,
+    seed: int,
+    precision: Precision,
+    runtime: Runtime,
+    folder: Path,
+    sample: Callable[[int], None] = lambda epoch: None,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Train to the end of the schedule, from where `folder` says the training stands.
+
+    Args:
+        epoch_batches: (epoch, first step) -> the epoch's batches from that step on.
+        folder: holds `state/` while training goes on, and `log.jsonl`.
+        sample: called after each epoch with its number from 1, e.g. to draw pictures.
+        progress: called after each step with (steps done, steps in all).
+
+    Raises:
+        NonFiniteLoss: a loss became NaN or infinite; the state before that step is kept.
+        KeyboardInterrupt: after the running step was finished and saved.
+    """
+    # resume
+    state_file = folder / "state" / "state.safetensors"
+    step = 0
+    if state_file.exists():
+        state = load_state(state_file)
+        step = state["step"]
+        objective.load_state_dict(state["objective"])
+    log = Log(folder / "log.jsonl", step)
+    fabric = make_fabric(runtime.device, precision)
+    objective.setup(fabric)
+    total = schedule.epochs * steps_per_epoch
+    saved, logged = time.monotonic(), (time.monotonic(), step)
+
+    def save() -> None:
+        save_state({"step": step, "objective": objective.state_dict()}, state_file)
+
+    with _stop_between_steps() as stopped:
+        for epoch in range(step // steps_per_epoch, schedule.epochs):
+            objective.set_lr_factor(schedule.factor(epoch))
+            for batch in prefetch(epoch_batches(epoch, step - epoch * steps_per_epoch)):
+                # one step: its random numbers follow from the seed and its number
+                torch.manual_seed(derive_seed(seed, "torch", step))
+                losses = objective.step(
+                    Batch(fabric.to_device(batch.x), fabric.to_device(batch.y), batch.names),
+                    random.Random(derive_seed(seed, "step", step)),
+                )
+                step += 1
+
+                # tell
+                progress(step, total)
+                if step % runtime.log_steps == 0 or step == total:
+                    rate = schedule.batch_size * (step - logged[1]) / (time.monotonic() - logged[0])
+                    logged = (time.monotonic(), step)
+                    values = {name: round(loss.item(), 5) for name, loss in losses.items()}
+                    log.write(step=step, epoch=epoch, images_per_second=round(rate, 2), **values)
+
+                # keep
+                if stopped.is_set() or time.monotonic() - saved > runtime.checkpoint_seconds:
+                    save()
+                    saved = time.monotonic()
+                if stopped.is_set():
+                    raise KeyboardInterrupt
+            sample(epoch + 1)
+
+
+@contextmanager
+def _stop_between_steps() -> Iterator[threading.Event]:
+    """The first Ctrl-C sets the event instead of breaking a step in two; the second breaks."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def stop(number, frame) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.signal(signal.SIGINT, stop)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)

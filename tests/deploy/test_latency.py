@@ -1,0 +1,110 @@
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper, save
+from torch import nn
+
+from pocketgan.deploy import compare_onnx, latency, onnx_latency, torch_latency
+from pocketgan.errors import SpecError
+
+
+def relu(path, side="side"):
+    """An ONNX file with one operation."""
+    image, out = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, side, side])
+        for name in ("image", "out")
+    )
+    graph = helper.make_graph([helper.make_node("Relu", ["image"], ["out"])], "relu", [image], [out])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until a call moves it."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    return clock
+
+
+def call(clock, log, name, seconds):
+    def run():
+        log.append(name)
+        clock.now += seconds
+
+    return run
+
+
+def test_calls_take_turns(clock):
+    log = []
+    calls = [call(clock, log, "a", 0.001), call(clock, log, "b", 0.002)]
+    times = latency._in_turns(calls, repeats=12, budget_s=100.0)
+    assert "".join(log) == "aaabbb" + "ab" * 12
+    assert times[0] == pytest.approx([1] * 12)
+    assert times[1] == pytest.approx([2] * 12)
+
+
+@pytest.mark.parametrize(("budget", "runs"), [(0.0, 10), (15.0, 15), (100.0, 30)])
+def test_the_budget_ends_the_runs_but_not_before_ten(clock, budget, runs):
+    (times,) = latency._in_turns([call(clock, [], "a", 1)], repeats=30, budget_s=budget)
+    assert len(times) == runs
+
+
+def test_median_and_quartiles():
+    times = [5.0, 1.0, 2.0, 100.0, 3.0]
+    summary = latency._summary(times, name="n", size=8, threads=1, runtime="r")
+    assert summary.median_ms == 3
+    assert summary.quartiles_ms == (np.quantile(times, 0.25), np.quantile(times, 0.75))
+    assert summary.runs == 5
+
+
+def test_onnx_files_are_measured_on_the_threads_asked_for(tmp_path, monkeypatch):
+    import onnxruntime
+
+    threads = []
+    session = onnxruntime.InferenceSession
+
+    def watched(path, options, **rest):
+        threads.append(options.intra_op_num_threads)
+        return session(path, options, **rest)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", watched)
+    paths = [relu(tmp_path / "a.onnx"), relu(tmp_path / "b.onnx")]
+    measured = compare_onnx(paths, 16, threads=2, repeats=11)
+    assert threads == [2, 2]
+    assert [each.name for each in measured] == ["a.onnx", "b.onnx"]
+    for each in measured:
+        assert each.runs == 11
+        assert each.size == 16
+        assert each.threads == 2
+        assert each.runtime == f"onnxruntime {onnxruntime.__version__}"
+        assert 0 < each.quartiles_ms[0] <= each.median_ms <= each.quartiles_ms[1]
+    assert onnx_latency(paths[0], 16).threads == 1
+
+
+def test_a_file_of_another_size_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"'a\.onnx' takes images of 8 pixels, and 16 was asked for"):
+        onnx_latency(relu(tmp_path / "a.onnx", side=8), 16)
+
+
+def test_torch_is_measured_in_eval_mode_and_its_threads_are_restored():
+    seen = []
+
+    class Watched(nn.Conv2d):
+        def forward(self, x):
+            seen.append((self.training, torch.get_num_threads(), x.shape))
+            return super().forward(x)
+
+    before = torch.get_num_threads()
+    network = Watched(3, 3, 1).train()
+    start = time.perf_counter()
+    measured = torch_latency(network, 16, threads=1, repeats=10)
+    assert measured.median_ms < (time.perf_counter() - start) * 1e3
+    assert seen == [(False, 1, (1, 3, 16, 16))] * 13
+    assert measured.runs == 10
+    assert measured.runtime == f"torch {torch.__version__}"
+    assert network.training
+    assert torch.get_num_threads() == before

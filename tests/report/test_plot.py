@@ -1,0 +1,67 @@
+import re
+import xml.etree.ElementTree as ElementTree
+
+from pocketgan.report.plot import losses_svg, pareto_svg
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(svg: str) -> list[str]:
+    return ["".join(node.itertext()) for node in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+def test_pareto_names_what_it_shows(report):
+    shown = texts(pareto_svg(report))
+    for text in (
+        "within the budget",
+        "over the budget",
+        "front",
+        "chosen",
+        "teacher 40.3",
+        "budget 4.60 G",
+        "fd (lower is better)",
+    ):
+        assert text in shown
+
+
+def test_references_are_drawn_only_when_given(report):
+    bare = report.model_copy(update={"teacher_on_selection": None, "budget_macs": None})
+    shown = " ".join(texts(pareto_svg(bare)))
+    assert "teacher" not in shown
+    assert "budget 4" not in shown
+
+
+def test_only_finite_candidates_are_drawn(report):
+    axis = ElementTree.fromstring(pareto_svg(report))
+    drawn = len(list(axis.iter(f"{SVG}use")))
+    without = report.model_copy(update={"candidates": report.candidates[:4]})
+    assert drawn == len(list(ElementTree.fromstring(pareto_svg(without)).iter(f"{SVG}use")))
+
+
+def test_a_wide_span_makes_the_axis_logarithmic(report):
+    narrow = report.model_copy(update={"candidates": report.candidates[:3]})
+    assert "1.5 G" in texts(pareto_svg(narrow)) or "3 G" in texts(pareto_svg(narrow))
+    tiny = report.candidates[0].model_copy(update={"macs": 1_000_000})
+    wide = report.model_copy(update={"candidates": (*report.candidates, tiny)})
+    assert {"1 M", "10 M", "100 M", "1 G"} <= set(texts(pareto_svg(wide)))
+
+
+def test_same_input_same_bytes_and_unique_ids(report):
+    first = pareto_svg(report)
+    assert first == pareto_svg(report)
+    both = first + losses_svg("teacher", {"total": [(0, 3.0), (10, 1.0)]})
+    ids = re.findall(r' id="([^"]*)"', both)
+    assert ids
+    assert len(ids) == len(set(ids))
+
+
+def test_a_name_is_text_not_markup(report):
+    odd = '<b>$x^2$ & "y"</b>'
+    one = report.candidates[0].model_copy(update={"scores": {odd: 1.0}})
+    renamed = report.model_copy(update={"metric": odd, "better": {odd: "lower"}, "candidates": (one,)})
+    assert f"{odd} (lower is better)" in texts(pareto_svg(renamed))
+
+
+def test_long_curves_are_thinned_but_keep_their_level():
+    few, many = (losses_svg("s", {"total": [(i, 2.0) for i in range(n)]}) for n in (240, 24_000))
+    assert len(many) < 2 * len(few)
