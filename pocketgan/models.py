@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pocketgan.errors import DataError
-from pocketgan.networks import GeneratorSpec, PatchSpec
+from pocketgan.networks import GeneratorSpec, PatchSpec, init_normal, parse_spec
 
 _SPECS: TypeAdapter[Any] = TypeAdapter(GeneratorSpec | PatchSpec)
 
@@ -58,6 +58,26 @@ def load_model(folder: Path) -> Model:
         reason = str(error).splitlines()[0]
         raise DataError(f"the model in {folder} is damaged ({reason}); make or copy it again") from error
     return Model(network.eval(), spec, description.get("card", {}))
+
+
+def find_model(text: str) -> Model:
+    """The model that a user names: a model folder, a run folder, or a spec string (with fresh weights).
+
+    Raises `DataError` or `SpecError` when the text names nothing.
+    """
+    folder = Path(text)
+    if folder.is_dir():
+        return load_model(folder if is_model(folder) or not (folder / "model").is_dir() else folder / "model")
+    if folder.exists():
+        raise DataError(
+            f"{text} is a file; give a model folder, a run folder or a spec like mobile-resnet:48"
+        )
+    if ":" not in text:
+        raise DataError(
+            f"{text} does not exist; give a model folder, a run folder or a spec like mobile-resnet:48"
+        )
+    spec = parse_spec(text)
+    return Model(init_normal(spec.build(), torch.Generator().manual_seed(0)).eval(), spec, {})
 
 
 def device_of(network: nn.Module) -> torch.device:

@@ -5,10 +5,11 @@ Pre-distillation, supernet training and fine-tuning are all `Distil`, with diffe
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -28,13 +29,13 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.metrics.evaluate import METRICS, Evaluator
-from pocketgan.models import load_model, save_model
+from pocketgan.models import device_of, load_model, save_model
 from pocketgan.networks import GeneratorSpec, Genome, PatchSpec, init_normal
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.distil import Distiller, DistilSettings
 from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
 from pocketgan.pipeline.stage import Stage, Workspace
-from pocketgan.search import SearchResult, Strategy, search
+from pocketgan.search import AnyStrategy, SearchResult, search
 from pocketgan.seeds import derive_seed
 from pocketgan.training.fit import Precision, fit
 from pocketgan.training.schedule import Schedule
@@ -70,6 +71,8 @@ class Training(Stage):
                 epoch=epoch,
                 start_step=first,
             )
+
+        (work.folder / "samples").mkdir(exist_ok=True)
 
         def sample(epoch: int) -> None:
             if epoch in drawn:
@@ -114,6 +117,25 @@ class Train(Training):
         self._fit(work, game, generator)
         save_model(work.artifact / "model", generator, self._card())
         save_model(work.artifact / "discriminator", discriminator, self._card())
+
+
+class Given(Stage):
+    """A finished teacher, brought along as a model folder. Leaves a copy as `model/`."""
+
+    kind: Literal["given"] = "given"
+    folder: Path = Field(exclude=True)
+    content: str
+
+    @classmethod
+    def of(cls, folder: Path) -> Given:
+        """Its identity is the content of its files, not their place."""
+        load_model(folder)
+        content = [(folder / name).read_bytes() for name in ("model.json", "weights.safetensors")]
+        return cls(folder=folder, content=hashlib.sha256(b"".join(content)).hexdigest())
+
+    def run(self, work: Workspace) -> None:
+        network, _, card = load_model(self.folder)
+        save_model(work.artifact / "model", network, {**card, "made_by": self.address})
 
 
 class Distil(Training):
@@ -173,7 +195,7 @@ class Search(Stage):
     kind: Literal["search"] = "search"
     supernet: Distil
     budget: Budget
-    strategy: Strategy
+    strategy: AnyStrategy
     metric: str = "fd_mobilenet_v2"
     seed: int = 0
 
@@ -185,11 +207,12 @@ class Search(Stage):
         supernet.network = load_model(work.inputs(self.supernet) / "model").network
         supernet.eval()
         pairs = load_pairs(task, "select", work.cache, training=False)
-        evaluator = Evaluator(evaluation_batches(pairs, 16), metrics=(self.metric,))
+        evaluator = Evaluator(list(evaluation_batches(pairs, 16)), metrics=(self.metric,))
 
         def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
             return [
-                evaluator(lambda x, widths=space.widths(genome): supernet(x, widths)).scores for genome in genomes
+                evaluator(lambda x, widths=space.widths(genome): supernet(x, widths)).scores
+                for genome in genomes
             ]
 
         (work.folder / "state").mkdir(exist_ok=True)
@@ -237,7 +260,6 @@ class Evaluate(Stage):
     network: AnyStage
     task: Task
     split: Split = "test"
-    revision: ClassVar[int] = 1
 
     def run(self, work: Workspace) -> None:
         network = load_model(work.inputs(self.network) / "model").network
@@ -250,7 +272,7 @@ class Evaluate(Stage):
             work.progress(sum(map(len, made)), len(pairs))
             return y
 
-        result = Evaluator(evaluation_batches(pairs, 16))(generate, intervals=True)
+        result = Evaluator(list(evaluation_batches(pairs, 16)))(generate, intervals=True)
         (work.artifact / "scores.json").write_text(
             json.dumps(
                 {
@@ -283,8 +305,10 @@ class Export(Stage):
         (work.artifact / "verified.json").write_text(text + "\n")
 
 
-AnyStage = Annotated[Train | Distil | Search | Extract | Evaluate | Export, Field(discriminator="kind")]
-for _stage in (Train, Distil, Search, Extract, Evaluate, Export):
+AnyStage = Annotated[
+    Train | Given | Distil | Search | Extract | Evaluate | Export, Field(discriminator="kind")
+]
+for _stage in (Train, Given, Distil, Search, Extract, Evaluate, Export):
     _stage.model_rebuild()
 
 
@@ -292,9 +316,8 @@ for _stage in (Train, Distil, Search, Extract, Evaluate, Export):
 def sample_sheet(network: nn.Module, pairs: PairSet) -> np.ndarray:
     """Source, result and truth of a few pairs below each other: uint8 (3 sizes, n sizes, 3)."""
     batch = next(evaluation_batches(pairs, SHEET_IMAGES))
-    device = next(network.parameters()).device
     network.eval()
-    made = network(batch.x.to(device)).cpu()
+    made = network(batch.x.to(device_of(network))).cpu()
     network.train()
     rows = [np.concatenate(list(to_uint8(images)), axis=1) for images in (batch.x, made, batch.y)]
     return np.concatenate(rows, axis=0)

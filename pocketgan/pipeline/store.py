@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -46,9 +46,7 @@ class Store:
         """How long a finished stage ran, over all its sessions."""
         return _Clock(self.home(stage) / "seconds.json").total
 
-    def realise(
-        self, stage: Stage, runtime: Runtime, watch: Watch = lambda stage, done, total: None
-    ) -> Path:
+    def realise(self, stage: Stage, runtime: Runtime, watch: Watch = lambda stage, done, total: None) -> Path:
         """The artifact of a stage: loaded if finished, resumed if partial, else made; inputs first."""
         if self.status(stage) == "finished":
             return self.artifact(stage)
@@ -114,10 +112,11 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 class Owner(NamedTuple):
-    """Who a run folder belongs to."""
+    """Who a run folder belongs to, and what `recipe.json` in it says beside that."""
 
     name: str
     digest: str
+    content: dict[str, Any]
 
 
 @contextmanager
@@ -136,19 +135,25 @@ def claim(folder: Path, owner: Owner) -> Iterator[None]:
                 f"{folder} is in use by a run that is going on; wait for it or choose another --out"
             ) from None
         try:
-            mark = folder / "recipe.json"
-            if mark.exists():
-                found = Owner(**{k: v for k, v in json.loads(mark.read_text()).items() if k in Owner._fields})
-                if found.digest != owner.digest:
-                    raise OutputError(
-                        f"{folder} belongs to another recipe ({found.name}, {found.digest[:12]}; this one is "
-                        f"{owner.name}, {owner.digest[:12]}); choose another --out or remove it"
-                    )
-            elif any(item.name != ".lock" for item in folder.iterdir()):
-                raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
-            temporary = mark.with_suffix(".part")
-            temporary.write_text(json.dumps(owner._asdict()) + "\n")
-            os.replace(temporary, mark)
+            _mark(folder, owner)
             yield
         finally:
             lock.release()
+
+
+def _mark(folder: Path, owner: Owner) -> None:
+    """Write `recipe.json`, or raise when the folder is somebody else's."""
+    mark = folder / "recipe.json"
+    if mark.exists():
+        found = json.loads(mark.read_text())
+        if found["digest"] != owner.digest:
+            raise OutputError(
+                f"{folder} belongs to another recipe ({found['name']}, {found['digest'][:12]}; this one is "
+                f"{owner.name}, {owner.digest[:12]}); choose another --out or remove it"
+            )
+    elif any(item.name != ".lock" for item in folder.iterdir()):
+        raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
+    content = {"name": owner.name, "digest": owner.digest, **owner.content}
+    temporary = mark.with_suffix(".part")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(temporary, mark)

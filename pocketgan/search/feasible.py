@@ -44,10 +44,10 @@ class Feasible:
 
     @cached_property
     def all(self) -> tuple[Genome, ...] | None:
-        """Every genome that fits, largest options first and the last choice fastest; None for more than `most`."""
+        """Every genome that fits, largest options first, last choice fastest; None for more than `most`."""
         genomes = np.array([self.space.smallest], dtype=np.int64)
-        # One choice after the other is opened, all later ones at their smallest: what does not fit now never will,
-        # so the work grows with the number of genomes that fit and not with the size of the space.
+        # One choice after the other is opened, all later ones at their smallest: what does not fit now never
+        # will, so the work grows with the number of genomes that fit and not with the size of the space.
         for column, choice in enumerate(self.space.choices):
             genomes = np.repeat(genomes, len(choice.options), axis=0)
             genomes[:, column] = np.tile(choice.options, len(genomes) // len(choice.options))

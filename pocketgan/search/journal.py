@@ -23,6 +23,9 @@ from optuna.trial import TrialState
 from pocketgan.errors import OutputError
 from pocketgan.search.result import Better
 
+#: how every journal begins
+_START = b'{"op_code":'
+
 
 @contextmanager
 def open_study(
@@ -30,28 +33,27 @@ def open_study(
 ) -> Iterator[Study]:
     """The study in the journal at `path`, new or resumed; what a killed process left behind is cleared away.
 
-    `description` is all that the results depend on, as JSON. Raises `OutputError` when the journal belongs to a
-    search with another one, is in use, or is no journal.
+    `description` is all that the results depend on, as JSON. Raises `OutputError` when the journal belongs to
+    a search with another one, is in use, or is no journal.
     """
-    # Held by the operating system for this process: nobody else writes meanwhile, and being killed releases it.
+    # The operating system's lock: nobody else writes meanwhile, and a killed process lets go of it.
     lock = FileLock(f"{path}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise OutputError(
-            f"{path} is in use by another search; wait for it or choose another folder"
-        ) from None
+        raise OutputError(f"{path} is used by another search; wait for it or choose another folder") from None
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         _cut_unfinished_line(path)
-        study = optuna.create_study(
-            storage=_read(path),
-            sampler=sampler,
-            study_name="search",
-            direction="minimize" if better == "lower" else "maximize",
-            load_if_exists=True,
-        )
+        storage = _read(path)
+        if "search" not in optuna.get_all_study_names(storage):
+            optuna.create_study(
+                storage=storage,
+                study_name="search",
+                direction="minimize" if better == "lower" else "maximize",
+            )
+        study = optuna.load_study(storage=storage, study_name="search", sampler=sampler)
         _claim(study, path, description)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
@@ -62,8 +64,7 @@ def open_study(
 
 
 class _Journal(JournalFileBackend):
-    """Forced to the disk whenever a trial starts or ends, not at every line: a trial takes a dozen lines, and a
-    killed process loses none of them."""
+    """Forced to the disk when a trial ends, not at each of its lines, which only a power cut could lose."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
@@ -78,9 +79,12 @@ class _Journal(JournalFileBackend):
 
 
 def _cut_unfinished_line(path: Path) -> None:
-    """A process killed while writing leaves half a line, over which Optuna stumbles."""
+    """A process killed while writing leaves half a line, which would spoil the next one."""
     if path.exists():
         content = path.read_bytes()
+        # A file of somebody else is not ours to cut; a journal may end within its first word.
+        if content[: len(_START)] != _START[: len(content)]:
+            raise _no_journal(path)
         complete = content.rfind(b"\n") + 1
         if complete < len(content):
             os.truncate(path, complete)
@@ -90,7 +94,11 @@ def _read(path: Path) -> JournalStorage:
     try:
         return JournalStorage(_Journal(path))
     except (ValueError, KeyError, TypeError):
-        raise OutputError(f"{path} is not a search journal; remove it or choose another folder") from None
+        raise _no_journal(path) from None
+
+
+def _no_journal(path: Path) -> OutputError:
+    return OutputError(f"{path} is not a search journal; remove it or choose another folder")
 
 
 def _claim(study: Study, path: Path, description: dict[str, Any]) -> None:
@@ -101,5 +109,6 @@ def _claim(study: Study, path: Path, description: dict[str, Any]) -> None:
             study.set_user_attr(name, value)
         elif known[name] != value:
             raise OutputError(
-                f"{path} holds a search with another {name.replace('_', ' ')}; remove it or choose another folder"
+                f"{path} holds a search with another {name.replace('_', ' ')}; "
+                "remove it or choose another folder"
             )

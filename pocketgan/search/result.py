@@ -45,7 +45,7 @@ class SearchResult(BaseModel):
 
     @property
     def best(self) -> Candidate:
-        """The candidate with the best objective; of equals the one with fewer MACs, then the one found first."""
+        """The candidate with the best objective; of equals that with fewer MACs, then the one found first."""
         return min(self.candidates, key=lambda candidate: (self.loss(candidate), candidate.costs["macs"]))
 
     def front(self) -> tuple[Candidate, ...]:

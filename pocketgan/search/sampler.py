@@ -37,10 +37,10 @@ class GenerationSampler(BaseGASampler):
         return tuple(trial.params[name] for name in self.distributions)
 
     def waiting(self, study: Study) -> int:
-        """How many trials can be asked for before the next must be told: the rest of the generation. 0: the end.
+        """How many trials can be asked for now: the rest of the generation, all of whose trials must be told
+        before the next one. 0 at the end.
 
-        A used-up generation is followed by the next; a new sampler on an old study first walks through what is
-        there, which costs arithmetic only.
+        A new sampler on an old study first walks through what is there, which costs arithmetic only.
         """
         if self._generation < 0:
             self._taken |= {self.genome(trial) for trial in completed(study)}
@@ -58,9 +58,9 @@ class GenerationSampler(BaseGASampler):
     def _plan(self, study: Study) -> bool:
         """Open the next generation; False when nobody can be a parent."""
         self._generation += 1
-        parents = sorted(
-            self.get_parent_population(study, self._generation), key=lambda one: _rank(study, one)
-        )
+        # Optuna keeps the parents in the study, but not their order.
+        parents = self.get_parent_population(study, self._generation)
+        parents = sorted(parents, key=lambda trial: _rank(study, trial))
         if self._generation and not parents:
             return False
         proposed = self.strategy.propose(
@@ -70,10 +70,9 @@ class GenerationSampler(BaseGASampler):
         return True
 
     def select_parent(self, study: Study, generation: int) -> list[FrozenTrial]:
-        """The best of the last generation and its parents; a candidate without a finite score is never one."""
-        rivals = self.get_parent_population(study, generation - 1) + self.get_population(
-            study, generation - 1
-        )
+        """The best of the last generation and its own parents, nobody without a finite score."""
+        last = generation - 1
+        rivals = self.get_parent_population(study, last) + self.get_population(study, last)
         finite = [trial for trial in rivals if trial.value is not None and math.isfinite(trial.value)]
         return sorted(finite, key=lambda trial: _rank(study, trial))[: self.strategy.survivors]
 

@@ -1,22 +1,23 @@
 """Strategies: which genomes to score, one generation after the other.
 
-A strategy is a value. All its random numbers derive from the seed, the generation and the place in the generation,
-so that what it proposes does not depend on when, where or how often the search was interrupted.
+A strategy is a value. All its random numbers derive from the seed, the generation and the place in the
+generation, so that what it proposes does not depend on when, where or how often the search was interrupted.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.errors import SpecError
 from pocketgan.networks import Genome
-from pocketgan.search.feasible import TRIES, Draw, Feasible
+from pocketgan.search.feasible import Draw, Feasible
 from pocketgan.seeds import derive_seed
 
 Weighting = Literal["uniform", "arithmetic", "geometric"]
@@ -38,10 +39,8 @@ class Strategy(BaseModel):
         """How many genomes at most the generations after this one propose; 0 after the last."""
         return 0
 
-    def propose(
-        self, generation: int, feasible: Feasible, parents: Sequence[Genome], seed: int
-    ) -> list[Genome]:
-        """The genomes of a generation, all within the budget. Those that were scored before are not scored again.
+    def propose(self, generation: int, feasible: Feasible, parents: list[Genome], seed: int) -> list[Genome]:
+        """The genomes of a generation, all within the budget; one that was scored before is not scored again.
 
         `parents` are the best so far, best first; none in generation 0.
         """
@@ -53,50 +52,48 @@ class Exhaustive(Strategy):
 
     kind: Literal["exhaustive"] = "exhaustive"
 
-    def propose(
-        self, generation: int, feasible: Feasible, parents: Sequence[Genome], seed: int
-    ) -> list[Genome]:
+    def propose(self, generation: int, feasible: Feasible, parents: list[Genome], seed: int) -> list[Genome]:
         if feasible.all is None:
             raise SpecError(
                 f"exhaustive search scores at most {feasible.most:,} subnets, but more of the "
-                f"{feasible.space.size:,} in {feasible.space.name} fit the budget; lower it, choose a smaller "
-                "space, or search by evolution"
+                f"{feasible.space.size:,} in {feasible.space.name} fit the budget; search by evolution, "
+                "lower the budget or choose a smaller space"
             )
         return _shuffled(feasible.all, seed)
 
 
 class Random(Strategy):
-    """Distinct genomes that fit the budget, drawn uniformly; all of them where there are no more."""
+    """Distinct genomes that fit the budget, drawn uniformly; fewer where no more are found."""
 
     kind: Literal["random"] = "random"
     candidates: int = Field(gt=0)
 
-    def propose(
-        self, generation: int, feasible: Feasible, parents: Sequence[Genome], seed: int
-    ) -> list[Genome]:
+    def propose(self, generation: int, feasible: Feasible, parents: list[Genome], seed: int) -> list[Genome]:
         if feasible.all is not None:
             return _shuffled(feasible.all, seed)[: self.candidates]
         drawn: dict[Genome, None] = {}
-        positions = range(self.candidates)
-        for _ in range(TRIES):
-            draws: list[Draw] = [(_stream(seed, 0, i), feasible.space.sample) for i in positions]
+        for first in itertools.count(step=self.candidates):
+            draws: list[Draw] = [
+                (_stream(seed, 0, first + i), feasible.space.sample) for i in range(self.candidates)
+            ]
+            known = len(drawn)
             drawn |= dict.fromkeys(feasible.first_fitting(draws))
-            positions = range(positions.stop, positions.stop + self.candidates - len(drawn))
-            if not positions:
+            if len(drawn) >= self.candidates or len(drawn) == known:
                 break
-        return list(drawn)
+        return list(drawn)[: self.candidates]
 
 
 class Evolution(Strategy):
     """The papers' evolutionary search.
 
-    Generation 0 is drawn at random within the budget. In every later one `population` children come from the best
-    genomes so far: a share of `mutation_ratio` by mutation (each choice redrawn uniformly with
-    `mutation_probability`), the others by crossover (each choice from one of two parents). The last generation
-    counts, and a genome is scored once and counts once among the parents.
+    Generation 0 is drawn at random within the budget. In each of `generations` more, `population` children
+    come from the best genomes so far, `parent_ratio` of a population: a share of `mutation_ratio` by mutation
+    (each choice redrawn uniformly with `mutation_probability`), the others by crossover (each choice from one
+    of two parents). The last generation counts; a genome is scored once, and is one parent at most.
 
-    `weighting` favours small subnets in generation 0, where large ones seldom fit: the smallest option of a choice
-    is `first_generation` times as likely as the largest (arithmetic), or as the next larger one (geometric).
+    `weighting` favours small subnets in generation 0, where large ones seldom fit: the smallest option of a
+    choice is `first_generation` times as likely as the largest (arithmetic), or each option that many times
+    as likely as the next larger one (geometric).
 
     Source: Fast GAN Compression, section 3.3, and the official settings.
     """
@@ -111,7 +108,7 @@ class Evolution(Strategy):
     weighting: Weighting = "uniform"
 
     @model_validator(mode="after")
-    def _weighting_used(self) -> Self:
+    def _weighting_used(self) -> Evolution:
         if self.weighting == "uniform" and self.first_generation != 1:
             raise ValueError(
                 f"first_generation={self.first_generation:g} has no effect on uniform weighting; "
@@ -126,25 +123,24 @@ class Evolution(Strategy):
     def most_after(self, generation: int) -> int:
         return self.population * max(0, self.generations - generation)
 
-    def propose(
-        self, generation: int, feasible: Feasible, parents: Sequence[Genome], seed: int
-    ) -> list[Genome]:
-        space, mutants = feasible.space, round(self.mutation_ratio * self.population)
+    def propose(self, generation: int, feasible: Feasible, parents: list[Genome], seed: int) -> list[Genome]:
+        space = feasible.space
+        rngs = [_stream(seed, generation, child) for child in range(self.population)]
+        if generation == 0:
+            weights = [
+                sampling_weights(len(choice.options), self.weighting, self.first_generation)
+                for choice in space.choices
+            ]
+            return feasible.first_fitting([(rng, partial(_weighted, space, weights)) for rng in rngs])
+        mutants = round(self.mutation_ratio * self.population)
         draws: list[Draw] = []
-        for child in range(self.population):
-            rng = _stream(seed, generation, child)
-            if generation == 0:
-                weights = [
-                    sampling_weights(len(choice.options), self.weighting, self.first_generation)
-                    for choice in space.choices
-                ]
-                draws.append((rng, partial(_weighted, space, weights)))
-            elif child < mutants:
+        for child, rng in enumerate(rngs):
+            if child < mutants:
                 parent = rng.choice(parents)
                 draws.append((rng, partial(_mutated, space, parent, self.mutation_probability)))
             else:
-                pair = rng.sample(parents, 2) if len(parents) > 1 else [*parents, *parents]
-                draws.append((rng, partial(_crossed, *pair)))
+                first, second = rng.sample(parents, 2) if len(parents) > 1 else parents * 2
+                draws.append((rng, partial(_crossed, first, second)))
         return feasible.first_fitting(draws)
 
 
@@ -154,7 +150,8 @@ AnyStrategy = Annotated[Exhaustive | Random | Evolution, Field(discriminator="ki
 def sampling_weights(options: int, weighting: Weighting, strength: float) -> tuple[float, ...]:
     """Probabilities of the options of a choice, listed largest to smallest.
 
-    Arithmetic: a, a + 1, ... with a = (n - 1) / (s - 1), that is 1 to s in equal steps. Geometric: 1, s, s^2, ...
+    Arithmetic: a, a + 1, ... with a = (n - 1) / (s - 1), in other words 1 to s in equal steps.
+    Geometric: 1, s, s^2, ...
     Source: Fast GAN Compression, the official weighted sampling.
     """
     if weighting == "geometric":

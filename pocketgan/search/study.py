@@ -40,12 +40,13 @@ def search(
 ) -> SearchResult:
     """Score the genomes that the strategy proposes, each at most once and only within the budget.
 
-    Every result is kept in the journal at `storage` as soon as `score` returns; the same call on the same file
-    goes on where the last one ended, and the result is that of a search that was never interrupted.
+    Every result is kept in the journal at `storage` as soon as `score` returns. The same call on the same
+    file goes on where the last one ended, and its result is that of a search that was never interrupted.
 
     Args:
         objective: the score to optimise; a candidate whose objective is not finite loses to every other.
-        batch: genomes handed to `score` at once, which are lost together when the process is killed. Changes no result.
+        batch: how many genomes `score` is given at once, at most; they are lost together when the process is
+            killed. Does not change the result.
         progress: called with the number of scored candidates and how many there will be at most.
 
     Raises:
@@ -86,8 +87,8 @@ def search(
         )
     if not any(candidate.scores[objective] is not None for candidate in candidates):
         raise SpecError(
-            f"none of {len(candidates)} candidates has a finite {objective}; check that the supernet is trained "
-            "and that its outputs are finite"
+            f"none of {len(candidates)} candidates has a finite {objective}; "
+            "check that the supernet is trained and that its outputs are finite"
         )
     return SearchResult(objective=objective, better=better, candidates=candidates)
 

@@ -6,6 +6,7 @@ run that was stopped anywhere goes on exactly as if it had not been.
 
 from __future__ import annotations
 
+import logging
 import random
 import signal
 import threading
@@ -45,6 +46,9 @@ def make_fabric(device: str, precision: Precision):
         from lightning.fabric import Fabric
     except ImportError:
         from lightning_fabric import Fabric
+    # Fabric announces itself on every start
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(accelerator=device, devices=1, precision=precision)
     fabric.launch()
     return fabric

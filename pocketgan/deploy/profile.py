@@ -1,0 +1,83 @@
+"""What a model costs: counted from its spec, and measured on runtimes."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pocketgan.deploy.latency import onnx_latency, torch_latency
+from pocketgan.deploy.onnx import export_onnx
+from pocketgan.elastic.cost import cost, layer_costs
+from pocketgan.errors import SpecError, unknown
+from pocketgan.models import find_model
+from pocketgan.units import bytes_text, number_text, si
+
+RUNTIMES = ("onnxruntime", "torch")
+BYTES_A_WEIGHT = 4
+
+
+def profile_model(
+    text: str, size: int | None, runtimes: list[str], threads: int = 1, layers: bool = False
+) -> dict[str, Any]:
+    """One object with `params`, `macs`, `true_macs`, `size_bytes` and `latency_ms` (median, by runtime asked for).
+
+    `text`: model folder, run folder, spec string, or an ONNX file, of which only size and latency are told.
+    """
+    for runtime in runtimes:
+        if runtime not in RUNTIMES:
+            raise unknown("runtime", runtime, RUNTIMES)
+    if text.endswith(".onnx"):
+        return _profile_onnx(Path(text), size or 256, runtimes, threads)
+    network, spec, card = find_model(text)
+    side = size or card.get("size", 256)
+    spec.check_size(side)
+    result: dict[str, Any] = {"model": text, "size": side, **cost(spec, side)}
+    result["size_bytes"] = BYTES_A_WEIGHT * result["params"]
+    result["latency_ms"] = {}
+    for runtime in runtimes:
+        if runtime == "torch":
+            latency = torch_latency(network, side, threads=threads)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                export_onnx(network, side, Path(folder) / "model.onnx")
+                latency = onnx_latency(Path(folder) / "model.onnx", side, threads=threads)
+        result["latency_ms"][runtime] = round(latency.median_ms, 3)
+    if layers:
+        result["layers"] = [
+            {**asdict(layer), "macs": layer.macs, "true_macs": layer.true_macs}
+            for layer in layer_costs(spec, side)
+        ]
+    return result
+
+
+def _profile_onnx(path: Path, size: int, runtimes: list[str], threads: int) -> dict[str, Any]:
+    if not path.is_file():
+        raise SpecError(
+            f"{path} does not exist; give an ONNX file, a model folder or a spec like mobile-resnet:48"
+        )
+    if "torch" in runtimes:
+        raise SpecError(f"{path} runs on onnxruntime, not on torch; leave --runtime torch out")
+    latency = onnx_latency(path, size, threads=threads)
+    return {
+        "model": str(path),
+        "size": size,
+        "size_bytes": path.stat().st_size,
+        "latency_ms": {"onnxruntime": round(latency.median_ms, 3)},
+    }
+
+
+def describe(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """The lines of a profile in words."""
+    lines = [("image", f"{result['size']} x {result['size']}")]
+    if "params" in result:
+        lines += [
+            ("parameters", f"{result['params']:,}"),
+            ("MACs (papers' convention)", si(result["macs"])),
+            ("true MACs", si(result["true_macs"])),
+        ]
+    lines.append(("size", bytes_text(result["size_bytes"])))
+    return lines + [
+        (f"latency on {runtime}", f"{number_text(ms)} ms") for runtime, ms in result["latency_ms"].items()
+    ]

@@ -1,0 +1,1 @@
+"""Recipes: which stages make a compressed generator, and with which numbers."""

@@ -1,0 +1,97 @@
+"""Fast GAN Compression: teacher, supernet from scratch, evolutionary search, fine-tuning.
+
+Source: GAN Compression (TPAMI 2022), the fast pipeline: a once-for-all student is distilled straight from the
+original teacher, without a mobile teacher and without pre-distillation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from pocketgan.data.task import Task
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.spaces import resnet_space
+from pocketgan.networks import PatchSpec, ResnetSpec, parse_spec
+from pocketgan.objectives.distil import DistilSettings
+from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.pipeline.stages import Distil, Extract, Given, Search, Train
+from pocketgan.recipes.recipe import Recipe
+from pocketgan.search import AnyStrategy, Evolution
+from pocketgan.training.fit import Precision
+from pocketgan.training.schedule import Schedule
+
+
+class FastSettings(BaseModel):
+    """Every number of the method. `tuning` None leaves fine-tuning out.
+
+    `space` names a published space or lists the options of every width, e.g. 32_24_16_8.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    teacher: ResnetSpec = ResnetSpec.uniform(64)
+    discriminator: PatchSpec = PatchSpec(width=128)
+    objective: Pix2PixSettings = Pix2PixSettings()
+    teaching: Schedule
+    space: str = "channels-64-pix2pix"
+    distillation: DistilSettings = DistilSettings()
+    supernet: Schedule
+    search: AnyStrategy = Evolution(mutation_probability=0.3)
+    metric: str = "fd_mobilenet_v2"
+    tuning: Schedule | None = None
+    precision: Precision = "32-true"
+    seed: int = 233
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        """A teacher may be given as a spec string, e.g. resnet:48."""
+        return parse_spec(value) if isinstance(value, str) else value
+
+
+def fast_gan_compression(
+    name: str, task: Task, budget: Budget, settings: FastSettings, teacher: Given | None = None
+) -> Recipe:
+    """The recipe. `teacher`: a finished one, instead of training it.
+
+    Raises:
+        SpecError: the generators cannot take the task's size; an unknown space.
+        BudgetError: the smallest subnet is over the budget.
+    """
+    settings.teacher.check_size(task.size)
+    student = settings.teacher.model_copy(update={"separable": ("residual",)})
+    space = resnet_space(settings.space, student)
+    budget.check(space, CostModel(space.spec, task.size))
+    shared = dict(task=task, seed=settings.seed, precision=settings.precision)
+    teacher = teacher or Train(
+        generator=settings.teacher,
+        discriminator=settings.discriminator,
+        objective=settings.objective,
+        schedule=settings.teaching,
+        **shared,
+    )
+    distil = dict(
+        teacher=teacher, discriminator=settings.discriminator, objective=settings.distillation, **shared
+    )
+    supernet = Distil(space=space, schedule=settings.supernet, **distil)
+    search = Search(
+        supernet=supernet, budget=budget, strategy=settings.search, metric=settings.metric, seed=settings.seed
+    )
+    subnet = Extract(search=search)
+    tuned = None
+    if settings.tuning:
+        tuned = Distil(init=subnet, judge=supernet, schedule=settings.tuning, **distil)
+    return Recipe(
+        name=name,
+        method="fast-gan-compression",
+        task=task,
+        budget=budget,
+        teacher=teacher,
+        supernet=supernet,
+        search=search,
+        subnet=subnet,
+        tuned=tuned,
+    )

@@ -1,0 +1,86 @@
+"""A recipe: the tree of stages from data to a compressed generator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from pocketgan.data.task import Task
+from pocketgan.elastic.budget import Budget
+from pocketgan.errors import DataError
+from pocketgan.pipeline.stage import Stage
+from pocketgan.pipeline.stages import Distil, Evaluate, Export, Extract, Given, Search, Train
+from pocketgan.pipeline.store import Owner
+
+
+class Recipe(BaseModel):
+    """What `pocketgan run` carries out.
+
+    `tuned` is the subnet after fine-tuning, where the recipe has that step; it is then the result.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    method: str
+    task: Task
+    budget: Budget
+    teacher: Train | Given
+    supernet: Distil
+    search: Search
+    subnet: Extract
+    tuned: Distil | None = None
+
+    @property
+    def result(self) -> Extract | Distil:
+        """The stage whose model is the compressed generator."""
+        return self.tuned or self.subnet
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """Every stage by its name, in the order in which they run."""
+        stages: dict[str, Stage] = {
+            "teacher": self.teacher,
+            "supernet": self.supernet,
+            "search": self.search,
+            "subnet": self.subnet,
+        }
+        if self.tuned:
+            stages["fine-tuning"] = self.tuned
+        for name, network in (("teacher", self.teacher), ("compressed", self.result)):
+            stages[f"scores of the {name}"] = Evaluate(network=network, task=self.task)
+            stages[f"export of the {name}"] = Export(network=network, task=self.task)
+        stages["teacher on select"] = Evaluate(network=self.teacher, task=self.task, split="select")
+        return stages
+
+    @property
+    def digest(self) -> str:
+        """The address of the whole recipe."""
+        parts = {name: stage.digest for name, stage in self.stages.items()}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def owner(recipe: Recipe) -> Owner:
+    """What marks the recipe's run folder; it keeps the place of the data, which is no part of the recipe itself."""
+    content = {"data": str(recipe.task.root.resolve()), "recipe": recipe.model_dump(mode="json")}
+    return Owner(recipe.name, recipe.digest, content)
+
+
+def read_recipe(run: Path) -> Recipe:
+    """The recipe of a run folder. Raises `DataError` where there is none."""
+    if not (run / "recipe.json").is_file():
+        raise DataError(f"{run} is no run folder: there is no recipe.json in it; give the --out of a run")
+    content = json.loads((run / "recipe.json").read_text())
+    return Recipe.model_validate(_with_root(content["recipe"], content["data"]))
+
+
+def _with_root(node: Any, root: str) -> Any:
+    """Every task in the tree gets the place of the data again."""
+    if isinstance(node, dict):
+        node = {key: _with_root(value, root) for key, value in node.items()}
+        return {**node, "root": root} if "data_digest" in node else node
+    return [_with_root(item, root) for item in node] if isinstance(node, list) else node

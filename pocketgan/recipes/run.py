@@ -1,0 +1,247 @@
+"""Carrying out a recipe: its stages, then the run folder that the user takes away.
+
+A run folder holds `report.html`, `report.json`, `model/`, `export/`, and the store of the stages in `stages/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pocketgan import __version__
+from pocketgan.data.cache import load_pairs
+from pocketgan.deploy.latency import compare_onnx
+from pocketgan.elastic.cost import cost
+from pocketgan.metrics.evaluate import METRICS
+from pocketgan.models import load_model
+from pocketgan.networks import write_numbers
+from pocketgan.pipeline.stage import Stage
+from pocketgan.pipeline.stages import Evaluate, Export, Training
+from pocketgan.pipeline.store import Store, claim, writing
+from pocketgan.recipes.recipe import Recipe, owner, read_recipe
+from pocketgan.report import (
+    CandidatePoint,
+    Example,
+    ImageRow,
+    Machine,
+    Report,
+    Row,
+    StageTime,
+    TaskSummary,
+    write_report,
+)
+from pocketgan.training.fit import Runtime
+from pocketgan.training.log import read_log
+
+SHOWN = 12
+WORST = 6
+Watch = Callable[[str, Stage, int, int], None]
+
+
+def store_of(run: Path) -> Store:
+    return Store(run / "stages")
+
+
+def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch: Watch) -> Report:
+    """Realise every stage (finished ones are taken as they are) and write the run folder.
+
+    `watch` is called with (name, stage, done, total) as each stage proceeds, once with done == total == 0 before.
+
+    Raises `OutputError` when the folder belongs to another recipe or cannot be written.
+    """
+    with claim(out, owner(recipe)):
+        store = store_of(out)
+        for name, stage in recipe.stages.items():
+            watch(name, stage, 0, 0)
+            store.realise(stage, runtime, lambda s, done, total, name=name: watch(name, s, done, total))
+        with writing(out):
+            return finish(recipe, out, command)
+
+
+def finish(recipe: Recipe, out: Path, command: str) -> Report:
+    """Copy what the user takes away, measure latencies side by side, write the report."""
+    store = store_of(out)
+    exports = {}
+    for name, network in (("teacher", recipe.teacher), ("compressed", recipe.result)):
+        source = store.artifact(Export(network=network, task=recipe.task)) / "model.onnx"
+        exports[name] = _replace_file(source, out / "export" / f"{name}.onnx")
+    _replace_folder(store.artifact(recipe.result) / "model", out / "model")
+    latencies = compare_onnx(list(exports.values()), recipe.task.size, threads=1)
+    report = _report(recipe, store, dict(zip(exports, latencies, strict=True)), command)
+    write_report(
+        out,
+        report,
+        _grids(recipe, store, report),
+        loss_curves={name: _curves(store, s) for name, s in recipe.stages.items() if isinstance(s, Training)},
+    )
+    return report
+
+
+def report_again(out: Path, command: str) -> Report:
+    """Write the report of a finished run anew."""
+    recipe = read_recipe(out)
+    with claim(out, owner(recipe)), writing(out):
+        return finish(recipe, out, command)
+
+
+def _scores(store: Store, stage: Evaluate) -> dict[str, Any]:
+    return json.loads((store.artifact(stage) / "scores.json").read_text())
+
+
+def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: str) -> Report:
+    import onnxruntime
+    import torch
+
+    task, metric = recipe.task, recipe.search.metric
+    choice = recipe.search.load(store.artifact(recipe.search))
+    rows = []
+    for name, network in (("teacher", recipe.teacher), ("compressed", recipe.result)):
+        model = load_model(store.artifact(network) / "model")
+        scores = _scores(store, Evaluate(network=network, task=task))
+        rows.append(
+            Row(
+                name=name,
+                kind=name,
+                **cost(model.spec, task.size),
+                size_bytes=(store.artifact(network) / "model" / "weights.safetensors").stat().st_size,
+                latency_ms=latencies[name].median_ms,
+                latency_runtime=f"{latencies[name].runtime}, {latencies[name].threads} thread",
+                scores=scores["scores"],
+                intervals=scores["intervals"],
+                digest=network.digest,
+                genome=write_numbers(model.spec.genome),
+            )
+        )
+    on_select = _scores(store, Evaluate(network=recipe.teacher, task=task, split="select"))
+    return Report(
+        title=f"{task.root.name}: {recipe.name}",
+        recipe=f"{recipe.name} ({recipe.method})",
+        command=command,
+        task=TaskSummary(
+            name=task.root.name,
+            digest=task.data_digest,
+            layout=task.layout,
+            direction=task.direction,
+            size=task.size,
+            counts={split: len(task.files(split)) for split in ("train", "select", "test")},
+        ),
+        budget=str(recipe.budget),
+        budget_macs=recipe.budget.macs,
+        metric=metric,
+        better={name: m.better for name, m in METRICS.items()},
+        selection_split="select",
+        figure_split="test",
+        teacher_on_selection=on_select["scores"][metric],
+        protocol="images rounded to 8 bits; 95 % bootstrap intervals over the test images; one training seed",
+        rows=tuple(rows),
+        candidates=tuple(
+            CandidatePoint(
+                genome=write_numbers(c.genome),
+                **c.costs,
+                scores=c.scores,
+                feasible=True,
+                chosen=c.genome == choice.best.genome,
+            )
+            for c in choice.candidates
+        ),
+        examples=tuple(
+            Example(name=name, section=section, score=score)
+            for section, shown in _shown(recipe, store).items()
+            for name, score in shown.items()
+        ),
+        stages=tuple(
+            StageTime(name=name, seconds=store.seconds(stage), steps=_steps(store, stage))
+            for name, stage in recipe.stages.items()
+        ),
+        notes=(
+            f"splits: {task.split_note}",
+            "Widths were chosen on the selection split; every figure of the tables is from the test split.",
+        ),
+        seed=recipe.search.seed,
+        digest=recipe.digest,
+        versions={
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "pocketgan": __version__,
+        },
+        machine=Machine(cpu=_cpu_name(), cores=os.cpu_count() or 1),
+        date=datetime.now(UTC),
+    )
+
+
+def _shown(recipe: Recipe, store: Store) -> dict[str, dict[str, float]]:
+    """For each section of the image grid: the images in it with the compressed network's score (L1)."""
+    scores = _scores(store, Evaluate(network=recipe.result, task=recipe.task))
+    errors = dict(zip(scores["names"], scores["per_image"]["l1"], strict=True))
+    names = scores["names"]
+    every = max(1, len(names) // SHOWN)
+    worst = sorted(names, key=errors.__getitem__, reverse=True)[:WORST]
+    return {
+        "Test images": {name: errors[name] for name in names[::every][:SHOWN]},
+        "Worst cases": {name: errors[name] for name in worst},
+    }
+
+
+def _grids(recipe: Recipe, store: Store, report: Report) -> list[ImageRow]:
+    task = recipe.task
+    pairs = load_pairs(task, "test", store.folder / "cache", training=False)
+    made = {
+        name: np.load(store.artifact(Evaluate(network=network, task=task)) / "images.npy")
+        for name, network in (("teacher", recipe.teacher), ("compressed", recipe.result))
+    }
+    places = {name: place for place, name in enumerate(pairs.names)}
+    rows = []
+    for example in report.examples:
+        place = places[example.name]
+        source, target = np.asarray(pairs.images[place])
+        images = {"input": source, **{name: own[place] for name, own in made.items()}, "ground truth": target}
+        caption = f"L1 {example.score:.3f}"
+        rows.append(ImageRow(name=example.name, caption=caption, section=example.section, images=images))
+    return rows
+
+
+def _curves(store: Store, stage: Stage) -> dict[str, list[tuple[int, float]]]:
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for line in read_log(store.home(stage) / "log.jsonl"):
+        for name in line.keys() - {"step", "epoch", "images_per_second"}:
+            curves.setdefault(name, []).append((line["step"], line[name]))
+    return dict(sorted(curves.items()))
+
+
+def _steps(store: Store, stage: Stage) -> int | None:
+    if not isinstance(stage, Training):
+        return None
+    lines = read_log(store.home(stage) / "log.jsonl")
+    return lines[-1]["step"] if lines else None
+
+
+def _replace_file(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target.with_name(target.name + ".part"))
+    os.replace(target.with_name(target.name + ".part"), target)
+    return target
+
+
+def _replace_folder(source: Path, target: Path) -> None:
+    temporary = target.with_name(target.name + ".part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(source, temporary)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(temporary, target)
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
