@@ -29,9 +29,7 @@ LONG_HOURS = 12.0
 Data = Annotated[Path, typer.Argument(help="Folder of image pairs.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/NAME.")]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
-Changes = Annotated[
-    list[str] | None, typer.Option("--set", help="Change one setting, e.g. supernet.constant=40.")
-]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one setting, e.g. supernet.constant=40.")]
 ModelText = Annotated[
     str, typer.Argument(help="Model folder, run folder, ONNX file or spec like mobile-resnet:48.")
 ]
@@ -62,9 +60,7 @@ def compress(
     size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 256,
     direction: Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")] = "AtoB",
     method: Annotated[str, typer.Option(help="fast-gan-compression.")] = "fast-gan-compression",
-    effort: Annotated[
-        Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")
-    ] = "quick",
+    effort: Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")] = "quick",
     teacher: Annotated[
         Path | None, typer.Option(help="Folder of a finished teacher; it is not trained then.")
     ] = None,
@@ -109,9 +105,7 @@ def list_(as_json: Json = False) -> None:
     ]
     if as_json:
         return _print_json(rows)
-    _table(
-        ["recipe", "task", "budget", "about"], [[r["name"], r["task"], r["budget"], r["about"]] for r in rows]
-    )
+    _table(["recipe", "task", "budget", "about"], [[r["name"], r["task"], r["budget"], r["about"]] for r in rows])
 
 
 Recipe_ = Annotated[str, typer.Argument(help="A name from `pocketgan list`.", show_default=False)]
@@ -157,9 +151,7 @@ def run(
 @app.command(epilog="Example: pocketgan profile mobile-resnet:32_32_48_32_48_48_16_16 --size 256 --json")
 def profile(
     model: ModelText,
-    size: Annotated[
-        int | None, typer.Option(help="Side of the images; default the model's, else 256.")
-    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images; default the model's, else 256.")] = None,
     runtime: Annotated[
         list[str] | None, typer.Option(help="Measure the latency on: onnxruntime, torch (repeatable).")
     ] = None,
@@ -246,9 +238,7 @@ def translate(
 
     found = find_model(model)
     with _progress() as progress:
-        count = translate_images(
-            found, images, out, size, lambda done, total: progress("translate", done, total)
-        )
+        count = translate_images(found, images, out, size, lambda done, total: progress("translate", done, total))
     print(f"{count} images written to {out}")
 
 
@@ -257,9 +247,7 @@ def export(
     model: ModelText,
     format_: Annotated[str, typer.Option("--format", help="onnx.")] = "onnx",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File; default MODEL.onnx here.")] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Side of the images; default the model's, else 256.")
-    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the images; default the model's, else 256.")] = None,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch."""
     import torch
@@ -274,9 +262,7 @@ def export(
     side = size or found.card.get("size", 256)
     found.spec.check_size(side)
     target = out or Path(f"{Path(model).resolve().name.replace(':', '-')}.onnx")
-    probe = (
-        torch.rand(2, found.spec.in_channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    )
+    probe = torch.rand(2, found.spec.in_channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         difference = export_verified(found.network, side, target, probe)
@@ -334,19 +320,14 @@ def _show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool =
     ]
     if as_json:
         if not quiet:
-            _print_json(
-                {"recipe": recipe.name, "digest": recipe.digest, "stages": rows, "seconds_left": total}
-            )
+            _print_json({"recipe": recipe.name, "digest": recipe.digest, "stages": rows, "seconds_left": total})
         return total
     print(
         f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {recipe.task.size} pixels, {recipe.task.split_note}"
     )
     _table(
         ["stage", "status", "time left on this machine"],
-        [
-            [r["stage"], r["status"], duration_text(r["seconds_left"]) if r["seconds_left"] else "-"]
-            for r in rows
-        ],
+        [[r["stage"], r["status"], duration_text(r["seconds_left"]) if r["seconds_left"] else "-"] for r in rows],
     )
     print(f"about {duration_text(total)} in all; it can be stopped at any time and goes on where it stopped")
     return total

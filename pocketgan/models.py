@@ -69,13 +69,9 @@ def find_model(text: str) -> Model:
     if folder.is_dir():
         return load_model(folder if is_model(folder) or not (folder / "model").is_dir() else folder / "model")
     if folder.exists():
-        raise DataError(
-            f"{text} is a file; give a model folder, a run folder or a spec like mobile-resnet:48"
-        )
+        raise DataError(f"{text} is a file; give a model folder, a run folder or a spec like mobile-resnet:48")
     if ":" not in text:
-        raise DataError(
-            f"{text} does not exist; give a model folder, a run folder or a spec like mobile-resnet:48"
-        )
+        raise DataError(f"{text} does not exist; give a model folder, a run folder or a spec like mobile-resnet:48")
     spec = parse_spec(text)
     return Model(init_normal(spec.build(), torch.Generator().manual_seed(0)).eval(), spec, {})
 

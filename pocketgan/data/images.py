@@ -90,9 +90,7 @@ def read_rgb(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     return np.array(upright.convert("RGB"))
 
 
-def resize(
-    image: UInt8[np.ndarray, "_ _ 3"], height: int, width: int
-) -> UInt8[np.ndarray, "{height} {width} 3"]:
+def resize(image: UInt8[np.ndarray, "_ _ 3"], height: int, width: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
     """Bicubic resizing with antialiasing: Pillow's, the reference of the papers."""
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 

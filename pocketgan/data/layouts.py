@@ -174,9 +174,7 @@ def _read_splits(table: Path, pairs: Iterable[Pair]) -> Splits:
     splits: Splits = {}
     for line, name, split in rows:
         if split not in SPLITS:
-            raise DataError(
-                f"{table} line {line}: split must be train, select or test, not '{split}'; mend it"
-            )
+            raise DataError(f"{table} line {line}: split must be train, select or test, not '{split}'; mend it")
         if name not in waiting:
             raise DataError(f"{table} line {line}: '{name}' is no image here or is listed twice; remove it")
         splits.setdefault(split, []).append(waiting.pop(name))

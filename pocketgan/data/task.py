@@ -108,9 +108,7 @@ def _checked_digest(root: Path, layout: Layout, size: int) -> str:
     if layout.kind == "aligned":
         for path, (width, height) in sizes.items():
             if width % 2:
-                raise DataError(
-                    f"{path} is {width} pixels wide; A beside B needs an even width: crop or remove it"
-                )
+                raise DataError(f"{path} is {width} pixels wide; A beside B needs an even width: crop or remove it")
             sizes[path] = (width // 2, height)
     for pairs in layout.splits.values():
         for _, a, b in pairs:

@@ -29,9 +29,7 @@ class Latency:
     runtime: str
 
 
-def onnx_latency(
-    path: Path, size: int, *, threads: int = 1, repeats: int = 30, budget_s: float = 10.0
-) -> Latency:
+def onnx_latency(path: Path, size: int, *, threads: int = 1, repeats: int = 30, budget_s: float = 10.0) -> Latency:
     """Latency of one ONNX file on ONNX Runtime; see ``compare_onnx``."""
     return compare_onnx([path], size, threads=threads, repeats=repeats, budget_s=budget_s)[0]
 
@@ -58,8 +56,7 @@ def compare_onnx(
         fixed = image.shape[2]
         if isinstance(fixed, int) and fixed != size:
             raise SpecError(
-                f"'{path.name}' takes images of {fixed} pixels, and {size} was asked for; "
-                f"measure it at {fixed}"
+                f"'{path.name}' takes images of {fixed} pixels, and {size} was asked for; measure it at {fixed}"
             )
         calls.append(lambda session=session, name=image.name: session.run(None, {name: pixels}))
     runtime = f"onnxruntime {onnxruntime.__version__}"

@@ -46,17 +46,14 @@ def profile_model(
         result["latency_ms"][runtime] = round(latency.median_ms, 3)
     if layers:
         result["layers"] = [
-            {**asdict(layer), "macs": layer.macs, "true_macs": layer.true_macs}
-            for layer in layer_costs(spec, side)
+            {**asdict(layer), "macs": layer.macs, "true_macs": layer.true_macs} for layer in layer_costs(spec, side)
         ]
     return result
 
 
 def _profile_onnx(path: Path, size: int, runtimes: list[str], threads: int) -> dict[str, Any]:
     if not path.is_file():
-        raise SpecError(
-            f"{path} does not exist; give an ONNX file, a model folder or a spec like mobile-resnet:48"
-        )
+        raise SpecError(f"{path} does not exist; give an ONNX file, a model folder or a spec like mobile-resnet:48")
     if "torch" in runtimes:
         raise SpecError(f"{path} runs on onnxruntime, not on torch; leave --runtime torch out")
     latency = onnx_latency(path, size, threads=threads)

@@ -89,9 +89,7 @@ class _Recorder(TorchFunctionMode):
                 )
             )
         elif func is F.instance_norm:
-            self.layers.append(
-                LayerCost("", "instance_norm", tuple(result.shape[1:]), 0, 0, 0, 0, result.numel())
-            )
+            self.layers.append(LayerCost("", "instance_norm", tuple(result.shape[1:]), 0, 0, 0, 0, result.numel()))
         return result
 
 
@@ -128,9 +126,7 @@ class CostModel:
         self.spec = spec
         dims = dimensions(spec)
         layers = layer_costs(spec, height, width)
-        varied = [
-            layer_costs(spec.resized(vary(spec.widths, g)), height, width) for g in range(len(spec.widths))
-        ]
+        varied = [layer_costs(spec.resized(vary(spec.widths, g)), height, width) for g in range(len(spec.widths))]
         self._functions: list[Dimension] = []
         self._terms: dict[str, dict[tuple[int, int], int]] = {
             name: defaultdict(int) for name in ("params", "macs", "true_macs")
@@ -151,9 +147,7 @@ class CostModel:
             if not dim.factors:
                 scale *= dim.constant
         one = Dimension(1, ())
-        moving = ([dim for dim in dims if dim.factors] + [one, one])[
-            : max(2, sum(bool(d.factors) for d in dims))
-        ]
+        moving = ([dim for dim in dims if dim.factors] + [one, one])[: max(2, sum(bool(d.factors) for d in dims))]
         first, second = sorted(self._index(dim) for dim in moving)
         self._terms[figure][first, second] += scale
 

@@ -26,9 +26,7 @@ def leading(tensor: Tensor, shape: torch.Size) -> Tensor:
     """The leading block of that shape, as a view."""
     for dim, (have, want) in enumerate(zip(tensor.shape, shape, strict=True)):
         if want > have:
-            raise SpecError(
-                f"a subnet wants {want} channels where the supernet has {have}; widen the supernet"
-            )
+            raise SpecError(f"a subnet wants {want} channels where the supernet has {have}; widen the supernet")
         if want < have:
             tensor = tensor.narrow(dim, 0, want)
     return tensor

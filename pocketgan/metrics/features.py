@@ -38,9 +38,7 @@ class _Conv(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1):
         super().__init__(inputs, outputs, kernel, stride, padding=kernel // 2 * (stride == 1), groups=groups)
 
-    def forward(
-        self, x: Float[Tensor, "batch inputs height width"]
-    ) -> Float[Tensor, "batch outputs h_out w_out"]:
+    def forward(self, x: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs h_out w_out"]:
         if self.stride == (2, 2):
             x = F.pad(x, (0, 1, 0, 1))
         return super().forward(x)
@@ -57,9 +55,7 @@ class _InvertedResidual(nn.Module):
         self.project = _Conv(hidden, outputs)
         self.residual = stride == 1 and inputs == outputs
 
-    def forward(
-        self, x: Float[Tensor, "batch inputs height width"]
-    ) -> Float[Tensor, "batch outputs h_out w_out"]:
+    def forward(self, x: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs h_out w_out"]:
         y: Tensor = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
         y = self.project(F.relu6(self.depthwise(y), inplace=True))
         return x + y if self.residual else y

@@ -115,9 +115,7 @@ class _Student(nn.Module):
         super().__init__()
         self.network, self.adaptors = network, adaptors
 
-    def forward(
-        self, x: Tensor, teacher_features: dict[str, Tensor], widths
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, x: Tensor, teacher_features: dict[str, Tensor], widths) -> tuple[Tensor, dict[str, Tensor]]:
         taps = Taps(tuple(self.adaptors.taps))
         if isinstance(self.network, Supernet):
             image = self.network(x, widths, taps)

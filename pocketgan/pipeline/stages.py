@@ -211,8 +211,7 @@ class Search(Stage):
 
         def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
             return [
-                evaluator(lambda x, widths=space.widths(genome): supernet(x, widths)).scores
-                for genome in genomes
+                evaluator(lambda x, widths=space.widths(genome): supernet(x, widths)).scores for genome in genomes
             ]
 
         (work.folder / "state").mkdir(exist_ok=True)
@@ -305,9 +304,7 @@ class Export(Stage):
         (work.artifact / "verified.json").write_text(text + "\n")
 
 
-AnyStage = Annotated[
-    Train | Given | Distil | Search | Extract | Evaluate | Export, Field(discriminator="kind")
-]
+AnyStage = Annotated[Train | Given | Distil | Search | Extract | Evaluate | Export, Field(discriminator="kind")]
 for _stage in (Train, Given, Distil, Search, Extract, Evaluate, Export):
     _stage.model_rebuild()
 

@@ -73,9 +73,7 @@ def fast_gan_compression(
         schedule=settings.teaching,
         **shared,
     )
-    distil = dict(
-        teacher=teacher, discriminator=settings.discriminator, objective=settings.distillation, **shared
-    )
+    distil = dict(teacher=teacher, discriminator=settings.discriminator, objective=settings.distillation, **shared)
     supernet = Distil(space=space, schedule=settings.supernet, **distil)
     search = Search(
         supernet=supernet, budget=budget, strategy=settings.search, metric=settings.metric, seed=settings.seed

@@ -42,9 +42,7 @@ MACS = Cost("macs", "MACs", "papers’ convention", si, "fewer", "more", " MACs"
 TRUE_MACS = Cost("true_macs", "True MACs", "every multiply, counted once", si, "fewer", "more")
 PARAMS = Cost("params", "Parameters", "", si, "fewer", "more", " parameters")
 SIZE = Cost("size_bytes", "Size on disk", "", bytes_text, "smaller", "larger")
-LATENCY = Cost(
-    "latency_ms", "Latency", "median, one image", lambda ms: f"{number_text(ms)} ms", "faster", "slower"
-)
+LATENCY = Cost("latency_ms", "Latency", "median, one image", lambda ms: f"{number_text(ms)} ms", "faster", "slower")
 
 
 class Tile(NamedTuple):

@@ -28,9 +28,7 @@ _START = b'{"op_code":'
 
 
 @contextmanager
-def open_study(
-    path: Path, sampler: BaseSampler, better: Better, description: dict[str, Any]
-) -> Iterator[Study]:
+def open_study(path: Path, sampler: BaseSampler, better: Better, description: dict[str, Any]) -> Iterator[Study]:
     """The study in the journal at `path`, new or resumed; what a killed process left behind is cleared away.
 
     `description` is all that the results depend on, as JSON. Raises `OutputError` when the journal belongs to
@@ -109,6 +107,5 @@ def _claim(study: Study, path: Path, description: dict[str, Any]) -> None:
             study.set_user_attr(name, value)
         elif known[name] != value:
             raise OutputError(
-                f"{path} holds a search with another {name.replace('_', ' ')}; "
-                "remove it or choose another folder"
+                f"{path} holds a search with another {name.replace('_', ' ')}; remove it or choose another folder"
             )

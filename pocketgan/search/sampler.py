@@ -26,8 +26,7 @@ class GenerationSampler(BaseGASampler):
         super().__init__(population_size=None)
         self.strategy, self.feasible, self.seed = strategy, feasible, seed
         self.distributions: dict[str, BaseDistribution] = {
-            f"c{i}": CategoricalDistribution(choice.options)
-            for i, choice in enumerate(feasible.space.choices)
+            f"c{i}": CategoricalDistribution(choice.options) for i, choice in enumerate(feasible.space.choices)
         }
         self._generation = -1
         self._open: deque[Genome] = deque()

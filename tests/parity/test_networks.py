@@ -36,9 +36,7 @@ def generator_spec(case: Case) -> tuple[ResnetSpec, int]:
 
 
 def assert_output(found: torch.Tensor, case: Case, key: str) -> None:
-    names = [
-        n for n in case.tensors if n == key or n.split(".", 1)[0].startswith(key.split(".", 1)[0] + "_sub")
-    ]
+    names = [n for n in case.tensors if n == key or n.split(".", 1)[0].startswith(key.split(".", 1)[0] + "_sub")]
     for name in [n for n in names if n.split(".", 1)[1] == key.split(".", 1)[1]]:
         stride = int(name.split(".", 1)[0].rpartition("sub")[2]) if "_sub" in name.split(".", 1)[0] else 1
         want = case.tensors[name].double()
@@ -70,9 +68,7 @@ def test_generator(path):
     x = case.input("x").double().requires_grad_()
     supernet = Supernet(spec).double().eval()
     state = from_official(case.state(), spec, second=second)
-    supernet.network.load_state_dict(
-        {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
-    )
+    supernet.network.load_state_dict({k: v.double() if v.is_floating_point() else v for k, v in state.items()})
     if "parameter_count" in case.json:
         assert sum(p.numel() for p in supernet.parameters()) == case["parameter_count"]
 
@@ -89,9 +85,7 @@ def test_generator(path):
         output = supernet.network(x, lambda name, value: seen.setdefault(name, value))
         assert_output(output, case, "output.output")
     for official, ours in TAPS.items():
-        if any(
-            name.split(".", 1)[1] == f"act.{official}" for name in case.tensors if name.startswith("output")
-        ):
+        if any(name.split(".", 1)[1] == f"act.{official}" for name in case.tensors if name.startswith("output")):
             assert_output(seen[ours], case, f"output.act.{official}")
     parameters = dict(supernet.network.named_parameters())
     assert_gradients(case, output, x, to_official(parameters, spec, second=second))

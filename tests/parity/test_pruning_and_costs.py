@@ -41,9 +41,7 @@ def test_weight_transfer(path):
 def test_extraction(path):
     case = Case(path)
     spec = ResnetSpec.uniform(max(case.state("super")["model.26.weight"].shape), separable=("residual",))
-    spec = spec.model_copy(
-        update={"widths": (case.state("super")["model.1.weight"].shape[0],) * len(spec.widths)}
-    )
+    spec = spec.model_copy(update={"widths": (case.state("super")["model.1.weight"].shape[0],) * len(spec.widths)})
     supernet = Supernet(spec)
     supernet.network.load_state_dict(from_official(case.state("super"), spec))
     for numbers, hashes in case["sub_state_hashes"].items():
@@ -68,9 +66,7 @@ def test_macs():
             if "channels" in row:
                 spec = ResnetSpec.of(tuple(row["channels"]), legacy="legacy" in family, **mobile)
             else:
-                spec = ResnetSpec.uniform(
-                    row.get("ngf") or row["width"], **(mobile if "mobile" in family else {})
-                )
+                spec = ResnetSpec.uniform(row.get("ngf") or row["width"], **(mobile if "mobile" in family else {}))
             found = cost(spec, 256)
             assert found["params"] == row["params"]
             assert found["true_macs"] == row["true"]
