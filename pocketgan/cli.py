@@ -92,7 +92,7 @@ def list_(as_json: Json = False) -> None:
     """The recipes of the catalog."""
     from pocketgan.recipes.catalog import ENTRIES
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": entry.name,
             "task": entry.task,

@@ -25,12 +25,12 @@ _SPECS: TypeAdapter[Any] = TypeAdapter(GeneratorSpec | PatchSpec)
 class Model(NamedTuple):
     """A network in evaluation mode, what it is, and what is known of it (`size`, `digest`, ...)."""
 
-    network: nn.Module
+    network: Any
     spec: Any
     card: dict[str, Any]
 
 
-def save_model(folder: Path, network: nn.Module, card: dict[str, Any]) -> None:
+def save_model(folder: Path, network: Any, card: dict[str, Any]) -> None:
     """Write a model folder; the description last, so that a folder that has one is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}

@@ -9,8 +9,10 @@ and every element that an instance norm puts out counts one.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,12 +65,12 @@ class Costs:
 class _Recorder(TorchFunctionMode):
     """Notes each convolution, linear layer and instance norm of a forward on the meta device."""
 
-    def __init__(self, names: dict[int, str], parameters: dict[str, torch.Tensor]) -> None:
+    def __init__(self, names: dict[int, str], parameters: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         self.names, self.parameters = names, parameters
         self.layers: list[LayerCost] = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if func in _CONVOLUTIONS:
             source, weight = args[0], args[1]

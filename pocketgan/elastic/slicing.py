@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
-from pocketgan.networks import NetworkSpec
+from pocketgan.networks import Generator, NetworkSpec
 
 
 @lru_cache(maxsize=512)
-def skeleton(spec: NetworkSpec) -> nn.Module:
+def skeleton(spec: NetworkSpec) -> Generator:
     """The network on the meta device: its program and its shapes, no values. Cached; do not change it."""
     with torch.device("meta"):
         return spec.build()

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Int
-from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from pocketgan.errors import SpecError
-from pocketgan.networks import GeneratorSpec, Genome, NetworkSpec, Widths
+from pocketgan.networks import GeneratorSpec, Genome, Widths
 
 
 class Choice(BaseModel):
@@ -35,11 +35,11 @@ class SearchSpace(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    spec: SerializeAsAny[GeneratorSpec]
+    spec: GeneratorSpec
     choices: tuple[Choice, ...]
 
     @classmethod
-    def over(cls, name: str, spec: NetworkSpec, options: tuple[tuple[int, ...], ...]) -> SearchSpace:
+    def over(cls, name: str, spec: GeneratorSpec, options: tuple[tuple[int, ...], ...]) -> SearchSpace:
         """A space over the family's short width list: options for each number; the supernet is made as wide
         as the largest options."""
         if len(options) != len(spec.ties):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.errors import unknown
-from pocketgan.networks import NetworkSpec, ResnetSpec, read_numbers
+from pocketgan.networks import GeneratorSpec, ResnetSpec, read_numbers
 
 _STEPS_OF_8 = (64, 56, 48, 40, 32, 24, 16)
 
@@ -34,7 +34,7 @@ def resnet_space(name: str, spec: ResnetSpec | None = None) -> SearchSpace:
     raise unknown("search space", name, RESNET)
 
 
-def uniform_space(spec: NetworkSpec, options: tuple[int, ...]) -> SearchSpace:
+def uniform_space(spec: GeneratorSpec, options: tuple[int, ...]) -> SearchSpace:
     """The same options for every choice."""
     options = tuple(sorted(set(options), reverse=True))
     return SearchSpace.over("_".join(map(str, options)), spec, (options,) * len(spec.ties))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pocketgan.elastic.slicing import share, skeleton, tensors
-from pocketgan.networks import NetworkSpec, Widths, ignore
+from pocketgan.networks import Generator, NetworkSpec, Tap, Widths, ignore
 
 
 class Supernet(nn.Module):
@@ -26,7 +26,7 @@ class Supernet(nn.Module):
         self.network = spec.build()
 
     def forward(
-        self, x: Float[Tensor, "batch in height width"], widths: Widths | None = None, tap=ignore
+        self, x: Float[Tensor, "batch in height width"], widths: Widths | None = None, tap: Tap = ignore
     ) -> Tensor:
         if widths is None or tuple(widths) == self.spec.widths:
             return self.network(x, tap)
@@ -34,7 +34,7 @@ class Supernet(nn.Module):
         return functional_call(subnet, share(tensors(self.network), tensors(subnet)), (x, tap))
 
     @torch.no_grad()
-    def extract(self, widths: Widths) -> nn.Module:
+    def extract(self, widths: Widths) -> Generator:
         """The subnet as a plain network that owns its weights."""
         spec = self.spec.resized(widths)
         network = spec.build()

@@ -29,9 +29,10 @@ class Adaptors(nn.Module):
         teacher: Mapping[str, Float[Tensor, "batch _ _ _"]],
     ) -> dict[str, Float[Tensor, ""]]:
         """The mean squared error at each tap."""
-        return {
-            tap: F.mse_loss(
-                F.conv2d(student[tap], conv.weight[:, : student[tap].shape[1]], conv.bias), teacher[tap]
-            )
-            for tap, conv in self.taps.items()
-        }
+        return {tap: F.mse_loss(self.adapt(tap, x), teacher[tap]) for tap, x in student.items()}
+
+    def adapt(self, tap: str, x: Float[Tensor, "batch _ height width"]) -> Tensor:
+        """The student's activation in the teacher's channels."""
+        conv = self.taps[tap]
+        assert isinstance(conv, nn.Conv2d)
+        return F.conv2d(x, conv.weight[:, : x.shape[1]], conv.bias)

@@ -58,9 +58,14 @@ _PER_IMAGE = {"l1": pairs.l1, "psnr": pairs.psnr, "ssim": pairs.ssim}
 class Pairs(Protocol):
     """A batch: inputs, their targets in [-1, 1], and a name an image."""
 
-    x: Tensor
-    y: Tensor
-    names: Sequence[str]
+    @property
+    def x(self) -> Tensor: ...
+
+    @property
+    def y(self) -> Tensor: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import nn
 
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
 @torch.no_grad()
-def init_normal(network: nn.Module, generator: torch.Generator, std: float = 0.02) -> nn.Module:
+def init_normal(network: Network, generator: torch.Generator, std: float = 0.02) -> Network:
     """Weights from N(0, std), biases 0; batch norm weights from N(1, std). In place; returns the network.
 
     Source: Radford et al., ICLR 2016; pix2pix and CycleGAN.

@@ -32,12 +32,8 @@ def make_norm(norm: Norm | None, channels: int) -> nn.Module:
 
 
 def make_activation(name: Activation) -> nn.Module:
-    return {
-        "relu": nn.ReLU,
-        "leaky": lambda: nn.LeakyReLU(0.2),
-        "tanh": nn.Tanh,
-        "none": nn.Identity,
-    }[name]()
+    layers = {"relu": nn.ReLU(), "leaky": nn.LeakyReLU(0.2), "tanh": nn.Tanh(), "none": nn.Identity()}
+    return layers[name]
 
 
 class Separable(nn.Module):

@@ -8,7 +8,7 @@ Source: Johnson et al., ECCV 2016; CycleGAN, ICCV 2017; GAN Compression, CVPR 20
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from pydantic import model_validator
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
 from pocketgan.networks.layers import ConvLayer, Padding
-from pocketgan.networks.spec import Genome, NetworkSpec, Norm, ignore, read_numbers
+from pocketgan.networks.spec import Generator, Genome, NetworkSpec, Norm, ignore, read_numbers
 
 Part = Literal["down", "residual", "up"]
 
@@ -104,7 +104,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, spec: ResnetSpec, stream: int, inner: int) -> None:
         super().__init__()
-        shared = dict(pad=1, padding=spec.padding, norm=spec.norm, separable="residual" in spec.separable)
+        shared: dict[str, Any] = dict(
+            pad=1, padding=spec.padding, norm=spec.norm, separable="residual" in spec.separable
+        )
         self.first = ConvLayer(stream, inner, 3, activation="relu", **shared)
         self.dropout = nn.Dropout(spec.dropout)
         self.second = ConvLayer(inner, stream, 3, **shared)
@@ -113,15 +115,17 @@ class ResidualBlock(nn.Module):
         return x + self.second(self.dropout(self.first(x)))
 
 
-class ResnetGenerator(nn.Module):
+class ResnetGenerator(Generator):
     """Images (batch, in, H, W) in [-1, 1] -> images (batch, out, H, W) in [-1, 1]; H and W multiples of 4."""
+
+    spec: ResnetSpec
 
     def __init__(self, spec: ResnetSpec) -> None:
         super().__init__()
         self.spec = spec
         stem, down, stream = spec.widths[0], 2 * spec.widths[1], 4 * spec.widths[2]
         up, last = 2 * spec.widths[-2], spec.widths[-1]
-        conv = dict(norm=spec.norm, activation="relu")
+        conv: dict[str, Any] = dict(norm=spec.norm, activation="relu")
 
         self.stem = ConvLayer(spec.in_channels, stem, 7, pad=3, padding="reflect", **conv)
         separable = "down" in spec.separable
@@ -142,7 +146,7 @@ class ResnetGenerator(nn.Module):
         )
         self.head = ConvLayer(last, spec.out_channels, 7, pad=3, padding="reflect", activation="tanh")
 
-    def forward(self, x: Float[Tensor, "batch in height width"], tap=ignore) -> Tensor:
+    def forward(self, x: Float[Tensor, "batch in height width"], tap: Tap = ignore) -> Tensor:
         if self.spec.clamp_input:
             x = x.clamp(-1, 1)
         x = self.stem(x)

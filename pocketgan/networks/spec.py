@@ -7,6 +7,7 @@ the network multiplies them by its own fixed factors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -16,13 +17,14 @@ from pocketgan.errors import SpecError
 
 Widths = tuple[int, ...]
 Genome = tuple[int, ...]
+#: called with the name and the value of an intermediate activation; returns the value to go on with
+Tap = Callable[[str, Tensor], Tensor]
 Norm = Literal["instance", "batch"]
 Spec = TypeVar("Spec", bound="NetworkSpec")
 
 
 def ignore(name: str, x: Tensor) -> Tensor:
-    """The tap that does nothing. A tap is called with the name and the value of an intermediate activation
-    and returns the activation to go on with."""
+    """The tap that does nothing."""
     return x
 
 
@@ -40,6 +42,12 @@ def read_numbers(text: str) -> Genome:
 def write_numbers(numbers: Genome) -> str:
     """(32, 32, 48) -> '32_32_48'."""
     return "_".join(str(number) for number in numbers)
+
+
+class Generator(nn.Module):
+    """Base of all generators: knows its spec; `forward(x, tap)` maps images to images in [-1, 1]."""
+
+    spec: NetworkSpec
 
 
 class NetworkSpec(BaseModel):
@@ -76,7 +84,7 @@ class NetworkSpec(BaseModel):
         """Channels of the activation at a tap."""
         raise NotImplementedError
 
-    def build(self) -> nn.Module:
+    def build(self) -> Generator:
         """A new network with PyTorch's own initialisation; see `networks.init` for the papers' one."""
         raise NotImplementedError
 

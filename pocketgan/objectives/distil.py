@@ -74,15 +74,16 @@ class Distiller(Objective):
         self.settings, self.space = settings, space
         self.add_frozen("teacher", teacher)
         self.add_player("discriminator", discriminator, settings.lr, settings.betas)
-        self.add_player("student", _Student(student, adaptors), settings.lr, settings.betas)
+        self._student = _Student(student, adaptors)
+        self.add_player("student", self._student, settings.lr, settings.betas)
 
     @property
     def generator(self) -> nn.Module:
-        return self.networks["student"].network
+        return self._student.network
 
     @property
     def adaptors(self) -> Adaptors:
-        return self.networks["student"].adaptors
+        return self._student.adaptors
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s, judge = self.settings, self.networks["discriminator"]

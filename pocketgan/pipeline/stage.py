@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,7 +53,7 @@ class Stage(BaseModel):
         """Make the artifact in `work.artifact`, going on from `work.folder / 'state'` if there is any."""
         raise NotImplementedError
 
-    def inputs(self) -> Iterator[Stage]:
+    def inputs(self) -> Iterable[Stage]:
         """The stages that this one builds on."""
         for name in type(self).model_fields:
             value = getattr(self, name)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from pocketgan.data.batches import Batch, evaluation_batches, steps_per_epoch, training_batches
@@ -27,10 +28,11 @@ from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.order import keep_important
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
+from pocketgan.errors import SpecError
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.metrics.evaluate import METRICS, Evaluator
 from pocketgan.models import device_of, load_model, save_model
-from pocketgan.networks import GeneratorSpec, Genome, PatchSpec, init_normal
+from pocketgan.networks import Generator, GeneratorSpec, Genome, NetworkSpec, PatchSpec, init_normal
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.distil import Distiller, DistilSettings
 from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
@@ -155,11 +157,11 @@ class Distil(Training):
     discriminator: PatchSpec = PatchSpec()
     objective: DistilSettings = DistilSettings()
 
-    def build(self, teacher: nn.Module, init: nn.Module | None, judge: nn.Module | None) -> Distiller:
+    def build(self, teacher: Generator, init: Generator | None, judge: nn.Module | None) -> Distiller:
         """The game before its first step."""
-        spec = self.space.spec if self.space else self.student or init.spec
-        student = Supernet(spec) if self.space else spec.build()
-        network = student.network if self.space else student
+        spec = self._spec(init)
+        student: Supernet | Generator = Supernet(spec) if self.space else spec.build()
+        network = student.network if isinstance(student, Supernet) else student
         if init is None:
             init_normal(network, self._random("generator"))
         elif init.spec.widths == spec.widths:
@@ -176,6 +178,16 @@ class Distil(Training):
             self.space,
         )
 
+    def _spec(self, init: Generator | None) -> NetworkSpec:
+        """What the student is at its widest."""
+        if self.space:
+            return self.space.spec
+        if self.student:
+            return self.student
+        if init is None:
+            raise SpecError("a distillation needs a student, a space or an init; give one of them")
+        return init.spec
+
     def run(self, work: Workspace) -> None:
         game = self.build(
             load_model(work.inputs(self.teacher) / "model").network,
@@ -183,7 +195,7 @@ class Distil(Training):
             load_model(work.inputs(self.judge) / "discriminator").network if self.judge else None,
         )
         student, judge = game.generator, game.networks["discriminator"]
-        network = student.network if self.space else student
+        network = student.network if isinstance(student, Supernet) else student
         self._fit(work, game, network)
         save_model(work.artifact / "model", network, self._card())
         save_model(work.artifact / "discriminator", judge, self._card())
@@ -199,8 +211,21 @@ class Search(Stage):
     metric: str = "fd_mobilenet_v2"
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _searchable(self) -> Search:
+        if self.supernet.space is None:
+            raise ValueError("only a supernet can be searched: the distillation needs a space")
+        return self
+
+    @property
+    def space(self) -> SearchSpace:
+        """Where the search looks."""
+        space = self.supernet.space
+        assert space is not None, "checked at construction"
+        return space
+
     def run(self, work: Workspace) -> None:
-        task, space = self.supernet.task, self.supernet.space
+        task, space = self.supernet.task, self.space
         model = CostModel(space.spec, task.size)
         self.budget.check(space, model)
         supernet = Supernet(space.spec)
@@ -210,9 +235,7 @@ class Search(Stage):
         evaluator = Evaluator(list(evaluation_batches(pairs, 16)), metrics=(self.metric,))
 
         def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
-            return [
-                evaluator(lambda x, widths=space.widths(genome): supernet(x, widths)).scores for genome in genomes
-            ]
+            return [evaluator(partial(supernet, widths=space.widths(genome))).scores for genome in genomes]
 
         (work.folder / "state").mkdir(exist_ok=True)
         result = search(
@@ -240,11 +263,11 @@ class Extract(Stage):
     search: Search
 
     def run(self, work: Workspace) -> None:
-        trained = self.search.supernet
+        trained, space = self.search.supernet, self.search.space
         choice = self.search.load(work.inputs(self.search)).best
-        supernet = Supernet(trained.space.spec)
+        supernet = Supernet(space.spec)
         supernet.network = load_model(work.inputs(trained) / "model").network
-        network = supernet.extract(trained.space.widths(choice.genome))
+        network = supernet.extract(space.widths(choice.genome))
         card = {"size": trained.task.size, "direction": trained.task.direction, "made_by": self.address}
         save_model(work.artifact / "model", network, card)
 

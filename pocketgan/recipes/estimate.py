@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
+from collections.abc import Callable
 from statistics import median
 
 import torch
 
 from pocketgan.data.batches import Batch, steps_per_epoch
 from pocketgan.metrics.features import MobileNetV2
+from pocketgan.models import load_model
+from pocketgan.networks import Generator
 from pocketgan.objectives.base import Objective
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import Distil, Evaluate, Search, Train, Training
 from pocketgan.pipeline.store import Store
 from pocketgan.recipes.recipe import Recipe
+from pocketgan.search import Evolution, Random, Strategy
 from pocketgan.training.fit import Runtime, make_fabric
 
 STEPS = 3
@@ -27,7 +32,7 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
     noise = torch.rand(1, 3, task.size, task.size) * 2 - 1
     counts = {split: len(task.files(split)) for split in ("train", "select", "test")}
     teacher_network = _generator(recipe)
-    student_network = recipe.supernet.space.spec.build().eval()
+    student_network = recipe.search.space.spec.build().eval()
     features = MobileNetV2.load()
 
     def forward(network: torch.nn.Module) -> float:
@@ -39,12 +44,11 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
             return 0.0
         if isinstance(stage, Training):
             batch = noise.expand(stage.schedule.batch_size, -1, -1, -1).contiguous()
-            step = _step_seconds(_game(stage, teacher_network), Batch(batch, batch, ()), stage, runtime)
+            step = _step_seconds(_game(recipe, stage, teacher_network), Batch(batch, batch, ()), stage, runtime)
             return step * stage.schedule.epochs * steps_per_epoch(counts["train"], stage.schedule.batch_size)
         if isinstance(stage, Search):
-            most = getattr(stage.strategy, "most", None)
-            candidates = most if most is not None else stage.strategy.most_after(-1)
-            return forward(student_network) * counts["select"] * min(candidates, recipe.supernet.space.size)
+            candidates = min(_candidates(stage.strategy), stage.space.size)
+            return forward(student_network) * counts["select"] * candidates
         if isinstance(stage, Evaluate):
             network = teacher_network if stage.network == recipe.teacher else student_network
             return forward(network) * counts[stage.split]
@@ -53,19 +57,25 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
     return {name: seconds(stage) for name, stage in recipe.stages.items()}
 
 
-def _generator(recipe: Recipe) -> torch.nn.Module:
+def _candidates(strategy: Strategy) -> float:
+    """How many subnets a search scores at most."""
+    if isinstance(strategy, Evolution):
+        return strategy.population * (strategy.generations + 1)
+    return strategy.candidates if isinstance(strategy, Random) else math.inf
+
+
+def _generator(recipe: Recipe) -> Generator:
     if isinstance(recipe.teacher, Train):
         return recipe.teacher.generator.build().eval()
-    from pocketgan.models import load_model
-
     return load_model(recipe.teacher.folder).network
 
 
-def _game(stage: Training, teacher: torch.nn.Module) -> Objective:
+def _game(recipe: Recipe, stage: Training, teacher: Generator) -> Objective:
     if isinstance(stage, Distil):
         # fine-tuning is measured on the widest network it could get: an upper bound
-        space = stage.space or stage.init.search.supernet.space
+        space = stage.space or recipe.search.space
         return stage.model_copy(update={"space": space, "init": None}).build(teacher, None, None)
+    assert isinstance(stage, Train)
     return stage.build()
 
 
@@ -76,7 +86,7 @@ def _step_seconds(game: Objective, batch: Batch, stage: Training, runtime: Runti
     return _median(lambda: game.step(batch, random.Random(0)))
 
 
-def _median(call) -> float:
+def _median(call: Callable[[], object]) -> float:
     times = []
     for _ in range(STEPS + 1):
         start = time.perf_counter()

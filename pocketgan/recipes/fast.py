@@ -65,15 +65,17 @@ def fast_gan_compression(
     student = settings.teacher.model_copy(update={"separable": ("residual",)})
     space = resnet_space(settings.space, student)
     budget.check(space, CostModel(space.spec, task.size))
-    shared = dict(task=task, seed=settings.seed, precision=settings.precision)
-    teacher = teacher or Train(
+    shared: dict[str, Any] = dict(task=task, seed=settings.seed, precision=settings.precision)
+    taught: Train | Given = teacher or Train(
         generator=settings.teacher,
         discriminator=settings.discriminator,
         objective=settings.objective,
         schedule=settings.teaching,
         **shared,
     )
-    distil = dict(teacher=teacher, discriminator=settings.discriminator, objective=settings.distillation, **shared)
+    distil: dict[str, Any] = dict(
+        teacher=taught, discriminator=settings.discriminator, objective=settings.distillation, **shared
+    )
     supernet = Distil(space=space, schedule=settings.supernet, **distil)
     search = Search(
         supernet=supernet, budget=budget, strategy=settings.search, metric=settings.metric, seed=settings.seed
@@ -87,7 +89,7 @@ def fast_gan_compression(
         method="fast-gan-compression",
         task=task,
         budget=budget,
-        teacher=teacher,
+        teacher=taught,
         supernet=supernet,
         search=search,
         subnet=subnet,

@@ -6,11 +6,13 @@ A run folder holds `report.html`, `report.json`, `model/`, `export/`, and the st
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
         store = store_of(out)
         for name, stage in recipe.stages.items():
             watch(name, stage, 0, 0)
-            store.realise(stage, runtime, lambda s, done, total, name=name: watch(name, s, done, total))
+            store.realise(stage, runtime, partial(watch, name))
         with writing(out):
             return finish(recipe, out, command)
 
@@ -109,7 +111,7 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
         rows.append(
             Row(
                 name=name,
-                kind=name,
+                kind="teacher" if network is recipe.teacher else "compressed",
                 **cost(model.spec, task.size),
                 size_bytes=(store.artifact(network) / "model" / "weights.safetensors").stat().st_size,
                 latency_ms=latencies[name].median_ms,
@@ -146,7 +148,7 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
             CandidatePoint(
                 genome=write_numbers(c.genome),
                 **c.costs,
-                scores=c.scores,
+                scores={metric: math.nan if score is None else score for metric, score in c.scores.items()},
                 feasible=True,
                 chosen=c.genome == choice.best.genome,
             )
