@@ -1,0 +1,105 @@
+"""The benchmarks: every script runs in its shortest mode, and the figures' arithmetic is right."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from benchmarks import measure, reference
+from pocketgan.networks import PatchSpec, ResnetSpec
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+SCRIPTS = ("training", "cost_model", "scoring", "inference", "startup", "data")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_runs_and_writes_its_result(name, tmp_path):
+    command = [sys.executable, BENCHMARKS / f"{name}.py", "--quick", "--results", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.iterdir()
+    result = json.loads(file.read_text())
+    assert result["benchmark"] == name
+    assert result["settings"]["quick"] is True
+    assert {"digest", "commit", "date", "machine", "versions"} <= result.keys()
+    assert result["rows"]
+    assert all(key in done.stdout for key in result["rows"][0])
+
+
+def test_every_script_is_run_and_explained():
+    scripts = {path.stem for path in BENCHMARKS.glob("*.py")} - {"measure", "reference"}
+    assert scripts == set(SCRIPTS)
+    readme = (BENCHMARKS / "README.md").read_text()
+    assert all(f"{name}.py" in readme for name in scripts)
+
+
+def test_in_turns_runs_each_once_a_turn_and_starts_with_another_each_time():
+    ran = []
+    calls = {name: lambda name=name: ran.append(name) for name in "abc"}
+    times = measure.in_turns(calls, 3, warm_up=1)
+    assert "".join(ran) == "abc" + "abc" + "bca" + "cab"
+    assert {name: (len(own.wall), len(own.cpu)) for name, own in times.items()} == dict.fromkeys("abc", (3, 3))
+
+
+def test_ratios_are_taken_turn_by_turn():
+    # the second turn hit a busy machine: the ratio does not move
+    fast, slow = measure.Times((1.0, 10.0, 1.1), (1.0,) * 3), measure.Times((2.0, 20.0, 2.2), (1.0,) * 3)
+    assert fast.speedup_over(slow) == pytest.approx(2)
+    assert slow.speedup_over(fast) == pytest.approx(0.5)
+    assert (fast.median, fast.quartiles, fast.cpu_median) == (1.1, (1.05, 5.55), 1.0)
+
+
+@pytest.mark.parametrize("groups", [1, 8])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_macs_of_a_convolution_and_its_gradients(groups, transposed):
+    x = torch.rand(2, 8, 6, 6, requires_grad=True)
+    weight = torch.rand(8, 8 // groups, 3, 3, requires_grad=True)
+    convolve = F.conv_transpose2d if transposed else F.conv2d
+    forward = 2 * 8 * (8 // groups) * 9 * (6 * 6 if transposed else 4 * 4)
+    assert measure.macs(lambda: convolve(x.detach(), weight.detach(), groups=groups)) == forward
+    assert measure.macs(lambda: convolve(x, weight, groups=groups).sum().backward()) == 3 * forward
+    assert measure.macs(lambda: convolve(x, weight.detach(), groups=groups).sum().backward()) == 2 * forward
+
+
+@pytest.mark.parametrize("precision", measure.PRECISIONS)
+def test_peak_is_a_rate(precision):
+    assert measure.conv_peak(precision, quick=True) > 1e6
+
+
+def test_table_aligns_and_marks_what_is_missing():
+    assert measure.table([{"a": "x", "b": 1234.5}, {"a": "yy", "c": 0.12345}]).splitlines() == [
+        "a       b      c",
+        "x   1,234      -",
+        "yy      -  0.123",
+    ]
+
+
+@pytest.mark.parametrize("mobile", [False, True])
+def test_reference_generator_is_the_same_function(mobile):
+    ours = ResnetSpec.uniform(4, separable=("residual",) if mobile else ()).build()
+    x = torch.rand(1, 3, 32, 32) * 2 - 1
+    theirs = reference.take_weights(reference.Generator(4, mobile), ours)
+    torch.testing.assert_close(theirs(x), ours(x), atol=1e-4, rtol=0)
+
+
+def test_reference_discriminator_is_the_same_function():
+    ours = PatchSpec(width=4).build()
+    x = torch.rand(1, 6, 32, 32) * 2 - 1
+    torch.testing.assert_close(reference.take_weights(reference.discriminator(4), ours)(x), ours(x))
+
+
+def test_reference_supernet_is_the_subnet():
+    spec = ResnetSpec.uniform(4, separable=("residual",))
+    theirs = reference.SlicedGenerator(4)
+    subnet = spec.resized(spec.spread((4, 2, 3, 1, 2, 3, 2, 1))).build()
+    full = spec.build()
+    with torch.no_grad():
+        for own, large in zip(subnet.parameters(), full.parameters(), strict=True):
+            own.copy_(large[tuple(slice(n) for n in own.shape)])
+    x = torch.rand(1, 3, 32, 32) * 2 - 1
+    got = reference.take_weights(theirs, full)(x, subnet.spec.widths)
+    torch.testing.assert_close(got, subnet(x), atol=1e-4, rtol=0)
