@@ -6,6 +6,7 @@ Heavy imports are local to the commands, so that `--help` answers at once.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +19,15 @@ from pocketgan import __version__
 from pocketgan.errors import PocketGANError, SpecError, unknown
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Compress conditional image-to-image GANs to a budget that you name.",
 )
 
 LONG_HOURS = 12.0
+
+#: click's own, or the copy of it that newer versions of typer bring along
+UsageError: Any = typer.BadParameter.__mro__[1]
 
 Data = Annotated[Path, typer.Argument(help="Folder of image pairs.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/NAME.")]
@@ -33,13 +36,15 @@ Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one set
 ModelText = Annotated[
     str, typer.Argument(help="Model folder, run folder, ONNX file or spec like mobile-resnet:48.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Size = Annotated[int | None, typer.Option(min=1, help="Side of the images; default the model's, else 256.")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 
 
-def version(asked: bool) -> None:
+def version(asked: bool) -> bool:
     if asked:
         print(__version__)
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -57,7 +62,7 @@ def compress(
     budget: Annotated[
         str, typer.Option(help="MACs an image by the papers' count (2.6G), or e.g. true_macs=1G,params=400K.")
     ],
-    size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 256,
+    size: Annotated[int, typer.Option(min=1, help="Side of the images in pixels.")] = 256,
     direction: Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")] = "AtoB",
     method: Annotated[str, typer.Option(help="fast-gan-compression.")] = "fast-gan-compression",
     effort: Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")] = "quick",
@@ -151,11 +156,11 @@ def run(
 @app.command(epilog="Example: pocketgan profile mobile-resnet:32_32_48_32_48_48_16_16 --size 256 --json")
 def profile(
     model: ModelText,
-    size: Annotated[int | None, typer.Option(help="Side of the images; default the model's, else 256.")] = None,
+    size: Size = None,
     runtime: Annotated[
         list[str] | None, typer.Option(help="Measure the latency on: onnxruntime, torch (repeatable).")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Threads of the latency measurement.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the latency measurement.")] = 1,
     layers: Annotated[bool, typer.Option("--layers", help="One line a layer.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -180,7 +185,7 @@ def evaluate(
     data: Data,
     metrics: Annotated[str | None, typer.Option(help="Comma-separated; default all.")] = None,
     split: Annotated[Literal["train", "select", "test"], typer.Option(help="Which split.")] = "test",
-    size: Annotated[int | None, typer.Option(help="Side of the images; default the model's.")] = None,
+    size: Size = None,
     direction: Annotated[
         Literal["AtoB", "BtoA"] | None, typer.Option(help="What becomes what; default the model's.")
     ] = None,
@@ -229,7 +234,7 @@ def translate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     size: Annotated[
         int | None,
-        typer.Option(help="Resize to this side first; default the model's; 0 keeps each image's own."),
+        typer.Option(min=0, help="Resize to this side first; default the model's; 0 keeps each image's own."),
     ] = None,
 ) -> None:
     """Run a model on images; each result is a PNG of the same name."""
@@ -247,14 +252,13 @@ def export(
     model: ModelText,
     format_: Annotated[str, typer.Option("--format", help="onnx.")] = "onnx",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File; default MODEL.onnx here.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the images; default the model's, else 256.")] = None,
+    size: Size = None,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch."""
     import torch
 
     from pocketgan.deploy.onnx import export_verified
     from pocketgan.models import find_model
-    from pocketgan.pipeline.store import writing
 
     if format_ not in ("onnx",):
         raise unknown("format", format_, ["onnx"])
@@ -263,9 +267,7 @@ def export(
     found.spec.check_size(side)
     target = out or Path(f"{Path(model).resolve().name.replace(':', '-')}.onnx")
     probe = torch.rand(2, found.spec.in_channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        difference = export_verified(found.network, side, target, probe)
+    difference = export_verified(found.network, side, target, probe)
     print(f"{target}: {target.stat().st_size:,} bytes, largest difference to PyTorch {difference:.1e}")
 
 
@@ -334,10 +336,13 @@ def _show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool =
 
 
 def _carry_out(recipe: Any, out: Path, device: str, yes: bool, as_json: bool) -> None:
+    from pocketgan.pipeline.store import check_owner
+    from pocketgan.recipes.recipe import owner
     from pocketgan.recipes.run import run_recipe
     from pocketgan.training.fit import Runtime
     from pocketgan.units import duration_text
 
+    check_owner(out, owner(recipe))
     seconds = _show_plan(recipe, out, device, as_json, quiet=True)
     if seconds > LONG_HOURS * 3600 and not yes:
         raise SpecError(
@@ -405,26 +410,27 @@ def _progress() -> Iterator[Any]:
 
 def main() -> None:
     """Run a command: 0 on success, 2 with one line on the user's mistake or interruption, 1 on ours."""
+    # a polite kill is a Ctrl-C: training saves where it stands
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    command = typer.main.get_command(app)
     try:
-        app(standalone_mode=False)
+        # not `app()`, which would turn Ctrl-C into a success
+        with command.make_context("pocketgan", sys.argv[1:] or ["--help"]) as context:
+            command.invoke(context)
     except KeyboardInterrupt:
         _fail("stopped; run the same command again to go on from here", 2)
     except PocketGANError as error:
         _fail(str(error), error.exit_code)
+    except UsageError as error:
+        verb = error.ctx.command_path if error.ctx else "pocketgan"
+        _fail(f"{error.format_message().replace('Value error, ', '')} (see {verb} --help)", 2)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except typer.Abort:
-        _fail("stopped", 2)
-    except Exception as error:
-        import click
-
-        if isinstance(error, click.ClickException):
-            _fail(error.format_message(), 2)
-        raise
 
 
-def _fail(line: str, code: int) -> None:
-    print(f"pocketgan: {line}", file=sys.stderr)
+def _fail(text: str, code: int) -> None:
+    """End with one line."""
+    print("pocketgan:", " ".join(text.splitlines()), file=sys.stderr)
     sys.exit(code)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from pocketgan.errors import DataError
-from pocketgan.networks import GeneratorSpec, PatchSpec, init_normal, parse_spec
+from pocketgan.networks import GeneratorSpec, NetworkSpec, PatchSpec, init_normal, parse_spec
 
 _SPECS: TypeAdapter[Any] = TypeAdapter(GeneratorSpec | PatchSpec)
 
@@ -34,7 +34,8 @@ def save_model(folder: Path, network: Any, card: dict[str, Any]) -> None:
     """Write a model folder; the description last, so that a folder that has one is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, folder / "weights.safetensors.part")
+    # not `save_file`, which hides a full disk behind an error of its own
+    (folder / "weights.safetensors.part").write_bytes(save(state))
     os.replace(folder / "weights.safetensors.part", folder / "weights.safetensors")
     text = json.dumps({"format": 1, "spec": network.spec.model_dump(mode="json"), "card": card}, indent=1)
     (folder / "model.json.part").write_text(text + "\n")
@@ -52,12 +53,32 @@ def load_model(folder: Path) -> Model:
     try:
         description = json.loads((folder / "model.json").read_text())
         spec = _SPECS.validate_python(description["spec"])
+        card = dict(description.get("card", {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"the model in {folder} is damaged: model.json describes no network; make or copy it again"
+        ) from error
+    try:
         network = spec.build()
         network.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (OSError, KeyError, ValueError, RuntimeError, ValidationError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"the model in {folder} is damaged ({reason}); make or copy it again") from error
-    return Model(network.eval(), spec, description.get("card", {}))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"the model in {folder} is damaged: weights.safetensors is missing; make or copy it again"
+        ) from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise DataError(
+            f"the model in {folder} is damaged: weights.safetensors is cut short or of another network; "
+            "make or copy it again"
+        ) from error
+    return Model(network.eval(), spec, card)
+
+
+def load_generator(folder: Path) -> Model:
+    """`load_model`, but a discriminator is refused."""
+    model = load_model(folder)
+    if not isinstance(model.spec, NetworkSpec):
+        raise DataError(f"{folder} holds a discriminator; give the folder of a generator")
+    return model
 
 
 def find_model(text: str) -> Model:
@@ -67,7 +88,7 @@ def find_model(text: str) -> Model:
     """
     folder = Path(text)
     if folder.is_dir():
-        return load_model(folder if is_model(folder) or not (folder / "model").is_dir() else folder / "model")
+        return load_generator(folder if is_model(folder) or not (folder / "model").is_dir() else folder / "model")
     if folder.exists():
         raise DataError(f"{text} is a file; give a model folder, a run folder or a spec like mobile-resnet:48")
     if ":" not in text:

@@ -46,6 +46,7 @@ def compare_onnx(
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # errors are raised: no need to print them too
     # Otherwise the idle threads of one session would spin through the turn of the next.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     pixels = _pixels(size)

@@ -56,7 +56,15 @@ def _profile_onnx(path: Path, size: int, runtimes: list[str], threads: int) -> d
         raise SpecError(f"{path} does not exist; give an ONNX file, a model folder or a spec like mobile-resnet:48")
     if "torch" in runtimes:
         raise SpecError(f"{path} runs on onnxruntime, not on torch; leave --runtime torch out")
-    latency = onnx_latency(path, size, threads=threads)
+    try:
+        latency = onnx_latency(path, size, threads=threads)
+    except SpecError:
+        raise
+    except Exception as error:  # ONNX Runtime has an exception for each way a file can be wrong
+        raise SpecError(
+            f"{path} is damaged, or no network that takes one image of {size} pixels; "
+            "export it again or give --size"
+        ) from error
     return {
         "model": str(path),
         "size": size,

@@ -28,26 +28,35 @@ def translate_images(
             network can take).
     """
     files = _files(images)
+    for path in files:
+        if (out / f"{path.stem}.png").resolve() == path.resolve():
+            raise OutputError(f"the picture of {path} would overwrite the image itself; choose another --out")
     side = model.card.get("size", 256) if size is None else size
     if side:
         model.spec.check_size(side)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be made: {error.strerror}; choose another --out") from error
     for done, path in enumerate(files, 1):
         image = read_rgb(path)
-        if side:
-            image = resize(image, side, side)
-        else:
-            height, width = (length - length % model.spec.stride for length in image.shape[:2])
-            model.spec.check_size(min(height, width))
-            image = np.ascontiguousarray(image[:height, :width])
+        image = resize(image, side, side) if side else _cut(image, path, model)
         with torch.inference_mode():
             made = to_uint8(model.network(to_tensor(image[None])))[0]
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{out} cannot be made: {error.strerror}; choose another --out") from error
         save_image(made, out / f"{path.stem}.png")
         progress(done, len(files))
     return len(files)
+
+
+def _cut(image: np.ndarray, path: Path, model: Model) -> np.ndarray:
+    """The largest part, from the upper left corner, that the network can take."""
+    height, width = (length - length % model.spec.stride for length in image.shape[:2])
+    if min(height, width) < model.spec.smallest_side:
+        raise DataError(
+            f"{path} is {image.shape[1]}x{image.shape[0]}, smaller than the {model.spec.smallest_side} pixels "
+            f"that a {model.spec.kind} generator takes; leave it out or give --size"
+        )
+    return np.ascontiguousarray(image[:height, :width])
 
 
 def _files(images: Iterable[Path]) -> list[Path]:

@@ -33,6 +33,8 @@ class Budget(BaseModel):
             name = name if equals else "macs"
             if name not in UNITS:
                 raise BudgetError(f"budget '{text}' bounds '{name}'; bounds are {', '.join(UNITS)}")
+            if name in bounds:
+                raise BudgetError(f"budget '{text}' bounds '{name}' twice; give it once")
             bounds[name] = parse_quantity(value)
         return cls(**bounds)
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import torch
@@ -32,11 +31,37 @@ def leading(tensor: Tensor, shape: torch.Size) -> Tensor:
     return tensor
 
 
-def share(full: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """For each tensor of `like`, a view of the same-named tensor of `full`, cut to its shape."""
-    return {name: leading(full[name], tensor.shape) for name, tensor in like.items()}
+def share(full: nn.Module, like: nn.Module) -> dict[str, Tensor]:
+    """For each tensor of `like`, a view of the same-named tensor of `full`, cut to its shape.
+
+    Where an axis holds several parts, each part gives its own leading channels (this one case is a copy). Gradients flow
+    into the tensors of `full` either way.
+    """
+    source, have, want = tensors(full), segments(full), segments(like)
+    shared = {}
+    for name, tensor in tensors(like).items():
+        value = source[name]
+        if name in want and have[name] != want[name]:
+            axis, sizes = want[name]
+            parts = value.split(have[name][1], axis)
+            value = torch.cat([p.narrow(axis, 0, n) for p, n in zip(parts, sizes, strict=True)], axis)
+        shared[name] = leading(value, tensor.shape)
+    return shared
 
 
 def tensors(network: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name, as they are (with their gradients' history)."""
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def segments(network: nn.Module) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """The tensors of which one axis holds several parts: by name, the axis and the sizes of its parts.
+
+    A layer whose input is a concatenation, or whose tensor holds several things, says so in an attribute `segments`
+    ({tensor name: (axis, sizes)}), where it is made.
+    """
+    return {
+        f"{prefix}.{name}" if prefix else name: parts
+        for prefix, module in network.named_modules()
+        for name, parts in getattr(module, "segments", {}).items()
+    }

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pocketgan.elastic.slicing import share, skeleton, tensors
+from pocketgan.elastic.slicing import share, skeleton
 from pocketgan.networks import Generator, NetworkSpec, Tap, Widths, ignore
 
 
@@ -31,7 +31,7 @@ class Supernet(nn.Module):
         if widths is None or tuple(widths) == self.spec.widths:
             return self.network(x, tap)
         subnet = skeleton(self.spec.resized(widths)).train(self.training)
-        return functional_call(subnet, share(tensors(self.network), tensors(subnet)), (x, tap))
+        return functional_call(subnet, share(self.network, subnet), (x, tap))
 
     @torch.no_grad()
     def extract(self, widths: Widths) -> Generator:
@@ -40,5 +40,5 @@ class Supernet(nn.Module):
         network = spec.build()
         reference = next(self.network.parameters())
         network.to(reference.device, reference.dtype)
-        network.load_state_dict(share(self.network.state_dict(), network.state_dict()))
+        network.load_state_dict(share(self.network, network))
         return network.train(self.training)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveInt
 from torch import Tensor, nn
 
 from pocketgan.networks.layers import ConvLayer
@@ -21,10 +21,15 @@ class PatchSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["patch"] = "patch"
-    in_channels: int = 6
-    width: int = 64
-    layers: int = 3
+    in_channels: PositiveInt = 6
+    width: PositiveInt = 64
+    layers: PositiveInt = 3
     norm: Norm = "instance"
+
+    @property
+    def smallest_side(self) -> int:
+        """The smallest image side that leaves a patch to score."""
+        return 3 * 2**self.layers
 
     def build(self) -> PatchDiscriminator:
         return PatchDiscriminator(self)

@@ -1,7 +1,7 @@
 """The ResNet generator of CycleGAN and pix2pix, dense or decomposed ("mobile").
 
 Stem 7x7, two stride-2 convolutions, residual blocks, two stride-2 transposed convolutions, head 7x7, tanh.
-Teacher, student, supernet and subnet are this one class at other widths.
+Large or small, the network is this one class at other widths.
 
 Source: Johnson et al., ECCV 2016; CycleGAN, ICCV 2017; GAN Compression, CVPR 2020, section 3.2.
 """
@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
-from pydantic import model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
 from pocketgan.networks.layers import ConvLayer, Padding
-from pocketgan.networks.spec import Generator, Genome, NetworkSpec, Norm, ignore, read_numbers
+from pocketgan.networks.spec import Generator, Genome, NetworkSpec, Norm, Tap, ignore, read_numbers
 
-Part = Literal["down", "residual", "up"]
+Part = Literal["down", "residual"]
 
 
 class ResnetSpec(NetworkSpec):
@@ -33,11 +33,11 @@ class ResnetSpec(NetworkSpec):
     smallest_side: ClassVar[int] = 16
 
     kind: Literal["resnet"] = "resnet"
-    blocks: int = 9
+    blocks: NonNegativeInt = 9
     separable: tuple[Part, ...] = ()
     norm: Norm = "instance"
     padding: Padding = "reflect"
-    dropout: float = 0.0
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     clamp_input: bool = False
 
     @model_validator(mode="after")
@@ -89,7 +89,7 @@ class ResnetSpec(NetworkSpec):
         return ("down", *dict.fromkeys(f"block{block}" for block in thirds if block))
 
     def tap_channels(self, tap: str) -> int:
-        if tap == "down" or (tap.startswith("block") and 1 <= int(tap[5:]) <= self.blocks):
+        if tap in {"down", *(f"block{number}" for number in range(1, self.blocks + 1))}:
             return 4 * self.widths[2]
         raise SpecError(
             f"no tap '{tap}' in a resnet of {self.blocks} blocks; it has down, block1 ... block{self.blocks}"

@@ -6,9 +6,10 @@ The training loop knows nothing of a game but this class.
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -16,6 +17,8 @@ from pocketgan.data.batches import Batch
 from pocketgan.errors import NonFiniteLoss
 
 Losses = dict[str, Tensor]
+#: a decay rate of Adam's moments
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Objective:

@@ -10,26 +10,26 @@ from __future__ import annotations
 import random
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
 from torch import nn
 
 from pocketgan.data.batches import Batch
 from pocketgan.losses.adversarial import GanMode, fake_loss, fool_loss, real_loss
 from pocketgan.losses.pixel import Pixel, pixel_loss
-from pocketgan.objectives.base import Losses, Objective, detached
+from pocketgan.objectives.base import Beta, Losses, Objective, detached
 
 
 class Pix2PixSettings(BaseModel):
     """Weights of the terms, and Adam's numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     gan_mode: GanMode = "hinge"
-    gan: float = 1.0
-    recon: float = 100.0
+    gan: NonNegativeFloat = 1.0
+    recon: NonNegativeFloat = 100.0
     recon_loss: Pixel = "l1"
-    lr: float = 2e-4
-    betas: tuple[float, float] = (0.5, 0.999)
+    lr: PositiveFloat = 2e-4
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
 
 
 class Pix2Pix(Objective):

@@ -31,7 +31,7 @@ from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import SpecError
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.metrics.evaluate import METRICS, Evaluator
-from pocketgan.models import device_of, load_model, save_model
+from pocketgan.models import device_of, load_generator, load_model, save_model
 from pocketgan.networks import Generator, GeneratorSpec, Genome, NetworkSpec, PatchSpec, init_normal
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.distil import Distiller, DistilSettings
@@ -125,13 +125,14 @@ class Given(Stage):
     """A finished teacher, brought along as a model folder. Leaves a copy as `model/`."""
 
     kind: Literal["given"] = "given"
-    folder: Path = Field(exclude=True)
+    # only the copying needs it: a recipe that is read back from its run folder does without
+    folder: Path = Field(default=Path(), exclude=True)
     content: str
 
     @classmethod
     def of(cls, folder: Path) -> Given:
-        """Its identity is the content of its files, not their place."""
-        load_model(folder)
+        """Its identity is the content of its files, not their place. Raises `DataError` when it is no generator."""
+        load_generator(folder)
         content = [(folder / name).read_bytes() for name in ("model.json", "weights.safetensors")]
         return cls(folder=folder, content=hashlib.sha256(b"".join(content)).hexdigest())
 

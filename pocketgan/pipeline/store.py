@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +20,11 @@ from filelock import FileLock, Timeout
 from pocketgan.errors import OutputError
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.training.fit import Runtime
+
+#: where a run folder says whose it is, and where its store is
+MARK = "recipe.json"
+STAGES = "stages"
+_PART = "recipe.part"
 
 Status = Literal["finished", "partial", "missing"]
 Watch = Callable[[Stage, int, int], None]
@@ -30,6 +35,11 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @property
+    def cache(self) -> Path:
+        """Where decoded images lie, for all stages."""
+        return self.folder / "cache"
 
     def home(self, stage: Stage) -> Path:
         return self.folder / stage.address
@@ -61,7 +71,7 @@ class Store:
             work = Workspace(
                 folder=home,
                 artifact=unfinished,
-                cache=self.folder / "cache",
+                cache=self.cache,
                 inputs=self.artifact,
                 runtime=runtime,
                 progress=lambda done, total: watch(stage, done, total),
@@ -92,23 +102,28 @@ class _Clock:
             self.path.write_text(json.dumps(round(self.total + time.monotonic() - start, 1)))
 
 
+REASONS = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EFBIG: "a file grew larger than is allowed there; raise the limit or choose another --out",
+    errno.EACCES: "no permission to write there; choose another --out",
+    errno.EPERM: "no permission to write there; choose another --out",
+    errno.EROFS: "the file system is read-only; choose another --out",
+    errno.ENOTDIR: "a file stands where a folder should be; choose another --out",
+    errno.EEXIST: "a file stands where a folder should be; choose another --out",
+    errno.ENAMETOOLONG: "the name is too long; choose another --out",
+}
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Say in one line what keeps a folder from being written."""
     try:
         yield
     except OSError as error:
-        reasons = {
-            errno.ENOSPC: "the disk is full; free some space and run the same command again",
-            errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
-            errno.EACCES: "no permission to write there; choose another --out",
-            errno.EROFS: "the file system is read-only; choose another --out",
-            errno.ENOTDIR: "a file stands where a folder should be; choose another --out",
-            errno.EEXIST: "a file stands where a folder should be; choose another --out",
-        }
-        if error.errno not in reasons:
+        if error.errno not in REASONS:
             raise
-        raise OutputError(f"{folder} cannot be written: {reasons[error.errno]}") from error
+        raise OutputError(f"{folder} cannot be written: {REASONS[error.errno]}") from error
 
 
 class Owner(NamedTuple):
@@ -123,10 +138,14 @@ class Owner(NamedTuple):
 def claim(folder: Path, owner: Owner) -> Iterator[None]:
     """Take a run folder for one recipe while the context lasts.
 
+    When the context fails before anything in a new folder was finished or saved, the folder is left as it was.
+
     Raises `OutputError` when it cannot be written, belongs to another recipe, or a run is going on in it.
     """
+    check_owner(folder, owner)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    _make(folder)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -134,26 +153,63 @@ def claim(folder: Path, owner: Owner) -> Iterator[None]:
             raise OutputError(
                 f"{folder} is in use by a run that is going on; wait for it or choose another --out"
             ) from None
+        new = not (folder / MARK).exists()
+        stages = folder / STAGES
         try:
+            check_owner(folder, owner)
             _mark(folder, owner)
             yield
+        except BaseException:
+            if new and not any((*stages.glob("*/artifact"), *stages.glob("*/state"))):
+                _unmake(folder, made)
+            raise
         finally:
             lock.release()
 
 
-def _mark(folder: Path, owner: Owner) -> None:
-    """Write `recipe.json`, or raise when the folder is somebody else's."""
-    mark = folder / "recipe.json"
-    if mark.exists():
+def check_owner(folder: Path, owner: Owner) -> None:
+    """Raise `OutputError` when a run folder is somebody else's. Writes nothing."""
+    mark = folder / MARK
+    with writing(folder):
+        if mark.is_file():
+            digest, name = _read_mark(mark)
+            if digest != owner.digest:
+                raise OutputError(
+                    f"{folder} belongs to another recipe ({name}, {digest[:12]}; this one is "
+                    f"{owner.name}, {owner.digest[:12]}); choose another --out or remove it"
+                )
+        elif folder.is_dir() and any(item.name not in (".lock", _PART) for item in folder.iterdir()):
+            raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
+
+
+def _read_mark(mark: Path) -> tuple[str, str]:
+    try:
         found = json.loads(mark.read_text())
-        if found["digest"] != owner.digest:
-            raise OutputError(
-                f"{folder} belongs to another recipe ({found['name']}, {found['digest'][:12]}; this one is "
-                f"{owner.name}, {owner.digest[:12]}); choose another --out or remove it"
-            )
-    elif any(item.name != ".lock" for item in folder.iterdir()):
-        raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
+        return str(found["digest"]), str(found["name"])
+    except (ValueError, KeyError, TypeError):
+        raise OutputError(f"{mark} is damaged; choose another --out or remove {mark.parent}") from None
+
+
+def _mark(folder: Path, owner: Owner) -> None:
+    """Write down whose the folder is."""
     content = {"name": owner.name, "digest": owner.digest, **owner.content}
-    temporary = mark.with_suffix(".part")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(temporary, mark)
+    (folder / _PART).write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(folder / _PART, folder / MARK)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = REASONS.get(error.errno or 0, f"{error.strerror}; choose another --out")
+        raise OutputError(f"{folder} cannot be written: {reason}") from error
+
+
+def _unmake(folder: Path, made: list[Path]) -> None:
+    """Remove what a run writes, then the folder and its parents as far as they were made for it and are empty."""
+    shutil.rmtree(folder / STAGES, ignore_errors=True)
+    with suppress(OSError):
+        for name in (MARK, _PART, ".lock"):
+            (folder / name).unlink(missing_ok=True)
+        for path in made:
+            path.rmdir()

@@ -43,7 +43,7 @@ class Entry:
     size: int = 256
     direction: Direction = "AtoB"
     data: Path | None = None
-    published: dict[str, float] | None = None
+    published: dict[str, int | float] | None = None
 
     @property
     def method(self) -> str:
@@ -168,8 +168,24 @@ def changed(settings: FastSettings, changes: list[str]) -> FastSettings:
         return FastSettings.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SpecError(f"--set {where}={first['input']}: {first['msg']}; choose another value") from None
+        words = " ".join(f"--set {change}" for change in _guilty(changes, tree, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SpecError(f"{words}: {reason[0].lower()}{reason[1:]}; choose another value") from None
+
+
+def _guilty(changes: list[str], tree: dict[str, Any], place: tuple[int | str, ...]) -> list[str]:
+    """The changes at, above or below the place of an error, without those that a later one replaced."""
+    where, node = "", tree
+    for part in place:
+        # a place also holds what is no setting: the kind of a strategy, the number of an item
+        if isinstance(node, dict) and part in node:
+            where, node = f"{where}{part}.", node[part]
+    found: dict[str, str] = {}
+    for change in changes:
+        path = change.partition("=")[0] + "."
+        if path.startswith(where) or where.startswith(path):
+            found = {other: made for other, made in found.items() if not other.startswith(path)} | {path: change}
+    return list(found.values())
 
 
 def _value(text: str) -> Any:

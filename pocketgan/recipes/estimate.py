@@ -57,7 +57,7 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
     return {name: seconds(stage) for name, stage in recipe.stages.items()}
 
 
-def _candidates(strategy: Strategy) -> float:
+def _candidates(strategy: Strategy) -> int | float:
     """How many subnets a search scores at most."""
     if isinstance(strategy, Evolution):
         return strategy.population * (strategy.generations + 1)

@@ -14,6 +14,8 @@ from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.spaces import resnet_space
+from pocketgan.errors import DataError, SpecError, unknown
+from pocketgan.metrics.evaluate import METRICS
 from pocketgan.networks import PatchSpec, ResnetSpec, parse_spec
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
@@ -30,7 +32,8 @@ class FastSettings(BaseModel):
     `space` names a published space or lists the options of every width, e.g. 32_24_16_8.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # a space of one width reads as a number on the command line
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     teacher: ResnetSpec = ResnetSpec.uniform(64)
     discriminator: PatchSpec = PatchSpec(width=128)
@@ -45,11 +48,40 @@ class FastSettings(BaseModel):
     precision: Precision = "32-true"
     seed: int = 233
 
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in METRICS:
+            raise unknown("metric", value, METRICS)
+        return value
+
     @field_validator("teacher", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         """A teacher may be given as a spec string, e.g. resnet:48."""
         return parse_spec(value) if isinstance(value, str) else value
+
+
+def _check(task: Task, settings: FastSettings) -> None:
+    """Raise what would only show after hours of training."""
+    settings.teacher.check_size(task.size)
+    judge = settings.discriminator
+    if task.size < judge.smallest_side:
+        raise SpecError(
+            f"size {task.size} is too small for a discriminator of {judge.layers} layers, which judges images from "
+            f"{judge.smallest_side} pixels on; use --size {judge.smallest_side} or more"
+        )
+    if not settings.distillation.paired:
+        raise SpecError("this recipe is for pairs; leave distillation.paired as it is")
+    channels = settings.teacher.in_channels + settings.teacher.out_channels
+    if channels != 6 or judge.in_channels != channels:
+        raise SpecError("images have 3 channels; leave in_channels and out_channels of the networks as they are")
+    for split in ("select", "test"):
+        if (count := len(task.files(split))) < 2:
+            raise DataError(
+                f"{task.root} has {count} pair to {split} on, and scores need at least 2; add images "
+                f"({task.split_note})"
+            )
 
 
 def fast_gan_compression(
@@ -61,7 +93,7 @@ def fast_gan_compression(
         SpecError: the generators cannot take the task's size; an unknown space.
         BudgetError: the smallest subnet is over the budget.
     """
-    settings.teacher.check_size(task.size)
+    _check(task, settings)
     student = settings.teacher.model_copy(update={"separable": ("residual",)})
     space = resnet_space(settings.space, student)
     budget.check(space, CostModel(space.spec, task.size))

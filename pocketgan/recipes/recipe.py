@@ -14,7 +14,7 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import Distil, Evaluate, Export, Extract, Given, Search, Train
-from pocketgan.pipeline.store import Owner
+from pocketgan.pipeline.store import MARK, Owner
 
 
 class Recipe(BaseModel):
@@ -71,11 +71,17 @@ def owner(recipe: Recipe) -> Owner:
 
 
 def read_recipe(run: Path) -> Recipe:
-    """The recipe of a run folder. Raises `DataError` where there is none."""
-    if not (run / "recipe.json").is_file():
-        raise DataError(f"{run} is no run folder: there is no recipe.json in it; give the --out of a run")
-    content = json.loads((run / "recipe.json").read_text())
-    return Recipe.model_validate(_with_root(content["recipe"], content["data"]))
+    """The recipe of a run folder. Raises `DataError` where there is none, or where its data are gone."""
+    if not (run / MARK).is_file():
+        raise DataError(f"{run} is no run folder: there is no {MARK} in it; give the --out of a run")
+    try:
+        content = json.loads((run / MARK).read_text())
+        recipe = Recipe.model_validate(_with_root(content["recipe"], content["data"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{run / MARK} is damaged; remove {run} and run again") from error
+    if not recipe.task.root.is_dir():
+        raise DataError(f"the images of {run} are no longer in {recipe.task.root}; put them back")
+    return recipe
 
 
 def _with_root(node: Any, root: str) -> Any:

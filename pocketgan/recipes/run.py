@@ -20,14 +20,16 @@ import numpy as np
 
 from pocketgan import __version__
 from pocketgan.data.cache import load_pairs
+from pocketgan.data.layouts import SPLITS
 from pocketgan.deploy.latency import compare_onnx
 from pocketgan.elastic.cost import cost
+from pocketgan.errors import DataError
 from pocketgan.metrics.evaluate import METRICS
 from pocketgan.models import load_model
 from pocketgan.networks import write_numbers
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import Evaluate, Export, Training
-from pocketgan.pipeline.store import Store, claim, writing
+from pocketgan.pipeline.store import STAGES, Store, claim, writing
 from pocketgan.recipes.recipe import Recipe, owner, read_recipe
 from pocketgan.report import (
     CandidatePoint,
@@ -49,7 +51,7 @@ Watch = Callable[[str, Stage, int, int], None]
 
 
 def store_of(run: Path) -> Store:
-    return Store(run / "stages")
+    return Store(run / STAGES)
 
 
 def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch: Watch) -> Report:
@@ -61,6 +63,10 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
     """
     with claim(out, owner(recipe)):
         store = store_of(out)
+        # every image is decoded before anything is trained: a damaged one is named at once
+        for split in SPLITS:
+            seen = partial(watch, f"images of {split}", recipe.teacher)
+            load_pairs(recipe.task, split, store.cache, training=split == "train", progress=seen)
         for name, stage in recipe.stages.items():
             watch(name, stage, 0, 0)
             store.realise(stage, runtime, partial(watch, name))
@@ -88,8 +94,14 @@ def finish(recipe: Recipe, out: Path, command: str) -> Report:
 
 
 def report_again(out: Path, command: str) -> Report:
-    """Write the report of a finished run anew."""
+    """Write the report of a finished run anew. Raises `DataError` when the run is not finished."""
     recipe = read_recipe(out)
+    unfinished = [name for name, stage in recipe.stages.items() if store_of(out).status(stage) != "finished"]
+    if unfinished:
+        raise DataError(
+            f"the run in {out} is not finished ({', '.join(unfinished)} left); "
+            "run its command again to go on with it"
+        )
     with claim(out, owner(recipe)), writing(out):
         return finish(recipe, out, command)
 
@@ -195,7 +207,7 @@ def _shown(recipe: Recipe, store: Store) -> dict[str, dict[str, float]]:
 
 def _grids(recipe: Recipe, store: Store, report: Report) -> list[ImageRow]:
     task = recipe.task
-    pairs = load_pairs(task, "test", store.folder / "cache", training=False)
+    pairs = load_pairs(task, "test", store.cache, training=False)
     made = {
         name: np.load(store.artifact(Evaluate(network=network, task=task)) / "images.npy")
         for name, network in (("teacher", recipe.teacher), ("compressed", recipe.result))

@@ -20,6 +20,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from pocketgan.data.batches import Batch, prefetch
+from pocketgan.errors import SpecError
 from pocketgan.objectives.base import Objective
 from pocketgan.seeds import derive_seed
 from pocketgan.training.log import Log
@@ -42,6 +43,9 @@ class Runtime(BaseModel):
 
 def make_fabric(device: str, precision: Precision):
     """Lightning Fabric on one device of that kind ('auto', 'cpu', 'cuda', 'mps')."""
+    present = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if device in present and not present[device]():
+        raise SpecError(f"this machine has no device {device} that PyTorch can use; choose --device cpu or auto")
     try:
         from lightning.fabric import Fabric
     except ImportError:
@@ -95,6 +99,8 @@ def fit(
     def save() -> None:
         save_state({"step": step, "objective": objective.state_dict()}, state_file)
 
+    if step and step % steps_per_epoch == 0:
+        sample(step // steps_per_epoch)  # it may have been stopped just before that
     with _stop_between_steps() as stopped:
         for epoch in range(step // steps_per_epoch, schedule.epochs):
             objective.set_lr_factor(schedule.factor(epoch))
@@ -120,13 +126,15 @@ def fit(
                     save()
                     saved = time.monotonic()
                 if stopped.is_set():
-                    raise KeyboardInterrupt
+                    return
             sample(epoch + 1)
+        if stopped.is_set():
+            save()
 
 
 @contextmanager
 def _stop_between_steps() -> Iterator[threading.Event]:
-    """The first Ctrl-C sets the event instead of breaking a step in two; the second breaks."""
+    """The first Ctrl-C sets the event instead of breaking a step in two, and breaks at the end; the second breaks."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
@@ -141,3 +149,5 @@ def _stop_between_steps() -> Iterator[threading.Event]:
         yield event
     finally:
         signal.signal(signal.SIGINT, previous)
+    if event.is_set():
+        raise KeyboardInterrupt

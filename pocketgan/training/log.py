@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ class Log:
         self.path = path
         if path.exists():
             kept = [line for line in read_log(path) if line["step"] <= step]
-            path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            temporary = path.with_name(path.name + ".part")
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            os.replace(temporary, path)
 
     def write(self, **line: Any) -> None:
         with self.path.open("a") as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
 
 class Schedule(BaseModel):
@@ -16,6 +16,12 @@ class Schedule(BaseModel):
     constant: NonNegativeInt
     decay: NonNegativeInt = 0
     batch_size: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Schedule:
+        if self.epochs == 0:
+            raise ValueError("constant and decay are both 0; there must be at least one epoch")
+        return self
 
     @property
     def epochs(self) -> int:

@@ -12,16 +12,17 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write a tree of dicts, lists, tensors and JSON scalars."""
     tensors: dict[str, torch.Tensor] = {}
-    rest = _split(state, "", tensors)
+    rest = _split(state, tensors)
     temporary = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, temporary, metadata={"rest": json.dumps(rest)})
+    # not `save_file`, which hides a full disk behind an error of its own
+    temporary.write_bytes(save(tensors, metadata={"rest": json.dumps(rest)}))
     os.replace(temporary, path)
 
 
@@ -31,15 +32,16 @@ def load_state(path: Path) -> dict[str, Any]:
         return _join(json.loads(file.metadata()["rest"]), file)
 
 
-def _split(value: Any, key: str, tensors: dict[str, torch.Tensor]) -> Any:
+def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, torch.Tensor):
+        key = str(len(tensors))
         tensors[key] = value.detach().contiguous()
         return {"tensor": key}
     if isinstance(value, dict):
         # a list of pairs, because JSON would turn the optimizers' integer keys into text
-        return {"dict": [[k, _split(v, f"{key}/{k}", tensors)] for k, v in value.items()]}
+        return {"dict": [[k, _split(v, tensors)] for k, v in value.items()]}
     if isinstance(value, (list, tuple)):
-        return {"list": [_split(v, f"{key}/{i}", tensors) for i, v in enumerate(value)]}
+        return {"list": [_split(v, tensors) for v in value]}
     return {"value": value}
 
 

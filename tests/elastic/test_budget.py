@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import CostModel, Costs
+from pocketgan.elastic.spaces import resnet_space
+from pocketgan.errors import BudgetError
+
+bound = st.none() | st.integers(1, 10**12)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("2.6G", Budget(macs=2_600_000_000)),
+        ("2600000000", Budget(macs=2_600_000_000)),
+        (" 800 m ", Budget(macs=800_000_000)),
+        ("1.5e9", Budget(macs=1_500_000_000)),
+        ("macs=2.6G", Budget(macs=2_600_000_000)),
+        ("true_macs=1G", Budget(true_macs=1_000_000_000)),
+        ("macs=2.6G,params=400K", Budget(macs=2_600_000_000, params=400_000)),
+        ("params=400K, true_macs=3M, 2G", Budget(macs=2 * 10**9, true_macs=3 * 10**6, params=400_000)),
+    ],
+)
+def test_parse(text, wanted):
+    assert Budget.parse(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("flops=2G", "budget 'flops=2G' bounds 'flops'; bounds are macs, true_macs, params"),
+        ("=2G", "budget '=2G' bounds ''; bounds are macs, true_macs, params"),
+        ("2G,macs=3G", "budget '2G,macs=3G' bounds 'macs' twice; give it once"),
+        (
+            "much",
+            "budget 'much' cannot be read; write a number with K, M or G, e.g. 2.6G, 800M or 1500000000",
+        ),
+        ("params=", "budget '' cannot be read; write a number with K, M or G, e.g. 2.6G, 800M or 1500000000"),
+    ],
+)
+def test_unreadable(text, message):
+    with pytest.raises(BudgetError) as error:
+        Budget.parse(text)
+    assert str(error.value) == message
+
+
+def test_text():
+    assert str(Budget.parse("macs=2.6G,params=400K")) == "2.60 G MACs, 400 k parameters"
+    assert str(Budget(true_macs=10**9)) == "1.00 G true MACs"
+    assert str(Budget()) == "none"
+
+
+@given(bounds=st.tuples(bound, bound, bound), used=st.lists(st.tuples(*[st.integers(1, 10**12)] * 3), min_size=1))
+def test_admits(bounds, used):
+    macs, true_macs, params = bounds
+    costs = Costs(**dict(zip(("macs", "true_macs", "params"), np.array(used).T, strict=True)))
+    wanted = [all(b is None or u <= b for u, b in zip(own, bounds, strict=True)) for own in used]
+    assert Budget(macs=macs, true_macs=true_macs, params=params).admits(costs).tolist() == wanted
+
+
+def test_a_bound_is_kept_when_met_exactly():
+    space = resnet_space("channels-32")
+    model = CostModel(space.spec, 256)
+    smallest = model.one(space.widths(space.smallest))
+    Budget(**smallest).check(space, model)
+    for name, value in smallest.items():
+        with pytest.raises(BudgetError):
+            Budget(**{name: value - 1}).check(space, model)
+
+
+def test_smallest_subnet_over_the_budget():
+    space = resnet_space("channels-48")
+    model = CostModel(space.spec, 256)
+    with pytest.raises(BudgetError) as error:
+        Budget.parse("2.6G").check(space, model)
+    assert str(error.value) == (
+        "budget 2.60 G MACs is below the smallest subnet of channels-48 "
+        "(3.29 G: 32_32_32_32_32_32_16_16); raise it or choose a smaller space"
+    )
+    with pytest.raises(BudgetError) as error:
+        Budget(macs=10**10, params=100_000).check(space, model)
+    assert str(error.value) == (
+        "budget 100 k parameters is below the smallest subnet of channels-48 "
+        "(461 k: 32_32_32_32_32_32_16_16); raise it or choose a smaller space"
+    )

@@ -1,0 +1,346 @@
+"""The command line as a user meets it: verbs, options, figures, files."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import typer
+from PIL import Image
+
+from pocketgan import __version__
+from pocketgan import cli as command_line
+from pocketgan.data.cache import load_pairs
+from pocketgan.data.task import open_task
+from pocketgan.models import load_model
+
+from .conftest import TOY, Outcome, ToyRun
+
+Cli = Callable[..., Outcome]
+COMMANDS = typer.main.get_command(command_line.app).commands
+
+#: what users write in their scripts: changed on purpose only
+OPTIONS = {
+    "compress": "--budget --device --direction --effort --json --method --out --set --size --teacher --yes -o data",
+    "evaluate": "--direction --json --metrics --size --split data model",
+    "export": "--format --out --size -o model",
+    "list": "--json",
+    "plan": "--budget --data --device --json --out --set -o recipe",
+    "profile": "--json --layers --runtime --size --threads model",
+    "report": "run",
+    "run": "--budget --data --device --json --out --set --yes -o recipe",
+    "translate": "--out --size -o images model",
+}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything in a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def printed(outcome: Outcome) -> str:
+    """What a command printed; it must have ended well, without a word of complaint."""
+    assert (outcome.code, outcome.err) == (0, "")
+    return outcome.out
+
+
+# -- help --------------------------------------------------------------------------------------------------------
+
+
+def test_the_options_of_every_verb():
+    found = {
+        name: " ".join(
+            sorted(
+                option
+                for parameter in command.params
+                for option in (parameter.opts if parameter.param_type_name == "option" else [parameter.name])
+            )
+        )
+        for name, command in COMMANDS.items()
+    }
+    assert found == OPTIONS
+
+
+@pytest.mark.parametrize("verb", OPTIONS)
+def test_help_of_every_verb(cli: Cli, verb: str):
+    text = " ".join(printed(cli(verb, "--help")).split())
+    assert f"Usage: pocketgan {verb} " in text
+    assert f"Example: pocketgan {verb} " in text
+
+
+@pytest.mark.parametrize("verb", OPTIONS)
+def test_the_example_of_every_verb_is_well_formed(verb: str):
+    example = shlex.split(COMMANDS[verb].epilog.removeprefix("Example: pocketgan "))
+    assert example[0] == verb
+    COMMANDS[verb].make_context(verb, example[1:])
+
+
+def test_help_and_version(cli: Cli):
+    text = printed(cli("--help"))
+    assert all(verb in text for verb in OPTIONS)
+    assert printed(cli()) == text, "no words at all ask for help"
+    assert printed(cli("--version")) == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["compress", "--help"], ["compres"], ["compress"]])
+def test_help_and_usage_errors_do_not_wait_for_torch(words: list[str]):
+    code = (
+        "import sys; from pocketgan.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code in (None, 0, 2), end.code\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'optuna', 'onnxruntime', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_entry_point():
+    """`pocketgan` and `python -m pocketgan.cli` are the same program."""
+    script = Path(sys.executable).with_name("pocketgan")
+    if not script.exists():
+        pytest.skip("the package is not installed as a command")
+    assert subprocess.run([script, "--version"], capture_output=True, text=True).stdout == f"{__version__}\n"
+
+
+# -- list and plan -----------------------------------------------------------------------------------------------
+
+
+def test_list(cli: Cli):
+    rows = json.loads(printed(cli("list", "--json")))
+    assert [row["name"] for row in rows] == ["demo", "fast-edges2shoes-r", "fast-cityscapes", "fast-map2sat"]
+    assert {tuple(row) for row in rows} == {("name", "task", "method", "budget", "about", "published")}
+    assert rows[1]["published"] == {"params": 702_835, "macs": 4.83e9, "fid": 25.76}
+    text = printed(cli("list"))
+    assert all(row["name"] in text and row["budget"] in text for row in rows)
+
+
+def test_plan(cli: Cli, tmp_path: Path):
+    words = ("plan", "demo", "--out", tmp_path / "out", *TOY)
+    plan = json.loads(printed(cli(*words, "--json")))
+    assert plan.keys() == {"recipe", "digest", "stages", "seconds_left"}
+    assert plan["recipe"] == "demo"
+    names = [stage["stage"] for stage in plan["stages"]]
+    assert names[:4] == ["teacher", "supernet", "search", "subnet"]
+    assert {"scores of the compressed", "export of the compressed"} <= set(names)
+    assert {tuple(stage) for stage in plan["stages"]} == {("stage", "status", "seconds_left", "digest")}
+    assert {stage["status"] for stage in plan["stages"]} == {"missing"}
+    assert plan["seconds_left"] == pytest.approx(sum(stage["seconds_left"] for stage in plan["stages"]), abs=0.5)
+    assert plan["seconds_left"] > 0
+    text = printed(cli(*words))
+    assert "budget 250 M MACs, 96 pixels" in text
+    assert all(name in text for name in names)
+    assert list(tmp_path.iterdir()) == [], "a plan writes nothing"
+
+
+# -- profile -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "params", "macs", "true_macs"),
+    [
+        ("resnet:64", 11_378_179, 56_831_770_624, 49_551_507_456),
+        ("mobile-resnet:32_32_48_32_48_48_16_16", 822_051, 4_993_843_200, None),
+    ],
+)
+def test_profile(cli: Cli, spec: str, params: int, macs: int, true_macs: int | None):
+    """The first are the published teacher's numbers, the second those of a published subnet."""
+    found = json.loads(printed(cli("profile", spec, "--size", 256, "--json")))
+    assert found.keys() == {"model", "size", "params", "macs", "true_macs", "size_bytes", "latency_ms"}
+    assert (found["model"], found["size"], found["latency_ms"]) == (spec, 256, {})
+    assert (found["params"], found["macs"], found["size_bytes"]) == (params, macs, 4 * params)
+    assert found["true_macs"] == true_macs if true_macs else 0 < found["true_macs"] < macs
+
+
+def test_profile_in_words(cli: Cli):
+    lines = printed(cli("profile", "resnet:64")).splitlines()
+    assert [line.split(maxsplit=1)[0] for line in lines] == ["image", "parameters", "MACs", "true", "size"]
+    assert lines[0].endswith(" 256 x 256")
+    assert lines[1].endswith(" 11,378,179")
+    assert lines[2].endswith(" 56.8 G")
+    assert lines[3].endswith(" 49.6 G")
+
+
+def test_profile_of_the_layers(cli: Cli):
+    found = json.loads(printed(cli("profile", "mobile-resnet:8", "--size", 32, "--layers", "--json")))
+    for figure in ("params", "macs", "true_macs"):
+        assert sum(layer[figure] for layer in found["layers"]) == found[figure]
+    text = printed(cli("profile", "mobile-resnet:8", "--size", 32, "--layers"))
+    assert all(layer["name"] in text for layer in found["layers"])
+
+
+def test_profile_measures_what_is_asked_for(cli: Cli, toy_run: ToyRun):
+    words = ("profile", toy_run.folder, "--runtime", "onnxruntime", "--runtime", "torch")
+    found = json.loads(printed(cli(*words, "--json")))
+    assert found["size"] == 24, "the size of the model's card"
+    assert found["latency_ms"].keys() == {"onnxruntime", "torch"}
+    assert all(0 < ms < 1000 for ms in found["latency_ms"].values())
+    assert "latency on torch" in printed(cli("profile", toy_run.folder / "model", "--runtime", "torch"))
+
+
+def test_profile_of_an_onnx_file(cli: Cli, toy_run: ToyRun):
+    file = toy_run.folder / "export" / "compressed.onnx"
+    found = json.loads(printed(cli("profile", file, "--size", 32, "--threads", 2, "--json")))
+    assert found.keys() == {"model", "size", "size_bytes", "latency_ms"}
+    assert found["size_bytes"] == file.stat().st_size
+    assert found["latency_ms"]["onnxruntime"] > 0
+
+
+# -- a run -------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_run_leaves(toy_run: ToyRun):
+    folder = toy_run.folder
+    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
+        "report.html",
+        "report.json",
+        "model",
+        "export",
+        "stages",
+        "recipe.json",
+    }
+    assert {path.name for path in (folder / "model").iterdir()} == {"model.json", "weights.safetensors"}
+    assert {path.name for path in (folder / "export").iterdir()} == {"teacher.onnx", "compressed.onnx"}
+    assert not [path for path in folder.rglob("*") if ".part" in path.name], "nothing half-written"
+    report = json.loads((folder / "report.json").read_text())
+    rows = {row["name"]: row for row in report["rows"]}
+    assert rows.keys() == {"teacher", "compressed"}
+    for row in rows.values():
+        assert {"params", "macs", "true_macs", "latency_ms", "scores", "digest"} <= row.keys()
+        assert row["scores"].keys() == {"fd_mobilenet_v2", "l1", "psnr", "ssim"}
+        assert row["latency_ms"] > 0
+    assert rows["compressed"]["params"] < rows["teacher"]["params"]
+    assert rows["compressed"]["macs"] <= report["budget_macs"] == 10**9
+    assert report["task"]["counts"] == {"train": 7, "select": 2, "test": 3}
+    page = (folder / "report.html").read_text()
+    assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
+    assert "mixed" in page
+
+
+def test_the_model_and_the_export_of_a_run_agree(cli: Cli, toy_run: ToyRun):
+    model = load_model(toy_run.folder / "model")
+    x = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    session = onnxruntime.InferenceSession(toy_run.folder / "export" / "compressed.onnx")
+    (y,) = session.run(None, {"image": x.numpy()})
+    np.testing.assert_allclose(y, model.network(x).detach(), atol=1e-3)
+    profile = json.loads(printed(cli("profile", toy_run.folder, "--json")))
+    (row,) = [
+        r for r in json.loads((toy_run.folder / "report.json").read_text())["rows"] if r["name"] == "compressed"
+    ]
+    assert [profile[key] for key in ("params", "macs", "true_macs")] == [
+        row[key] for key in ("params", "macs", "true_macs")
+    ]
+
+
+def test_images_of_every_kind_of_colour_are_converted(toy_run: ToyRun, tmp_path: Path):
+    """The run's data hold a gray, a palette, a transparent and a 16-bit image; all reach it as 8-bit RGB."""
+    task = open_task(toy_run.data, size=24)
+    seen = {}
+    for split in ("train", "select", "test"):
+        pairs = load_pairs(task, split, tmp_path, training=False)
+        seen |= dict(zip(pairs.names, pairs.images[:, 0], strict=True))
+    folder = toy_run.data / "A"
+    modes = {name: Image.open(folder / f"{name}.png").mode for name in seen}
+    assert [modes[f"p0{number}"] for number in range(5)] == ["L", "P", "RGBA", "I;16", "RGB"]
+    gray = np.asarray(Image.open(folder / "p00.png"))
+    np.testing.assert_array_equal(seen["p00"], np.stack([gray] * 3, axis=2))
+    np.testing.assert_array_equal(seen["p01"], np.asarray(Image.open(folder / "p01.png").convert("RGB")))
+    half = np.asarray(Image.open(folder / "p02.png")).astype(float)
+    on_white = half[..., :3] * 128 / 255 + 255 * (1 - 128 / 255)
+    np.testing.assert_allclose(seen["p02"].astype(float), on_white, atol=1)
+    deep = np.asarray(Image.open(folder / "p03.png")).astype(float) / 257
+    np.testing.assert_allclose(seen["p03"].astype(float), np.stack([deep] * 3, axis=2), atol=0.51)
+
+
+def test_a_finished_run_again(cli: Cli, toy_run: ToyRun):
+    def artifacts() -> dict[str, bytes]:
+        return {name: content for name, content in files(toy_run.folder).items() if not name.startswith("report.")}
+
+    before = artifacts()
+    times = {path: path.stat().st_mtime_ns for path in (toy_run.folder / "stages").rglob("*")}
+    outcome = cli(*toy_run.words)
+    text = printed(outcome)
+    assert "missing" not in text
+    assert "partial" not in text
+    assert text.splitlines()[-1] == str(toy_run.folder / "report.html")
+    assert artifacts() == before
+    assert {path: path.stat().st_mtime_ns for path in (toy_run.folder / "stages").rglob("*")} == times
+
+
+def test_a_run_as_json(cli: Cli, toy_run: ToyRun):
+    report = json.loads(printed(cli(*toy_run.words, "--json")))
+    assert report == json.loads((toy_run.folder / "report.json").read_text())
+
+
+def test_the_report_again(cli: Cli, toy_run: ToyRun, tmp_path: Path):
+    folder = copytree(toy_run.folder, tmp_path / "run")
+    for name in ("report.html", "report.json"):
+        (folder / name).unlink()
+    assert printed(cli("report", folder)) == f"{folder / 'report.html'}\n"
+    first, second = (json.loads((run / "report.json").read_text()) for run in (toy_run.folder, folder))
+    assert [row["scores"] for row in first["rows"]] == [row["scores"] for row in second["rows"]]
+    assert first["digest"] == second["digest"]
+    assert (folder / "report.html").stat().st_size > 10_000
+
+
+def test_a_teacher_that_is_brought_along(cli: Cli, toy_run: ToyRun, tmp_path: Path):
+    (trained,) = (toy_run.folder / "stages").glob("train-*/artifact/model")
+    teacher, out = copytree(trained, tmp_path / "teacher"), tmp_path / "run"
+    words = [*toy_run.words[:6], "--out", out, *TOY, "--teacher", teacher]
+    outcome = cli(*words)
+    assert outcome.code == 0, outcome.err
+    assert not list((out / "stages").glob("train-*")), "no teacher is trained"
+    kept = load_model(next((out / "stages").glob("given-*")) / "artifact" / "model").network.state_dict()
+    for name, tensor in load_model(trained).network.state_dict().items():
+        assert torch.equal(tensor, kept[name])
+    first, second = (json.loads((run / "report.json").read_text())["rows"][0] for run in (toy_run.folder, out))
+    assert first["scores"] == second["scores"]
+    # the report needs the teacher's folder no more
+    teacher.rename(tmp_path / "elsewhere")
+    printed(cli("report", out))
+
+
+# -- using the result --------------------------------------------------------------------------------------------
+
+
+def test_evaluate(cli: Cli, toy_run: ToyRun):
+    words = ("evaluate", toy_run.folder, toy_run.data)
+    found = json.loads(printed(cli(*words, "--json")))
+    assert found.keys() == {"model", "split", "images", "size", "data_digest", "scores", "intervals"}
+    assert (found["split"], found["images"], found["size"]) == ("test", 3, 24)
+    assert found["scores"].keys() == found["intervals"].keys()
+    report = json.loads((toy_run.folder / "report.json").read_text())
+    (row,) = [row for row in report["rows"] if row["name"] == "compressed"]
+    assert found["scores"] == pytest.approx(row["scores"])
+    assert found["data_digest"] == report["task"]["digest"]
+    for low, high in found["intervals"].values():
+        assert low <= high
+    text = printed(cli(*words, "--metrics", "l1,psnr", "--split", "select"))
+    assert text.splitlines()[0] == "2 images of the select split at 24 pixels"
+    assert "ssim" not in text
+
+
+def test_translate(cli: Cli, toy_run: ToyRun, tmp_path: Path):
+    outcome = cli("translate", toy_run.folder, toy_run.data / "A", "-o", tmp_path / "made")
+    assert (outcome.code, outcome.out) == (0, f"12 images written to {tmp_path / 'made'}\n")
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [f"p{n:02}.png" for n in range(12)]
+    assert {Image.open(path).size for path in (tmp_path / "made").iterdir()} == {(24, 24)}
+
+
+def test_export(cli: Cli, toy_run: ToyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    line = printed(cli("export", toy_run.folder, "--format", "onnx"))
+    file = tmp_path / "run.onnx"
+    assert line.startswith(f"run.onnx: {file.stat().st_size:,} bytes, largest difference to PyTorch ")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.onnx"]
+    session = onnxruntime.InferenceSession(file)
+    x = np.zeros((2, 3, 32, 24), np.float32)
+    y = load_model(toy_run.folder / "model").network(torch.from_numpy(x)).detach()
+    np.testing.assert_allclose(session.run(None, {"image": x})[0], y, atol=1e-3)

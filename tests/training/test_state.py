@@ -1,0 +1,116 @@
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pocketgan.training.state import load_state, save_state
+
+scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5)
+arrays = st.lists(st.floats(width=32, allow_nan=False), max_size=4).map(torch.tensor)
+keys = st.integers(-3, 3) | st.sampled_from(["0", "1", "a", "a/b", "b", "", "tensor", "dict"])
+trees = st.recursive(
+    scalars | arrays,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def same(a, b) -> bool:
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a, b)
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@given(tree=st.dictionaries(st.text(max_size=3), trees, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_round_trip(tree, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "state" / "state.safetensors"
+    save_state(tree, path)
+    assert same(load_state(path), tree)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.tensor(3.5),
+        torch.empty(0, 3),
+        torch.arange(6).view(2, 3).T,
+        torch.arange(10.0)[2:5],
+        torch.tensor([True, False]),
+        torch.tensor([1.5, float("nan"), float("inf")], dtype=torch.bfloat16),
+        torch.nn.Parameter(torch.rand(2, 2, dtype=torch.float64)),
+    ],
+)
+def test_tensors_of_every_kind(tensor, tmp_path):
+    save_state({"tensor": tensor}, tmp_path / "state")
+    found = load_state(tmp_path / "state")["tensor"]
+    assert (found.dtype, found.shape) == (tensor.dtype, tensor.shape)
+    assert torch.equal(found.nan_to_num(nan=-1.0), tensor.detach().nan_to_num(nan=-1.0))
+
+
+def test_an_optimizer_goes_on(tmp_path):
+    """Its state has whole numbers for keys."""
+
+    def steps(adam: torch.optim.Adam, weight: torch.nn.Parameter, count: int) -> None:
+        for _ in range(count):
+            weight.grad = weight.detach().cos()
+            adam.step()
+
+    def new() -> tuple[torch.optim.Adam, torch.nn.Parameter]:
+        weight = torch.nn.Parameter(torch.linspace(-1, 1, 7))
+        return torch.optim.Adam([weight], lr=0.1, fused=True), weight
+
+    adam, weight = new()
+    steps(adam, weight, 3)
+    save_state({"adam": adam.state_dict(), "weight": weight}, tmp_path / "state")
+    steps(adam, weight, 3)
+    again, copy = new()
+    loaded = load_state(tmp_path / "state")
+    again.load_state_dict(loaded["adam"])
+    copy.data = loaded["weight"]
+    steps(again, copy, 3)
+    assert torch.equal(copy, weight)
+
+
+def test_tuples_become_lists(tmp_path):
+    save_state({"betas": (0.5, 0.999)}, tmp_path / "state")
+    assert load_state(tmp_path / "state") == {"betas": [0.5, 0.999]}
+
+
+def _fail_to_write(patch: pytest.MonkeyPatch) -> None:
+    def write_half(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    patch.setattr(Path, "write_bytes", write_half)
+
+
+def _fail_to_rename(patch: pytest.MonkeyPatch) -> None:
+    def replace(source, target):
+        raise OSError(errno.EIO, "Input/output error")
+
+    patch.setattr("os.replace", replace)
+
+
+@pytest.mark.parametrize("fail", [_fail_to_write, _fail_to_rename])
+def test_a_failure_keeps_the_old_state(fail, tmp_path):
+    path = tmp_path / "state.safetensors"
+    old = {"step": 1, "weights": torch.arange(5.0)}
+    save_state(old, path)
+    with pytest.MonkeyPatch.context() as patch:
+        fail(patch)
+        with pytest.raises(OSError, match="No space left|Input/output"):
+            save_state({"step": 2, "weights": torch.zeros(5)}, path)
+    assert same(load_state(path), old)
+    save_state({"step": 3}, path)
+    assert load_state(path) == {"step": 3}
