@@ -16,10 +16,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from pocketgan.errors import DataError
-from pocketgan.networks import GeneratorSpec, NetworkSpec, PatchSpec, init_normal, parse_spec
+from pocketgan.errors import DataError, OutputError
+from pocketgan.networks import (
+    Generator,
+    GeneratorSpec,
+    MsImageSpec,
+    MultiscaleSpec,
+    NetworkSpec,
+    PatchSpec,
+    PixelSpec,
+    SharedPatchSpec,
+    init_normal,
+    parse_spec,
+)
+from pocketgan.networks.spectral import fold
 
-_SPECS: TypeAdapter[Any] = TypeAdapter(GeneratorSpec | PatchSpec)
+_SPECS: TypeAdapter[Any] = TypeAdapter(
+    GeneratorSpec | PatchSpec | MultiscaleSpec | MsImageSpec | SharedPatchSpec | PixelSpec
+)
 
 
 class Model(NamedTuple):
@@ -31,7 +45,12 @@ class Model(NamedTuple):
 
 
 def save_model(folder: Path, network: Any, card: dict[str, Any]) -> None:
-    """Write a model folder; the description last, so that a folder that has one is whole."""
+    """Write a model folder; the description last, so that a folder that has one is whole.
+
+    Of a generator, the folded form is written (see `NetworkSpec.folded`).
+    """
+    if isinstance(network, Generator):
+        network = fold(network)
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     # not `save_file`, which hides a full disk behind an error of its own
@@ -40,6 +59,16 @@ def save_model(folder: Path, network: Any, card: dict[str, Any]) -> None:
     text = json.dumps({"format": 1, "spec": network.spec.model_dump(mode="json"), "card": card}, indent=1)
     (folder / "model.json.part").write_text(text + "\n")
     os.replace(folder / "model.json.part", folder / "model.json")
+
+
+def save_new_model(folder: Path, network: Any, card: dict[str, Any]) -> None:
+    """`save_model`, but into a folder that is new or empty. Raises `OutputError`."""
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise OutputError(f"{folder} is not empty; choose another --out")
+        save_model(folder, network, card)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
 
 
 def is_model(folder: Path) -> bool:

@@ -142,6 +142,21 @@ def test_images_smaller_than_the_size(cli: Cli, data: Path, out: Path):
     refused(cli(*toy(data, out, size=32)), "24x24, smaller than the size 32; pass --size 24 or less")
 
 
+@pytest.mark.parametrize("place", ["", "A"])
+def test_a_folder_that_may_not_be_read(
+    cli: Cli, data: Path, out: Path, monkeypatch: pytest.MonkeyPatch, place: str
+):
+    iterdir = Path.iterdir
+
+    def forbidden(path: Path) -> Iterator[Path]:
+        if path == data / place:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    refused(cli(*toy(data, out)), f"cannot read {data / place}: Permission denied; check its name and permissions")
+
+
 def test_too_few_pairs(cli: Cli, tmp_path: Path, out: Path):
     data = draw_pairs(tmp_path / "few", count=5)
     refused(cli(*toy(data, out)), "has 1 pair to select on", "at least 2; add images")
@@ -405,6 +420,14 @@ def test_a_second_run_on_the_same_folder(cli: Cli, toy_run):
     assert files(toy_run.folder) == before
 
 
+def test_an_empty_folder_stays_empty(cli: Cli, data: Path, tmp_path: Path, no_estimate: None):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (data / "B" / "p00.png").write_bytes((data / "B" / "p00.png").read_bytes()[:100])
+    assert cli(*toy(data, folder)).code == 2
+    assert list(folder.iterdir()) == []
+
+
 def full_disk(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -572,6 +595,21 @@ def test_an_onnx_file_at_a_size_that_it_cannot_take(toy_run, capfd: pytest.Captu
     refused(Outcome(code, *capfd.readouterr()), "compressed.onnx", "no network that takes one image of 30 pixels")
 
 
+def test_an_onnx_file_is_not_taken_apart(cli: Cli, toy_run):
+    file = toy_run.folder / "export" / "compressed.onnx"
+    refused(cli("profile", file, "--layers"), "is an ONNX file", "leave --layers out")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_an_export_replaces_files_only(cli: Cli, model: Path, tmp_path: Path):
+    """Root could replace /dev/null by a model."""
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path):
+        refused(cli("export", model, "-o", place), f"'{place}' is no file that an ONNX file could replace; choose")
+    assert (tmp_path / "pipe").is_fifo()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_an_onnx_file_does_not_run_on_torch(cli: Cli, toy_run):
     file = toy_run.folder / "export" / "compressed.onnx"
     refused(
@@ -660,7 +698,7 @@ def test_a_report_without_the_images(cli: Cli, toy_run, tmp_path: Path):
 def test_a_stopped_run_goes_on(pairs: Path, tmp_path: Path, cli: Cli):
     """Ctrl-C in the middle of training, a kill the next time; the third time the same command finishes."""
     out = tmp_path / "run"
-    words = toy(pairs, out, "--set", "teaching.constant=40", "--set", "teaching.batch_size=1")
+    words = toy(pairs, out, "--set", "teaching.constant=25", "--set", "teaching.batch_size=1")
 
     def stopped(how: signal.Signals) -> int:
         """Stop the command once it has trained further than before; returns the steps done so far."""
@@ -676,13 +714,20 @@ def test_a_stopped_run_goes_on(pairs: Path, tmp_path: Path, cli: Cli):
         refused(Outcome(run.returncode, "", last), "stopped; run the same command again to go on from here")
         assert "Traceback" not in stdout + stderr
         assert list((out / "stages").glob("train-*/state/state.safetensors"))
-        assert not list((out / "stages").glob("train-*/artifact"))
+        assert not list((out / "stages").glob("train-*/artifact*")), "neither finished nor half-written"
         return steps_done(out)
 
     first = stopped(signal.SIGINT)
-    assert first < stopped(signal.SIGTERM) < 280
+    (state,) = (out / "stages").glob("train-*/state/state.safetensors")
+    whole = state.read_bytes()
+    state.write_bytes(whole[:-10])
+    outcome = cli(*words)
+    last = outcome.err.splitlines()[-1]
+    refused(outcome._replace(err=last), f"the saved state {state} is damaged; remove it to begin that stage anew")
+    state.write_bytes(whole)
+    assert first < stopped(signal.SIGTERM) < 175
     assert cli(*words).code == 0
-    assert steps_done(out) == 280
+    assert steps_done(out) == 175
     assert json.loads((out / "report.json").read_text())["rows"]
 
 

@@ -29,11 +29,19 @@ SUFFIXES = frozenset(
 _SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that exchange width and height
 
 
+def list_folder(folder: Path) -> list[Path]:
+    """What a folder holds; a `DataError` that names it where it cannot be read."""
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror}; check its name and permissions") from error
+
+
 def list_images(folder: Path) -> list[Path]:
     """The images of a folder, sorted by name. Hidden files, other files and sub-folders are left out."""
     images = (
         path
-        for path in Path(folder).iterdir()
+        for path in list_folder(Path(folder))
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     return sorted(images, key=lambda path: path.name)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pocketgan.data.images import list_images, read_bytes
+from pocketgan.data.images import list_folder, list_images, read_bytes
 from pocketgan.errors import DataError
 
 Split = Literal["train", "select", "test"]
@@ -81,7 +81,7 @@ def read_layout(root: Path) -> Layout:
     """
     if not root.is_dir():
         raise DataError(f"the data must be a folder of images; there is no folder {root}")
-    folders = {path.name for path in root.iterdir() if path.is_dir()}
+    folders = {path.name for path in list_folder(root) if path.is_dir()}
     if folders & {"trainA", "trainB"}:
         kind: Kind = "folders"
         origin = "{0}A/ and {0}B/"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -99,6 +100,10 @@ def _write(network: nn.Module, size: int, path: Path, opset: int) -> None:
                     dynamic_shapes=None if shapes is None else (shapes,),
                 )
             assert program is not None  # so it is without a file name
+            # what the exporter notes there names folders of this machine, and differs from run to run
+            graph: Any = program.model.graph
+            for part in (graph, *graph.all_nodes()):
+                part.metadata_props.clear()
             program.save(path, external_data=False)
             if _difference(path, network, probe) <= TOLERANCE:
                 return
@@ -134,6 +139,8 @@ def _shipped(network: nn.Module) -> nn.Module:
 def _replacing(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to; it becomes ``path`` at the end, or disappears on failure."""
     partial = path.with_name(f".{os.getpid()}-{path.name}")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"'{path}' is no file that an ONNX file could replace; choose another place")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

@@ -9,31 +9,44 @@ from typing import Any
 
 from pocketgan.deploy.latency import onnx_latency, torch_latency
 from pocketgan.deploy.onnx import export_onnx
-from pocketgan.elastic.cost import cost, layer_costs
+from pocketgan.elastic.cost import cost, layer_costs, official_macs
 from pocketgan.errors import SpecError, unknown
 from pocketgan.models import find_model
 from pocketgan.units import bytes_text, number_text, si
 
 RUNTIMES = ("onnxruntime", "torch")
 BYTES_A_WEIGHT = 4
+_LAYER_FIGURES = ("macs", "true_macs", "legacy_macs", "torchprofile_macs")
 
 
 def profile_model(
-    text: str, size: int | None, runtimes: list[str], threads: int = 1, layers: bool = False
+    text: str, size: int | tuple[int, int] | None, runtimes: list[str], threads: int = 1, layers: bool = False
 ) -> dict[str, Any]:
     """One object with `params`, `macs`, `true_macs`, `size_bytes` and `latency_ms` (median, by runtime asked for).
 
+    `legacy_macs` and `torchprofile_macs` are there too: see `elastic.cost`.
+
     `text`: model folder, run folder, spec string, or an ONNX file, of which only size and latency are told.
+    `size`: side of a square image, or height and width; latencies are measured on squares only.
     """
+    height, width = size if isinstance(size, tuple) else (size, size)
+    square = height == width
+    if not square and (runtimes or text.endswith(".onnx")):
+        raise SpecError(f"latency is measured on squares, not at {height}x{width}; give --size {height}")
     for runtime in runtimes:
         if runtime not in RUNTIMES:
             raise unknown("runtime", runtime, RUNTIMES)
     if text.endswith(".onnx"):
-        return _profile_onnx(Path(text), size or 256, runtimes, threads)
+        if layers:
+            raise SpecError(f"{text} is an ONNX file, whose layers are not told apart; leave --layers out")
+        return _profile_onnx(Path(text), height or 256, runtimes, threads)
     network, spec, card = find_model(text)
-    side = size or card.get("size", 256)
-    spec.check_size(side)
-    result: dict[str, Any] = {"model": text, "size": side, **cost(spec, side)}
+    side = height or card.get("size", 256)
+    sides = (side, width or side)
+    for length in sides:
+        spec.check_size(length)
+    result: dict[str, Any] = {"model": text, "size": side if square else f"{height}x{width}"}
+    result |= cost(spec, *sides) | official_macs(spec, *sides)
     result["size_bytes"] = BYTES_A_WEIGHT * result["params"]
     result["latency_ms"] = {}
     for runtime in runtimes:
@@ -46,7 +59,8 @@ def profile_model(
         result["latency_ms"][runtime] = round(latency.median_ms, 3)
     if layers:
         result["layers"] = [
-            {**asdict(layer), "macs": layer.macs, "true_macs": layer.true_macs} for layer in layer_costs(spec, side)
+            asdict(layer) | {figure: getattr(layer, figure) for figure in _LAYER_FIGURES}
+            for layer in layer_costs(spec, *sides)
         ]
     return result
 
@@ -75,7 +89,8 @@ def _profile_onnx(path: Path, size: int, runtimes: list[str], threads: int) -> d
 
 def describe(result: dict[str, Any]) -> list[tuple[str, str]]:
     """The lines of a profile in words."""
-    lines = [("image", f"{result['size']} x {result['size']}")]
+    size = result["size"]
+    lines = [("image", f"{size} x {size}" if isinstance(size, int) else size.replace("x", " x "))]
     if "params" in result:
         lines += [
             ("parameters", f"{result['params']:,}"),

@@ -25,25 +25,38 @@ from pocketgan.elastic.slicing import skeleton
 from pocketgan.networks import NetworkSpec, Widths
 
 _CONVOLUTIONS = (torch.conv2d, torch.conv_transpose2d, F.linear)
+_PRODUCTS = (torch.mul, torch.Tensor.mul)
+_AVERAGES = (F.adaptive_avg_pool2d, torch.mean, torch.Tensor.mean)
 _CHUNK = 1 << 16  # genomes costed at once: the working set stays in the cache
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer at given widths. `norm` is the number of elements that an instance norm puts out."""
+    """One layer at given widths. `norm` is the number of elements that an instance norm puts out, and `source` the
+    convolution whose output it takes, if that is so; `other` is what torchprofile counts that nobody else does."""
 
     name: str
     kind: str
     out_shape: tuple[int, ...]
-    params: int
-    paper_positions: int
-    true_positions: int
-    weights: int
-    norm: int
+    params: int = 0
+    paper_positions: int = 0
+    true_positions: int = 0
+    weights: int = 0
+    norm: int = 0
+    source: str = ""
+    other: int = 0
+
+    @property
+    def legacy_macs(self) -> int:
+        return self.weights * self.paper_positions
 
     @property
     def macs(self) -> int:
-        return self.weights * self.paper_positions + self.norm
+        return self.legacy_macs + self.norm
+
+    @property
+    def torchprofile_macs(self) -> int:
+        return self.macs + self.other
 
     @property
     def true_macs(self) -> int:
@@ -63,41 +76,52 @@ class Costs:
 
 
 class _Recorder(TorchFunctionMode):
-    """Notes each convolution, linear layer and instance norm of a forward on the meta device."""
+    """Notes everything that some convention counts in a forward on the meta device."""
 
     def __init__(self, names: dict[int, str], parameters: Mapping[str, torch.Tensor]) -> None:
         super().__init__()
         self.names, self.parameters = names, parameters
         self.layers: list[LayerCost] = []
+        self.last: tuple[torch.Tensor | None, str] = (None, "")  # the last convolution's output, and its name
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if func in _CONVOLUTIONS:
-            source, weight = args[0], args[1]
-            name = self.names[id(weight)].removesuffix(".weight")
-            bias = self.parameters.get(f"{name}.bias")
-            outside = result.numel() // result.shape[-1 if func is F.linear else 1]
-            inside = source.numel() // source.shape[-1 if func is F.linear else 1]
-            self.layers.append(
-                LayerCost(
-                    name=name,
-                    kind=func.__name__,
-                    out_shape=tuple(result.shape[1:]),
-                    params=weight.numel() + (0 if bias is None else bias.numel()),
-                    paper_positions=outside,
-                    true_positions=inside if func is torch.conv_transpose2d else outside,
-                    weights=weight.numel(),
-                    norm=0,
-                )
-            )
+            self.layers.append(self._convolution(func, result, *args[:2]))
+        elif func is F.instance_norm and (kwargs or {}).get("weight") is not None:
+            self._note("adaptive_norm", result, other=1)
         elif func is F.instance_norm:
-            self.layers.append(LayerCost("", "instance_norm", tuple(result.shape[1:]), 0, 0, 0, 0, result.numel()))
+            self._note("instance_norm", result, norm=result.numel())
+        elif func in _AVERAGES:
+            self._note("average", result, other=result.numel())
+        elif func in _PRODUCTS and all(isinstance(factor, torch.Tensor) for factor in args[:2]):
+            self._note("product", result, other=result.numel())
         return result
+
+    def _note(self, kind: str, result: torch.Tensor, **facts: Any) -> None:
+        self.layers.append(LayerCost("", kind, tuple(result.shape[1:]), **facts))
+
+    def _convolution(
+        self, func: Any, result: torch.Tensor, source: torch.Tensor, weight: torch.Tensor
+    ) -> LayerCost:
+        name = self.names[id(weight)].removesuffix(".weight")
+        bias = self.parameters.get(f"{name}.bias")
+        outside = result.numel() // result.shape[-1 if func is F.linear else 1]
+        inside = source.numel() // source.shape[-1 if func is F.linear else 1]
+        return LayerCost(
+            name=name,
+            kind=func.__name__,
+            out_shape=tuple(result.shape[1:]),
+            params=weight.numel() + (0 if bias is None else bias.numel()),
+            paper_positions=outside,
+            true_positions=inside if func is torch.conv_transpose2d else outside,
+            weights=weight.numel(),
+        )
 
 
 def layer_costs(spec: NetworkSpec, height: int, width: int | None = None) -> list[LayerCost]:
     """The layers in the order in which they run, for one image."""
-    network = skeleton(spec).eval()
+    network = skeleton(spec.folded).eval()
     parameters = dict(network.named_parameters())
     recorder = _Recorder({id(p): name for name, p in parameters.items()}, parameters)
     image = torch.empty(1, spec.in_channels, height, width or height, device="meta")
@@ -117,6 +141,14 @@ def cost(spec: NetworkSpec, height: int, width: int | None = None) -> dict[str, 
     }
 
 
+def official_macs(spec: NetworkSpec, height: int, width: int | None = None) -> dict[str, int]:
+    """The MACs of one network for one image by every convention: `legacy_macs`, `macs`, `torchprofile_macs` and
+    `true_macs`."""
+    layers = layer_costs(spec, height, width)
+    names = ("legacy_macs", "macs", "torchprofile_macs", "true_macs")
+    return {name: sum(getattr(layer, name) for layer in layers) for name in names}
+
+
 class CostModel:
     """Costs of any widths of a spec by arithmetic alone.
 
@@ -126,22 +158,30 @@ class CostModel:
 
     def __init__(self, spec: NetworkSpec, height: int, width: int | None = None) -> None:
         self.spec = spec
+        spec = spec.folded
         dims = dimensions(spec)
         layers = layer_costs(spec, height, width)
-        varied = [layer_costs(spec.resized(vary(spec.widths, g)), height, width) for g in range(len(spec.widths))]
+        kinds = {layer.name: layer.kind for layer in layers}
         self._functions: list[Dimension] = []
         self._terms: dict[str, dict[tuple[int, int], int]] = {
             name: defaultdict(int) for name in ("params", "macs", "true_macs")
         }
         for name in dict(skeleton(spec).named_parameters()):
             self._add("params", 1, dims[name])
+        varied: list[list[LayerCost]] = []
         for i, layer in enumerate(layers):
-            if layer.norm:
-                elements = fit(spec.widths, layer.norm, [other[i].norm for other in varied])
-                self._add("macs", 1, (elements,))
-            else:
+            if layer.weights:
                 self._add("macs", layer.paper_positions, dims[f"{layer.name}.weight"])
                 self._add("true_macs", layer.true_positions, dims[f"{layer.name}.weight"])
+            elif layer.source:
+                channels = dims[f"{layer.source}.weight"][kinds[layer.source] == "conv_transpose2d"]
+                self._add("macs", layer.norm // layer.out_shape[0], (channels,))
+            elif layer.norm:
+                varied = varied or [
+                    layer_costs(spec.resized(vary(spec.widths, g)), height, width) for g in range(len(spec.widths))
+                ]
+                elements = fit(spec.widths, layer.norm, [other[i].norm for other in varied])
+                self._add("macs", 1, (elements,))
 
     def _add(self, figure: str, scale: int, dims: tuple[Dimension, ...]) -> None:
         """One more term: scale * product of the dimensions, at most two of which vary."""
@@ -168,7 +208,7 @@ class CostModel:
         totals = {name: np.zeros(len(widths), dtype=np.int64) for name in self._terms}
         for start in range(0, len(widths), _CHUNK):
             part = slice(start, start + _CHUNK)
-            # float64 matrix products are exact here (all sizes stay far below 2**53) and much faster than integer ones
+            # float64 matrix products are exact here (all sizes stay far below 2**53), and faster than integer ones
             values = np.ascontiguousarray((widths[part] @ factors + constants).T)
             for name, terms in self._terms.items():
                 total = np.zeros(values.shape[1])

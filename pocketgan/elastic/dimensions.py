@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import torch
 
-from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.slicing import segments, skeleton
 from pocketgan.networks import NetworkSpec
 
 
@@ -26,6 +26,10 @@ class Dimension:
     def group(self) -> int | None:
         """The position of the width group that alone sets this dimension, if there is one."""
         return self.factors[0][0] if len(self.factors) == 1 and not self.constant else None
+
+    def at(self, widths: tuple[int, ...]) -> int:
+        """Its size at these widths."""
+        return self.constant + sum(factor * widths[g] for g, factor in self.factors)
 
 
 def vary(widths: tuple[int, ...], position: int) -> tuple[int, ...]:
@@ -49,6 +53,20 @@ def dimensions(spec: NetworkSpec) -> dict[str, tuple[Dimension, ...]]:
         )
         for name, shape in shapes(spec).items()
     }
+
+
+@lru_cache(maxsize=64)
+def parts(spec: NetworkSpec) -> dict[str, tuple[tuple[Dimension, ...], ...]]:
+    """For each axis of every tensor: the dimensions of the parts that it holds one after another, mostly one."""
+    found: dict[str, list[tuple[Dimension, ...]]] = {
+        name: [(dim,) for dim in dims] for name, dims in dimensions(spec).items()
+    }
+    varied = [segments(skeleton(spec.resized(vary(spec.widths, g)))) for g in range(len(spec.widths))]
+    for name, (axis, sizes) in segments(skeleton(spec)).items():
+        found[name][axis] = tuple(
+            fit(spec.widths, size, [other[name][1][i] for other in varied]) for i, size in enumerate(sizes)
+        )
+    return {name: tuple(axes) for name, axes in found.items()}
 
 
 def shapes(spec: NetworkSpec) -> dict[str, torch.Size]:

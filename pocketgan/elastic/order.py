@@ -8,9 +8,12 @@ Source: GAN Compression, section 3.1; the official weight transfer's behaviour.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
 from torch import Tensor, nn
 
-from pocketgan.elastic.dimensions import dimensions, shapes
+from pocketgan.elastic.dimensions import Dimension, parts
 from pocketgan.networks import NetworkSpec, Widths
 
 
@@ -19,33 +22,46 @@ def keep_important(network: nn.Module, spec: NetworkSpec, widths: Widths) -> dic
 
     With the widths of `spec` itself nothing is lost: the channels are only sorted, the function stays.
     """
-    state = network.state_dict()
+    axes = parts(spec)
     kept: dict[int, Tensor] = {}
-    small = shapes(spec.resized(widths))
-    groups = {name: [d.group for d in dims] for name, dims in dimensions(spec).items()}
-
     for name, module in network.named_modules():
-        weight = f"{name}.weight"
         if not isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) or _is_depthwise(module):
             continue
         out = 1 if isinstance(module, nn.ConvTranspose2d) else 0
-        group = groups[weight][out]
-        if group is None or group in kept:
+        (made, *others), source = axes[f"{name}.weight"][out], axes[f"{name}.weight"][1 - out]
+        if others or made.group is None or made.group in kept:
             continue
-        source = groups[weight][1 - out]
-        made_of = state[weight].index_select(1 - out, kept[source]) if source in kept else state[weight]
-        score = made_of.abs().sum(dim=[axis for axis in range(made_of.ndim) if axis != out])
-        kept[group] = score.argsort(descending=True)[: small[weight][out]]
+        weight = _select(module.weight.detach(), 1 - out, source, spec.widths, kept)
+        score = weight.abs().sum(dim=[axis for axis in range(weight.ndim) if axis != out])
+        kept[made.group] = score.argsort(descending=True)[: made.at(widths)]
+    return gather(network.state_dict(), spec, kept)
 
-    return {name: _gather(tensor, groups[name], kept) for name, tensor in state.items()}
+
+def gather(state: Mapping[str, Tensor], spec: NetworkSpec, kept: Mapping[int, Tensor]) -> dict[str, Tensor]:
+    """A copy of a state of `spec` that has, of each of these width groups, these channels in this order."""
+    axes = parts(spec)
+    gathered = {}
+    for name, tensor in state.items():
+        for axis, held in enumerate(axes[name]):
+            tensor = _select(tensor, axis, held, spec.widths, kept)
+        gathered[name] = tensor.clone()
+    return gathered
 
 
 def _is_depthwise(module: nn.Module) -> bool:
     return isinstance(module, nn.Conv2d) and module.groups > 1
 
 
-def _gather(tensor: Tensor, groups: list[int | None], kept: dict[int, Tensor]) -> Tensor:
-    for axis, group in enumerate(groups):
-        if group in kept:
-            tensor = tensor.index_select(axis, kept[group])
-    return tensor.clone()
+def _select(
+    tensor: Tensor, axis: int, held: tuple[Dimension, ...], widths: Widths, kept: Mapping[int, Tensor]
+) -> Tensor:
+    """The kept channels of each part that an axis holds."""
+    if not any(part.group in kept for part in held):
+        return tensor
+    indices, start = [], 0
+    for part in held:
+        size = part.at(widths)
+        own = None if part.group is None else kept.get(part.group)
+        indices.append(start + (torch.arange(size) if own is None else own).to(tensor.device))
+        start += size
+    return tensor.index_select(axis, torch.cat(indices))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -21,31 +22,55 @@ def skeleton(spec: NetworkSpec) -> Generator:
         return spec.build()
 
 
-def leading(tensor: Tensor, shape: torch.Size) -> Tensor:
-    """The leading block of that shape, as a view."""
-    for dim, (have, want) in enumerate(zip(tensor.shape, shape, strict=True)):
+def leading(tensor: Tensor, axis: int, want: int) -> Tensor:
+    """The leading channels along an axis, as a view."""
+    have = tensor.shape[axis]
+    if want > have:
+        raise SpecError(f"a subnet wants {want} channels where the supernet has {have}; widen the supernet")
+    return tensor.narrow(axis, 0, want) if want < have else tensor
+
+
+def centre(weight: Tensor, size: torch.Size) -> Tensor:
+    """The central block of a convolution's kernels, as a view."""
+    for axis, (have, want) in enumerate(zip(weight.shape[2:], size, strict=True), 2):
         if want > have:
-            raise SpecError(f"a subnet wants {want} channels where the supernet has {have}; widen the supernet")
+            raise SpecError(f"a subnet wants kernels of side {want} where the supernet has {have}; enlarge those")
         if want < have:
-            tensor = tensor.narrow(dim, 0, want)
-    return tensor
+            weight = weight.narrow(axis, (have - want) // 2, want)
+    return weight
 
 
-def share(full: nn.Module, like: nn.Module) -> dict[str, Tensor]:
+#: makes the weight of that name have smaller kernels
+Shrink = Callable[[str, Tensor, torch.Size], Tensor]
+
+
+def share(
+    full: nn.Module, like: nn.Module, shrink: Shrink = lambda name, weight, size: centre(weight, size)
+) -> dict[str, Tensor]:
     """For each tensor of `like`, a view of the same-named tensor of `full`, cut to its shape.
 
-    Where an axis holds several parts, each part gives its own leading channels (this one case is a copy). Gradients flow
-    into the tensors of `full` either way.
+    Channels are the leading ones, smaller kernels the centres (or what `shrink` makes); what `like` has no name
+    for, such as further blocks, stays behind. Where an axis holds several parts, each part gives its own leading
+    channels, as far as `like` has parts (this one case is a copy). Gradients flow into the tensors of `full`
+    either way.
     """
     source, have, want = tensors(full), segments(full), segments(like)
     shared = {}
     for name, tensor in tensors(like).items():
+        if name not in source:
+            raise SpecError(
+                f"a subnet has {name} and the supernet has not; only widths, depth and kernels can be smaller"
+            )
         value = source[name]
         if name in want and have[name] != want[name]:
             axis, sizes = want[name]
-            parts = value.split(have[name][1], axis)
-            value = torch.cat([p.narrow(axis, 0, n) for p, n in zip(parts, sizes, strict=True)], axis)
-        shared[name] = leading(value, tensor.shape)
+            parts = value.split(have[name][1], axis)  # more of them where `full` is deeper
+            value = torch.cat([leading(p, axis, n) for p, n in zip(parts, sizes, strict=False)], axis)
+        for axis, channels in enumerate(tensor.shape[:2]):
+            value = leading(value, axis, channels)
+        if value.shape[2:] != tensor.shape[2:]:
+            value = shrink(name, value, tensor.shape[2:])
+        shared[name] = value
     return shared
 
 

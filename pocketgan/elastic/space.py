@@ -42,6 +42,10 @@ class SearchSpace(BaseModel):
     def over(cls, name: str, spec: GeneratorSpec, options: tuple[tuple[int, ...], ...]) -> SearchSpace:
         """A space over the family's short width list: options for each number; the supernet is made as wide
         as the largest options."""
+        if spec != spec.folded:
+            raise SpecError(
+                "a search space is over networks without spectral norm; leave 'spectral' out of its spec"
+            )
         if len(options) != len(spec.ties):
             raise SpecError(f"a {spec.kind} space has {len(spec.ties)} choices, {len(options)} were given")
         choices = tuple(

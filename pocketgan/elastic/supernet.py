@@ -10,35 +10,49 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pocketgan.elastic.kernels import KernelMatrices
 from pocketgan.elastic.slicing import share, skeleton
 from pocketgan.networks import Generator, NetworkSpec, Tap, Widths, ignore
 
 
 class Supernet(nn.Module):
-    """Holds the network of `spec` at its widest and runs it at any widths up to those.
+    """Holds the network of `spec` at its widest and deepest, and runs it at anything smaller.
 
-    forward(x, widths): the output of the subnet; the gradients land in the leading channels.
+    A subnet is given by its widths, or by a whole spec of the same family, which may also have fewer blocks (the
+    first ones are kept) and smaller kernels (see `kernels.py`). forward(x, at): the output of the subnet; the
+    gradients land in the leading channels. Further inputs of the network go by name.
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
         self.network = spec.build()
+        self.kernels = KernelMatrices(spec)
 
     def forward(
-        self, x: Float[Tensor, "batch in height width"], widths: Widths | None = None, tap: Tap = ignore
+        self,
+        x: Float[Tensor, "batch in height width"],
+        at: Widths | NetworkSpec | None = None,
+        tap: Tap = ignore,
+        **inputs: Tensor,
     ) -> Tensor:
-        if widths is None or tuple(widths) == self.spec.widths:
-            return self.network(x, tap)
-        subnet = skeleton(self.spec.resized(widths)).train(self.training)
-        return functional_call(subnet, share(self.network, subnet), (x, tap))
+        spec = self.subspec(at)
+        if spec == self.spec:
+            return self.network(x, tap, **inputs)
+        subnet = skeleton(spec).train(self.training)
+        return functional_call(subnet, share(self.network, subnet, self.kernels), (x, tap), inputs)
+
+    def subspec(self, at: Widths | NetworkSpec | None) -> NetworkSpec:
+        """The spec of a subnet."""
+        if at is None:
+            return self.spec
+        return at if isinstance(at, NetworkSpec) else self.spec.resized(at)
 
     @torch.no_grad()
-    def extract(self, widths: Widths) -> Generator:
+    def extract(self, at: Widths | NetworkSpec) -> Generator:
         """The subnet as a plain network that owns its weights."""
-        spec = self.spec.resized(widths)
-        network = spec.build()
+        network = self.subspec(at).build()
         reference = next(self.network.parameters())
         network.to(reference.device, reference.dtype)
-        network.load_state_dict(share(self.network, network))
+        network.load_state_dict(share(self.network, network, self.kernels))
         return network.train(self.training)

@@ -12,6 +12,8 @@ from pocketgan.networks.spec import Norm
 
 Padding = Literal["reflect", "replicate", "zero"]
 Activation = Literal["relu", "leaky", "tanh", "none"]
+#: how many channels, or how many of each part where a tensor joins several
+Channels = int | tuple[int, ...]
 
 
 class InstanceNorm(nn.Module):
@@ -39,31 +41,48 @@ def make_activation(name: Activation) -> nn.Module:
 class Separable(nn.Module):
     """A decomposed convolution: depthwise k x k, instance norm, pointwise 1 x 1; all with biases.
 
-    The inner norm is an instance norm whatever norm the network has.
+    The inner norm is an instance norm whatever norm the network has, unless `norm` says otherwise.
     Source: GAN Compression, section 3.2 and the official code's behaviour.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, padding: int) -> None:
-        super().__init__()
-        self.depthwise = nn.Conv2d(in_channels, in_channels, kernel, stride, padding, groups=in_channels)
-        self.norm = InstanceNorm()
-        self.pointwise = nn.Conv2d(in_channels, out_channels, 1)
-
-    def forward(self, x: Float[Tensor, "batch in height width"]) -> Tensor:
-        return self.pointwise(self.norm(self.depthwise(x)))
-
-
-class ConvLayer(nn.Module):
-    """Pad, convolve, normalise, activate: the one building block of the convolutional networks.
-
-    Padding 'zero' is done by the convolution itself. A convolution in front of a batch norm has no bias, unless
-    it is separable. `transposed` doubles the side (stride 2).
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
+        kernel: int,
+        stride: int,
+        padding: int,
+        norm: Norm | None = "instance",
+    ) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(in_channels, in_channels, kernel, stride, padding, groups=in_channels)
+        self.norm = make_norm(norm, in_channels)
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Float[Tensor, "batch in height width"]) -> Tensor:
+        return self.pointwise(self.norm(self.depthwise(x)))
+
+
+def declare_segments(module: nn.Module, channels: Channels, **axes: int) -> None:
+    """Note on a module that these axes of its tensors hold several parts, so that each is cut by itself."""
+    if isinstance(channels, tuple):
+        present = {name: axis for name, axis in axes.items() if getattr(module, name, None) is not None}
+        # mypy takes every attribute of a module for a tensor
+        module.segments = {name: (axis, channels) for name, axis in present.items()}  # type: ignore[assignment]
+
+
+class ConvLayer(nn.Module):
+    """Pad, convolve, normalise, activate: the one building block of the convolutional networks.
+
+    Padding 'zero' is done by the convolution itself. A convolution in front of a batch norm has no bias, unless
+    it is separable or `bias` says otherwise. `transposed` multiplies the side by the stride. Input or output may
+    join several parts (not both, and not where it is separable).
+    """
+
+    def __init__(
+        self,
+        in_channels: Channels,
+        out_channels: Channels,
         kernel: int,
         *,
         stride: int = 1,
@@ -73,20 +92,25 @@ class ConvLayer(nn.Module):
         activation: Activation = "none",
         separable: bool = False,
         transposed: bool = False,
+        bias: bool | None = None,
     ) -> None:
         super().__init__()
+        into, out = (sum(n) if isinstance(n, tuple) else n for n in (in_channels, out_channels))
+        bias = norm != "batch" if bias is None else bias
         self.pad = 0 if padding == "zero" else pad
         self.pad_mode = padding
         own_pad = pad - self.pad
         if transposed:
-            self.conv: nn.Module = nn.ConvTranspose2d(
-                in_channels, out_channels, kernel, stride, own_pad, output_padding=1, bias=norm != "batch"
-            )
+            more = stride + 2 * own_pad - kernel
+            self.conv: nn.Module = nn.ConvTranspose2d(into, out, kernel, stride, own_pad, more, bias=bias)
         elif separable:
-            self.conv = Separable(in_channels, out_channels, kernel, stride, own_pad)
+            self.conv = Separable(into, out, kernel, stride, own_pad)
         else:
-            self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, own_pad, bias=norm != "batch")
-        self.norm = make_norm(norm, out_channels)
+            self.conv = nn.Conv2d(into, out, kernel, stride, own_pad, bias=bias)
+        declare_segments(self.conv, in_channels, weight=0 if transposed else 1)
+        declare_segments(self.conv, out_channels, weight=1 if transposed else 0, bias=0)
+        self.norm = make_norm(norm, out)
+        declare_segments(self.norm, out_channels, weight=0, bias=0, running_mean=0, running_var=0)
         self.activation = make_activation(activation)
 
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Tensor:

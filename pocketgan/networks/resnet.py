@@ -34,6 +34,7 @@ class ResnetSpec(NetworkSpec):
 
     kind: Literal["resnet"] = "resnet"
     blocks: NonNegativeInt = 9
+    kernel: Literal[3, 5, 7] = 3
     separable: tuple[Part, ...] = ()
     norm: Norm = "instance"
     padding: Padding = "reflect"
@@ -100,16 +101,16 @@ class ResnetSpec(NetworkSpec):
 
 
 class ResidualBlock(nn.Module):
-    """x + f(x), f two 3x3 convolutions with a norm each; no activation after the sum."""
+    """x + f(x), f two convolutions (3x3 as published) with a norm each; no activation after the sum."""
 
     def __init__(self, spec: ResnetSpec, stream: int, inner: int) -> None:
         super().__init__()
         shared: dict[str, Any] = dict(
-            pad=1, padding=spec.padding, norm=spec.norm, separable="residual" in spec.separable
+            pad=spec.kernel // 2, padding=spec.padding, norm=spec.norm, separable="residual" in spec.separable
         )
-        self.first = ConvLayer(stream, inner, 3, activation="relu", **shared)
+        self.first = ConvLayer(stream, inner, spec.kernel, activation="relu", **shared)
         self.dropout = nn.Dropout(spec.dropout)
-        self.second = ConvLayer(inner, stream, 3, **shared)
+        self.second = ConvLayer(inner, stream, spec.kernel, **shared)
 
     def forward(self, x: Float[Tensor, "batch stream height width"]) -> Tensor:
         return x + self.second(self.dropout(self.first(x)))

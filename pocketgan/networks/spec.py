@@ -8,7 +8,7 @@ the network multiplies them by its own fixed factors.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -55,15 +55,20 @@ class NetworkSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: image sides must be multiples of this
-    stride: ClassVar[int]
-    #: the smallest image side that the network can take
-    smallest_side: ClassVar[int]
-
     kind: str
     in_channels: int = 3
     out_channels: int = 3
     widths: Widths
+
+    @property
+    def stride(self) -> int:
+        """Image sides must be multiples of this; a class variable where it is the same for all the family."""
+        raise NotImplementedError
+
+    @property
+    def smallest_side(self) -> int:
+        """The smallest image side that the network can take; a class variable where it is the same for all."""
+        raise NotImplementedError
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -87,6 +92,11 @@ class NetworkSpec(BaseModel):
     def build(self) -> Generator:
         """A new network with PyTorch's own initialisation; see `networks.init` for the papers' one."""
         raise NotImplementedError
+
+    @property
+    def folded(self: Spec) -> Spec:
+        """The network as an artifact keeps it: what helps training alone is folded into the weights."""
+        return self
 
     def resized(self: Spec, widths: Widths) -> Spec:
         """The same network at other widths."""

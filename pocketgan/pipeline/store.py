@@ -59,6 +59,8 @@ class Store:
     def realise(self, stage: Stage, runtime: Runtime, watch: Watch = lambda stage, done, total: None) -> Path:
         """The artifact of a stage: loaded if finished, resumed if partial, else made; inputs first."""
         if self.status(stage) == "finished":
+            # left where a kill fell between the artifact and its own clearing away
+            shutil.rmtree(self.home(stage) / "state", ignore_errors=True)
             return self.artifact(stage)
         for needed in stage.inputs():
             self.realise(needed, runtime, watch)
@@ -76,8 +78,12 @@ class Store:
                 runtime=runtime,
                 progress=lambda done, total: watch(stage, done, total),
             )
-            with _Clock(home / "seconds.json").running():
-                stage.run(work)
+            try:
+                with _Clock(home / "seconds.json").running():
+                    stage.run(work)
+            except BaseException:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
             os.replace(unfinished, self.artifact(stage))
             shutil.rmtree(home / "state", ignore_errors=True)
         return self.artifact(stage)

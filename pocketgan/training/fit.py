@@ -43,7 +43,10 @@ class Runtime(BaseModel):
 
 def make_fabric(device: str, precision: Precision):
     """Lightning Fabric on one device of that kind ('auto', 'cpu', 'cuda', 'mps')."""
-    present = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    present: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
     if device in present and not present[device]():
         raise SpecError(f"this machine has no device {device} that PyTorch can use; choose --device cpu or auto")
     try:
@@ -134,7 +137,7 @@ def fit(
 
 @contextmanager
 def _stop_between_steps() -> Iterator[threading.Event]:
-    """The first Ctrl-C sets the event instead of breaking a step in two, and breaks at the end; the second breaks."""
+    """The first Ctrl-C sets the event, so that no step breaks in two, and breaks at the end; the second breaks."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+
+from pocketgan.errors import DataError
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
@@ -27,9 +29,12 @@ def save_state(state: dict[str, Any], path: Path) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """The tree that `save_state` wrote."""
-    with safe_open(path, framework="pt") as file:
-        return _join(json.loads(file.metadata()["rest"]), file)
+    """The tree that `save_state` wrote. Raises `DataError` when the file is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _join(json.loads(file.metadata()["rest"]), file)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"the saved state {path} is damaged; remove it to begin that stage anew") from error
 
 
 def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:

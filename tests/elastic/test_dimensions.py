@@ -46,7 +46,9 @@ def test_permuting_a_group_leaves_the_function(shape):
     network = filled(spec.build()).double().eval()
     wanted, state = network(x), {name: tensor.clone() for name, tensor in network.state_dict().items()}
     for group, name in enumerate(spec.groups):
-        places = [(n, axis) for n, dims in dimensions(spec).items() for axis, d in enumerate(dims) if d.group == group]
+        places = [
+            (n, axis) for n, dims in dimensions(spec).items() for axis, d in enumerate(dims) if d.group == group
+        ]
         (size,) = {state[n].shape[axis] for n, axis in places}
         order = torch.arange(size).roll(1)
         moved = dict(state)
@@ -54,4 +56,6 @@ def test_permuting_a_group_leaves_the_function(shape):
             moved[n] = moved[n].index_select(axis, order)
         assert any(not torch.equal(moved[n], state[n]) for n in state), name
         network.load_state_dict(moved)
-        torch.testing.assert_close(network(x), wanted, rtol=1e-9, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            network(x), wanted, rtol=1e-9, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
+        )

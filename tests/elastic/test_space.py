@@ -107,7 +107,9 @@ def test_wrong_number_of_choices():
 def test_unknown_space():
     with pytest.raises(SpecError) as error:
         resnet_space("channels-64-pix2pxi")
-    assert str(error.value).startswith("unknown search space 'channels-64-pix2pxi'; did you mean channels-64-pix2pix")
+    assert str(error.value).startswith(
+        "unknown search space 'channels-64-pix2pxi'; did you mean channels-64-pix2pix"
+    )
 
 
 def test_unreadable_options():

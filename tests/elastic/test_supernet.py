@@ -94,7 +94,9 @@ def test_taps_pass_through():
     widths = space.widths(space.smallest)
     supernet(x, widths, lambda name, value: seen.setdefault(name, value))
     spec = space.spec.resized(widths)
-    assert {name: seen[name].shape[1] for name in spec.taps} == {name: spec.tap_channels(name) for name in spec.taps}
+    assert {name: seen[name].shape[1] for name in spec.taps} == {
+        name: spec.tap_channels(name) for name in spec.taps
+    }
 
 
 def test_wider_than_the_supernet():

@@ -11,6 +11,15 @@ def test_one_score_a_patch(layers, side):
     assert spec.build()(torch.zeros(2, 6, 32, 32)).shape == (2, 1, side, side)
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_smallest_side(layers):
+    spec = PatchSpec(width=2, layers=layers)
+    side = spec.smallest_side
+    assert spec.build()(torch.rand(1, 6, side, side)).shape == (1, 1, 1, 1)
+    with pytest.raises((RuntimeError, ValueError)):
+        spec.build()(torch.rand(1, 6, side - 1, side - 1))
+
+
 def test_receptive_field_is_70_pixels():
     """The published PatchGAN: the gradient of one score reaches 70x70 pixels."""
     network = PatchSpec(width=1, in_channels=1, norm="batch").build().double().eval()

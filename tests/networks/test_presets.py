@@ -23,7 +23,7 @@ def test_spec_strings(text, spec):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("resnt:64", "unknown network 'resnt'; did you mean resnet or mobile-resnet?"),
+        ("resnt:64", "unknown network 'resnt'; did you mean resnet or deep-resnet or mobile-resnet?"),
         ("resnet", "'resnet' names no width; write e.g. resnet:64"),
         (
             "resnet:",

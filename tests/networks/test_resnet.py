@@ -1,6 +1,6 @@
 import pytest
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pocketgan.errors import SpecError
 from pocketgan.networks import GeneratorSpec, ResnetSpec
@@ -94,7 +94,7 @@ def test_widths_that_do_not_fit():
     ],
 )
 def test_json_round_trip(spec):
-    again = GeneratorSpec.model_validate_json(spec.model_dump_json())
+    again = TypeAdapter(GeneratorSpec).validate_json(spec.model_dump_json())
     assert again == spec
     assert hash(again) == hash(spec)
     assert {n: t.shape for n, t in again.build().state_dict().items()} == {

@@ -43,7 +43,12 @@ def test_every_player_moves(supernet):
     play(game, 4)
     after = tensors(game)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
-    for part in ("discriminator/layers.0", "student/network", "student/adaptors.taps.down", "student/adaptors.taps.block3"):
+    for part in (
+        "discriminator/layers.0",
+        "student/network",
+        "student/adaptors.taps.down",
+        "student/adaptors.taps.block3",
+    ):
         assert any(name.startswith(f"/networks/{part}") for name in moved), part
 
 
@@ -56,7 +61,9 @@ def test_steps_are_reproducible(supernet):
 
 def test_the_widths_come_from_the_given_randomness():
     def losses(seed: int):
-        return {name: loss.item() for name, loss in distiller(supernet=True).step(batch(0), random.Random(seed)).items()}
+        return {
+            name: loss.item() for name, loss in distiller(supernet=True).step(batch(0), random.Random(seed)).items()
+        }
 
     assert losses(1) == losses(1)
     assert losses(1) != losses(2)
@@ -83,7 +90,8 @@ def test_losses_are_the_formulas(paired):
         judge = game.networks["discriminator"]
         on_fake, on_real = (judge(torch.cat([b.x, image], 1) if paired else image) for image in (fake, b.y))
         distil = sum(
-            (conv(seen["student", tap]) - seen["teacher", tap]).square().mean() for tap, conv in game.adaptors.taps.items()
+            (conv(seen["student", tap]) - seen["teacher", tap]).square().mean()
+            for tap, conv in game.adaptors.taps.items()
         )
         wanted = {
             "D_fake": fake_loss(on_fake, "lsgan"),

@@ -237,8 +237,14 @@ def test_a_claim_that_was_killed_at_birth(tmp_path):
 
 def test_what_others_put_into_a_run_folder_stays(tmp_path):
     folder = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt), claim(folder, MINE):
-        (folder / "notes").mkdir()
-        (folder / "notes" / "thesis.txt").write_text("years of work")
-        raise KeyboardInterrupt
+
+    def fail() -> None:
+        with claim(folder, MINE):
+            (folder / "notes").mkdir()
+            (folder / "notes" / "thesis.txt").write_text("years of work")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert sorted(path.name for path in folder.iterdir()) == ["notes"]
     assert (folder / "notes" / "thesis.txt").read_text() == "years of work"

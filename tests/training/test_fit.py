@@ -46,7 +46,7 @@ def distiller() -> Distiller:
     """The widths are drawn from the step's own stream."""
     space = uniform_space(ResnetSpec.uniform(1, blocks=1, separable=("residual",)), (3, 2, 1))
     teacher = seeded(ResnetSpec.uniform(2, blocks=1).build(), 3)
-    adaptors = seeded(Adaptors({tap: (12, 8) for tap in space.spec.taps}), 4)
+    adaptors = seeded(Adaptors(dict.fromkeys(space.spec.taps, (12, 8))), 4)
     student = Supernet(space.spec)
     seeded(student.network, 5)
     return Distiller(DistilSettings(lr=1e-2), teacher, student, adaptors, seeded(JUDGE.build(), 6), space)

@@ -1,3 +1,5 @@
+import pytest
+
 from pocketgan.training.log import Log, read_log
 
 
@@ -36,8 +38,6 @@ def test_dropping_lines_never_loses_the_others(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("os.replace", killed)
-    try:
+    with pytest.raises(KeyboardInterrupt):
         Log(path, 1)
-    except KeyboardInterrupt:
-        pass
     assert read_log(path) == [{"step": 1}, {"step": 2}]

@@ -6,9 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pocketgan.errors import DataError
 from pocketgan.training.state import load_state, save_state
 
-scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5)
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5)
+)
 arrays = st.lists(st.floats(width=32, allow_nan=False), max_size=4).map(torch.tensor)
 keys = st.integers(-3, 3) | st.sampled_from(["0", "1", "a", "a/b", "b", "", "tensor", "dict"])
 trees = st.recursive(
@@ -109,8 +112,17 @@ def test_a_failure_keeps_the_old_state(fail, tmp_path):
     save_state(old, path)
     with pytest.MonkeyPatch.context() as patch:
         fail(patch)
-        with pytest.raises(OSError, match="No space left|Input/output"):
+        with pytest.raises(OSError, match=r"No space left|Input/output"):
             save_state({"step": 2, "weights": torch.zeros(5)}, path)
     assert same(load_state(path), old)
     save_state({"step": 3}, path)
     assert load_state(path) == {"step": 3}
+
+
+@pytest.mark.parametrize("content", [b"", b"not a state", b"\x10\0\0\0\0\0\0\0{}              "])
+def test_a_damaged_file(content, tmp_path):
+    path = tmp_path / "state.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        load_state(path)
+    assert str(error.value) == f"the saved state {path} is damaged; remove it to begin that stage anew"

@@ -1,0 +1,42 @@
+"""The README's picture and figures, from a finished demo: python benchmarks/demo_picture.py runs/demo
+
+Writes docs/images/demo.png (rows: input, teacher, compressed, ground truth) and benchmarks/results/demo.json,
+which is the run's report.json.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pocketgan.data.cache import load_pairs
+from pocketgan.data.images import save_image
+from pocketgan.pipeline.stages import Evaluate
+from pocketgan.recipes.recipe import read_recipe
+from pocketgan.recipes.run import store_of
+
+COLUMNS = 8
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(run: Path) -> None:
+    recipe, store = read_recipe(run), store_of(run)
+    pairs = load_pairs(recipe.task, "test", store.cache, training=False)
+    shown = np.linspace(0, len(pairs) - 1, COLUMNS).round().astype(int)
+    rows = [pairs.images[shown, 0]]
+    for network in (recipe.teacher, recipe.result):
+        stage = Evaluate(network=network, task=recipe.task)
+        rows.append(np.load(store.artifact(stage) / "images.npy")[shown])
+    rows.append(pairs.images[shown, 1])
+    sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+    picture = ROOT / "docs" / "images" / "demo.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    save_image(sheet, picture)
+    results = ROOT / "benchmarks" / "results"
+    results.mkdir(exist_ok=True)
+    shutil.copyfile(run / "report.json", results / "demo.json")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

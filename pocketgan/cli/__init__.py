@@ -1,0 +1,92 @@
+"""The command line. Verbs are the user's sentences; only this package prints and exits.
+
+Heavy imports are local to the verbs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from pocketgan import __version__
+from pocketgan.cli.foreign import import_
+from pocketgan.cli.models import evaluate, export, profile, translate
+from pocketgan.cli.runs import compress, list_, plan, report, run
+from pocketgan.errors import PocketGANError
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Compress conditional image-to-image GANs to a budget that you name.",
+)
+
+#: every verb with its example
+VERBS: dict[Callable[..., None], str] = {
+    compress: "pocketgan compress path/to/pairs --budget 1.5G --size 128",
+    list_: "pocketgan list --json",
+    plan: "pocketgan plan demo",
+    run: "pocketgan run demo",
+    report: "pocketgan report runs/demo",
+    profile: "pocketgan profile mobile-resnet:32_32_48_32_48_48_16_16 --size 256 --json",
+    evaluate: "pocketgan evaluate runs/demo path/to/pairs --size 128",
+    translate: "pocketgan translate runs/demo sketches/*.png -o pictures",
+    export: "pocketgan export runs/demo --format onnx -o model.onnx",
+    import_: "pocketgan import latest_net_G.pth -o models/horse2zebra",
+}
+for _verb, _example in VERBS.items():
+    app.command(_verb.__name__.rstrip("_"), epilog=f"Example: {_example}")(_verb)
+
+#: click's own, or the copy of it that newer versions of typer bring along
+UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+def version(asked: bool) -> bool:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run a command: 0 on success, 2 with one line on the user's mistake or interruption, 1 on ours."""
+    # a polite kill is a Ctrl-C: training saves where it stands
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    command = typer.main.get_command(app)
+    try:
+        # not `app()`, which would turn Ctrl-C into a success
+        with command.make_context("pocketgan", sys.argv[1:] or ["--help"]) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader has left, as `head` does; and nothing more is to be written at the end of Python
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _fail("stopped; run the same command again to go on from here", 2)
+    except PocketGANError as error:
+        _fail(str(error), error.exit_code)
+    except UsageError as error:
+        verb = error.ctx.command_path if error.ctx else "pocketgan"
+        _fail(f"{error.format_message().replace('Value error, ', '')} (see {verb} --help)", 2)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+
+
+def _fail(text: str, code: int) -> None:
+    """End with one line."""
+    print("pocketgan:", " ".join(text.splitlines()), file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,79 @@
+"""Verbs for the checkpoints of other code: import, and the official form of export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pocketgan.cli.options import Json, Sides, read_sides
+from pocketgan.cli.show import print_json
+from pocketgan.errors import OutputError, SpecError
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="A checkpoint of PyTorch or safetensors.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write.")] = None,
+    assume: Annotated[
+        list[str] | None, typer.Option(help="What shapes cannot tell, e.g. clamp_input=false (repeatable).")
+    ] = None,
+    size: Sides = None,
+    as_json: Json = False,
+) -> None:
+    """Open a checkpoint of GAN Compression, OMGD, CycleGAN, pix2pix, SPADE or MUNIT: what it is, and as a model."""
+    from pocketgan.interop.importing import figures, import_checkpoint
+    from pocketgan.models import save_new_model
+
+    found = import_checkpoint(file, **_assignments(assume or []))
+    height, width = read_sides(size) or (max(256, found.spec.smallest_side),) * 2
+    result: dict[str, Any] = {"file": str(file), "what": found.what, **figures(found.spec, height, width)}
+    result["size"] = height if height == width else f"{height}x{width}"
+    result["assumptions"] = list(found.assumptions)
+    result["spec"] = found.spec.model_dump(mode="json")
+    if out:
+        card = {"source": file.name, "layout": found.options, "assumptions": result["assumptions"]}
+        save_new_model(out, found.network, {**card, "size": height} if height == width else card)
+        result["model"] = str(out)
+    if as_json:
+        return print_json(result)
+    for name, value in _lines(result, height, width):
+        print(f"{name:28} {value}")
+
+
+def _lines(result: dict[str, Any], height: int, width: int) -> list[tuple[str, str]]:
+    from pocketgan.units import si
+
+    lines = [("recognised", result["what"]), ("parameters", f"{result['params']:,}")]
+    if "macs" in result:
+        lines += [
+            ("image", f"{height} x {width}"),
+            ("MACs (papers' convention)", si(result["macs"])),
+            ("true MACs", si(result["true_macs"])),
+        ]
+    lines += [("assumed", assumption) for assumption in result["assumptions"]]
+    return [*lines, ("model", result["model"])] if "model" in result else lines
+
+
+def _assignments(words: list[str]) -> dict[str, str]:
+    """`name=value` words."""
+    pairs = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if not (name and value):
+            raise SpecError(f"--assume '{word}' cannot be read; write name=value, e.g. clamp_input=false")
+        pairs[name] = value
+    return pairs
+
+
+def export_official(model: str, target: Path) -> None:
+    """Write the checkpoint that the official code loads."""
+    from pocketgan.interop.official import save_official
+    from pocketgan.models import find_model, is_model, load_model
+
+    found = load_model(Path(model)) if is_model(Path(model)) else find_model(model)
+    try:
+        save_official(found.network, target, **found.card.get("layout", {}))
+    except (OSError, RuntimeError) as error:  # PyTorch has errors of its own for a folder that is not there
+        raise OutputError(f"{target} cannot be written; choose another --out") from error
+    print(f"{target}: {target.stat().st_size:,} bytes, in the layout of the official code")

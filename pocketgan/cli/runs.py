@@ -1,0 +1,178 @@
+"""Verbs that make and show runs: compress, list, plan, run, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from pocketgan.cli.options import BudgetOption, Changes, Data, DataOption, Device, Json, Out, Recipe_
+from pocketgan.cli.show import command_line, print_json, progress_shown, table
+from pocketgan.errors import SpecError, unknown
+
+LONG_HOURS = 12.0
+
+
+def compress(
+    data: Data,
+    budget: Annotated[
+        str, typer.Option(help="MACs an image by the papers' count (2.6G), or e.g. true_macs=1G,params=400K.")
+    ],
+    size: Annotated[int, typer.Option(min=1, help="Side of the images in pixels.")] = 256,
+    direction: Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")] = "AtoB",
+    method: Annotated[str, typer.Option(help="fast-gan-compression.")] = "fast-gan-compression",
+    effort: Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")] = "quick",
+    teacher: Annotated[
+        Path | None, typer.Option(help="Folder of a finished teacher; it is not trained then.")
+    ] = None,
+    out: Out = None,
+    set_: Changes = None,
+    device: Device = "auto",
+    yes: Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Turn a folder of image pairs into a small generator, an ONNX file and a report."""
+    from pocketgan.data.task import open_task
+    from pocketgan.elastic.budget import Budget
+    from pocketgan.pipeline.stages import Given
+    from pocketgan.recipes.catalog import METHODS, changed
+    from pocketgan.recipes.effort import settings_for
+
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    bound = Budget.parse(budget)
+    task = open_task(data, direction=direction, size=size)
+    settings = changed(settings_for(effort, len(task.files("train"))), set_ or [])
+    given = Given.of(teacher) if teacher else None
+    recipe = METHODS[method](data.resolve().name, task, bound, settings, given)
+    carry_out(recipe, out or Path("runs") / recipe.name, device, yes, as_json)
+
+
+def list_(as_json: Json = False) -> None:
+    """The recipes of the catalog."""
+    from pocketgan.recipes.catalog import ENTRIES
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": entry.name,
+            "task": entry.task,
+            "method": entry.method,
+            "budget": entry.budget,
+            "about": entry.about,
+            "published": entry.published,
+        }
+        for entry in ENTRIES.values()
+    ]
+    if as_json:
+        return print_json(rows)
+    table(["recipe", "task", "budget", "about"], [[r["name"], r["task"], r["budget"], r["about"]] for r in rows])
+
+
+def plan(
+    recipe: Recipe_,
+    data: DataOption = None,
+    budget: BudgetOption = None,
+    set_: Changes = None,
+    out: Out = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """What a recipe will do: its stages, what is finished, and how long the rest takes on this machine."""
+    from pocketgan.recipes.catalog import entry_named, recipe_of
+
+    made = recipe_of(entry_named(recipe), data, budget, set_ or [])
+    show_plan(made, out or Path("runs") / recipe, device, as_json)
+
+
+def run(
+    recipe: Recipe_,
+    data: DataOption = None,
+    budget: BudgetOption = None,
+    set_: Changes = None,
+    out: Out = None,
+    device: Device = "auto",
+    yes: Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Carry out a recipe of the catalog, or go on with it where it stopped."""
+    from pocketgan.recipes.catalog import entry_named, recipe_of
+
+    made = recipe_of(entry_named(recipe), data, budget, set_ or [])
+    carry_out(made, out or Path("runs") / recipe, device, yes, as_json)
+
+
+def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]) -> None:
+    """Measure the latencies of a finished run and write its report again."""
+    from pocketgan.recipes.run import report_again
+
+    report_again(run, command_line())
+    print(run / "report.html")
+
+
+# -- how things are shown ----------------------------------------------------------------------------------------
+
+
+def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = False) -> float:
+    """Print the stages with what is left of each; returns the seconds left in all."""
+    from pocketgan.recipes.estimate import estimate_seconds
+    from pocketgan.recipes.run import store_of
+    from pocketgan.training.fit import Runtime
+    from pocketgan.units import duration_text
+
+    store = store_of(out)
+    left = estimate_seconds(recipe, store, Runtime(device=device))
+    total = sum(left.values())
+    rows = [
+        {
+            "stage": name,
+            "status": store.status(stage),
+            "seconds_left": round(left[name], 1),
+            "digest": stage.digest,
+        }
+        for name, stage in recipe.stages.items()
+    ]
+    if as_json:
+        if not quiet:
+            print_json({"recipe": recipe.name, "digest": recipe.digest, "stages": rows, "seconds_left": total})
+        return total
+    print(
+        f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {recipe.task.size} pixels, "
+        f"{recipe.task.split_note}"
+    )
+    table(
+        ["stage", "status", "time left on this machine"],
+        [[r["stage"], r["status"], duration_text(r["seconds_left"]) if r["seconds_left"] else "-"] for r in rows],
+    )
+    print(f"about {duration_text(total)} in all; it can be stopped at any time and goes on where it stopped")
+    return total
+
+
+def carry_out(recipe: Any, out: Path, device: str, yes: bool, as_json: bool) -> None:
+    from pocketgan.pipeline.store import check_owner
+    from pocketgan.recipes.recipe import owner
+    from pocketgan.recipes.run import run_recipe
+    from pocketgan.training.fit import Runtime
+    from pocketgan.units import duration_text
+
+    check_owner(out, owner(recipe))
+    seconds = show_plan(recipe, out, device, as_json, quiet=True)
+    if seconds > LONG_HOURS * 3600 and not yes:
+        raise SpecError(
+            f"this would take about {duration_text(seconds)} here, more than {LONG_HOURS:g} hours; "
+            "add --yes to start it all the same, or choose a smaller --effort or --size"
+        )
+    with progress_shown() as progress:
+        made = run_recipe(
+            recipe,
+            out,
+            Runtime(device=device),
+            command_line(),
+            lambda name, stage, done, total: progress(name, done, total),
+        )
+    if as_json:
+        return print(made.model_dump_json(indent=1))
+    from pocketgan.report.summary import summary_lines
+
+    table(*summary_lines(made))
+    print(out / "report.html")

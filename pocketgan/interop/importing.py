@@ -1,0 +1,162 @@
+"""A foreign checkpoint becomes one of our networks: told from its keys and shapes, loaded strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from pocketgan.elastic.cost import cost, official_macs
+from pocketgan.errors import DataError, SpecError, unknown
+from pocketgan.interop.checkpoint import check_finite, quoted, read_networks
+from pocketgan.interop.layouts import LAYOUTS, TITLES, Recognised
+from pocketgan.interop.layouts.base import UNLIKE
+from pocketgan.interop.official import from_official, to_official
+from pocketgan.networks import NetworkSpec, write_numbers
+
+#: true MACs of a network that is tried on an image at once
+_CHEAP = 2_000_000_000
+
+
+class Imported(NamedTuple):
+    """A network in evaluation mode, its spec, what it is and what was assumed, both in words, and the options with
+    which `to_official` gives back the same keys."""
+
+    network: Any
+    spec: Any
+    what: str
+    assumptions: tuple[str, ...]
+    options: dict[str, Any]
+
+
+def import_checkpoint(path: Path, **assumed: Any) -> Imported:
+    """The network in a checkpoint of GAN Compression, OMGD, CycleGAN/pix2pix, SPADE or MUNIT.
+
+    `assumed`: what shapes cannot tell, e.g. `clamp_input=True`, as values or as text; `part` names one of several
+    networks in the file. Raises `DataError` for a file that is no such checkpoint, `SpecError` for an assumption
+    that its family does not know.
+    """
+    networks = read_networks(path)
+    listed = " and ".join(quoted(name) or "one without a name" for name in networks)
+    part = assumed.pop("part", None)
+    if part is not None and part not in networks:
+        raise DataError(f"{path} holds no part '{part}'; it holds {listed}")
+    problem = ""
+    for name in networks if part is None else (part,):
+        try:
+            found = recognise(networks[name], **assumed)
+        except DataError as error:
+            problem = problem or str(error)
+            continue
+        check_finite(path, networks[name])
+        network = build(found, networks[name])
+        if not _gives_finite_images(network):
+            raise DataError(f"{path} gives NaN or infinite images; take an earlier checkpoint")
+        chosen = (f"part={name}: the file holds {listed}",) if len(networks) > 1 else ()
+        return Imported(network, found.spec, describe(found.spec), found.assumptions + chosen, found.options)
+    known = ", ".join(dict.fromkeys(TITLES.values()))
+    raise DataError(f"{path} holds no network that PocketGAN knows: {problem}; it knows {known}")
+
+
+def recognise(state: Mapping[str, Tensor], **assumed: Any) -> Recognised:
+    """The network whose keys and shapes these are, to the last tensor; values are not looked at.
+
+    Raises `DataError` where there is none, saying what the nearest one lacks, and `SpecError` for a bad assumption.
+    """
+    layouts = list(dict.fromkeys(LAYOUTS.values()))
+    _check_names(assumed, {name for layout in layouts for name in _hints(layout)})
+    problem = f"its {len(state)} tensors start with {quoted(next(iter(state)))}"
+    for layout in layouts:
+        told = {name: _value(layout, name, value) for name, value in assumed.items() if name in _hints(layout)}
+        try:
+            found = layout.recognise(state, **told)
+            if found is None:
+                continue
+            with torch.device("meta"):
+                wanted = to_official(found.spec.build().state_dict(), found.spec, **found.options)
+        except UNLIKE:
+            continue
+        difference = _difference(state if found.state is None else found.state, wanted)
+        if difference is None:
+            _check_names(assumed, _hints(layout))
+            return found
+        problem = f"it resembles a {describe(found.spec)} but {difference}"
+    raise DataError(problem)
+
+
+def build(found: Recognised, state: Mapping[str, Tensor]) -> Any:
+    """The recognised network with the weights of that state, in evaluation mode."""
+    network = found.spec.build()
+    ours = from_official(state if found.state is None else found.state, found.spec, **found.options)
+    network.load_state_dict({**network.state_dict(), **ours})
+    return network.eval()
+
+
+def figures(spec: Any, height: int, width: int) -> dict[str, Any]:
+    """`kind`, `widths`, `params` of a network, and of a generator its MACs for one image, by every convention."""
+    if not isinstance(spec, NetworkSpec):
+        with torch.device("meta"):
+            params = sum(p.numel() for p in spec.build().parameters())
+        return {"kind": spec.kind, "widths": str(spec.width), "params": params}
+    costs = {**cost(spec, height, width), **official_macs(spec, height, width)}
+    return {"kind": spec.kind, "widths": write_numbers(spec.genome), **costs}
+
+
+def describe(spec: Any) -> str:
+    """A network in words: family, and width list or base width."""
+    title = TITLES[spec.kind]
+    if not isinstance(spec, NetworkSpec):
+        return f"{title} discriminator of base width {spec.width}"
+    form = "mobile " if getattr(spec, "separable", ()) else "deep " if getattr(spec, "residuals", 0) else ""
+    return f"{form}{title} {write_numbers(spec.genome)}"
+
+
+def _difference(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+    for key, tensor in wanted.items():
+        if key not in state:
+            if key.endswith(".num_batches_tracked"):  # older than PyTorch 0.4.1
+                continue
+            return f"lacks {key}"
+        if state[key].shape != tensor.shape:
+            return f"has {key} as {list(state[key].shape)} instead of {list(tensor.shape)}"
+    for key in state:
+        if key not in wanted:
+            return f"has {quoted(key)} besides"
+    return None
+
+
+@torch.inference_mode()
+def _gives_finite_images(network: Any) -> bool:
+    """On one small image; true of networks that would take long."""
+    spec = network.spec
+    if not isinstance(spec, NetworkSpec) or cost(spec, spec.smallest_side)["true_macs"] > _CHEAP:
+        return True
+    shape = (1, spec.in_channels, spec.smallest_side, spec.smallest_side)
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return bool(network(image).isfinite().all())
+
+
+@cache
+def _hints(layout: Any) -> dict[str, Any]:
+    """The type of everything that a layout's `recognise` can be told."""
+    hints = get_type_hints(layout.recognise)
+    return {name: hint for name, hint in hints.items() if name not in ("state", "return")}
+
+
+def _value(layout: Any, name: str, value: Any) -> Any:
+    try:
+        return TypeAdapter(_hints(layout)[name]).validate_python(value)
+    except ValidationError as error:
+        why = error.errors()[0]["msg"]
+        raise SpecError(f"'{value}' is no value for {name}: {why[0].lower()}{why[1:]}") from error
+
+
+def _check_names(assumed: Mapping[str, Any], known: Iterable[str]) -> None:
+    for name in assumed:
+        if name not in known:
+            raise unknown("assumption", name, [*known, "part"])

@@ -1,0 +1,205 @@
+"""Fast GAN Compression: how its settings become stages."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from pocketgan.data.task import Task, open_task
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.spaces import resnet_space
+from pocketgan.errors import BudgetError, DataError, SpecError
+from pocketgan.models import save_model
+from pocketgan.networks import PatchSpec, ResnetSpec, init_normal
+from pocketgan.objectives.distil import DistilSettings
+from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.pipeline.stages import Given
+from pocketgan.pipeline.store import claim
+from pocketgan.recipes.fast import FastSettings, fast_gan_compression
+from pocketgan.recipes.recipe import owner, read_recipe
+from pocketgan.search import Evolution
+from pocketgan.training.schedule import Schedule
+from tests.conftest import draw_pairs
+
+SETTINGS = FastSettings(
+    teacher=ResnetSpec.uniform(4, blocks=3, norm="batch"),
+    discriminator=PatchSpec(width=4, layers=1),
+    objective=Pix2PixSettings(recon=10),
+    teaching=Schedule(constant=1),
+    space="4_2",
+    distillation=DistilSettings(distil=0.5),
+    supernet=Schedule(constant=2),
+    search=Evolution(population=3, generations=1),
+    metric="l1",
+    tuning=Schedule(constant=3),
+    seed=5,
+)
+BUDGET = Budget(macs=10**9)
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory) -> Task:
+    return open_task(draw_pairs(tmp_path_factory.mktemp("fast") / "pairs"), size=16)
+
+
+def recipe(task: Task, teacher: Given | None = None, budget: Budget = BUDGET, **changes):
+    return fast_gan_compression("toy", task, budget, SETTINGS.model_copy(update=changes), teacher)
+
+
+@pytest.fixture
+def given_teacher(tmp_path) -> Given:
+    network = init_normal(ResnetSpec.uniform(3, blocks=3).build(), torch.Generator().manual_seed(0))
+    save_model(tmp_path / "teacher", network, {"size": 16})
+    return Given.of(tmp_path / "teacher")
+
+
+def test_stages_in_their_order(task):
+    assert list(recipe(task).stages) == [
+        "teacher",
+        "supernet",
+        "search",
+        "subnet",
+        "fine-tuning",
+        "scores of the teacher",
+        "export of the teacher",
+        "scores of the compressed",
+        "export of the compressed",
+        "teacher on select",
+    ]
+
+
+def test_every_setting_arrives(task):
+    made = recipe(task)
+    assert made.teacher.generator == SETTINGS.teacher
+    assert made.teacher.objective == SETTINGS.objective
+    assert made.supernet.space == resnet_space(
+        "4_2", ResnetSpec.uniform(1, blocks=3, norm="batch", separable=("residual",))
+    )
+    assert made.supernet.init is None, "the supernet starts from scratch"
+    assert (made.supernet.objective, made.tuned.objective) == (SETTINGS.distillation,) * 2
+    assert [stage.schedule.constant for stage in (made.teacher, made.supernet, made.tuned)] == [1, 2, 3]
+    assert (made.search.strategy, made.search.metric, made.search.budget) == (SETTINGS.search, "l1", BUDGET)
+    assert made.subnet.search == made.search
+    assert (made.tuned.init, made.tuned.judge, made.tuned.teacher) == (made.subnet, made.supernet, made.teacher)
+    assert made.result == made.tuned
+    for stage in (made.teacher, made.supernet, made.tuned):
+        assert (stage.task, stage.discriminator, stage.precision, stage.seed) == (
+            task,
+            SETTINGS.discriminator,
+            "32-true",
+            5,
+        )
+    assert made.search.seed == 5
+
+
+def test_without_fine_tuning(task):
+    made = recipe(task, tuning=None)
+    assert made.result == made.subnet
+    assert "fine-tuning" not in made.stages
+
+
+def test_a_given_teacher(task, given_teacher):
+    made = recipe(task, given_teacher)
+    assert made.teacher == made.supernet.teacher == made.tuned.teacher == given_teacher
+    assert made.supernet.space.spec.blocks == 3
+
+
+RESULT = {"scores of the compressed", "export of the compressed"}
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        (dict(tuning=Schedule(constant=4)), {"fine-tuning"}),
+        (dict(search=Evolution(population=4, generations=1)), {"search", "subnet", "fine-tuning"}),
+        (dict(supernet=Schedule(constant=4)), {"supernet", "search", "subnet", "fine-tuning"}),
+    ],
+    ids=["tuning", "search", "supernet"],
+)
+def test_a_changed_setting_spares_what_does_not_depend_on_it(task, change, changed):
+    """So that the teacher is trained once for any number of students."""
+    before, after = recipe(task), recipe(task, **change)
+    moved = {name for name in before.stages if before.stages[name].digest != after.stages[name].digest}
+    assert moved == changed | RESULT
+    assert before.digest != after.digest
+
+
+def test_read_again_from_its_run_folder(task, given_teacher, tmp_path):
+    for number, made in enumerate((recipe(task), recipe(task, tuning=None), recipe(task, given_teacher))):
+        folder = tmp_path / f"run{number}"
+        with claim(folder, owner(made)):
+            pass
+        again = read_recipe(folder)
+        assert again.digest == made.digest
+        assert again.task == task
+        assert again.task.root == task.root.resolve()
+
+
+def test_the_place_of_the_data_is_no_part_of_it(task, tmp_path):
+    moved = open_task(draw_pairs(tmp_path / "elsewhere"), size=16)
+    assert recipe(moved).digest == recipe(task).digest
+    other = open_task(draw_pairs(tmp_path / "others", seed=1), size=16)
+    assert recipe(other).digest != recipe(task).digest
+
+
+def test_a_teacher_by_its_name():
+    settings = FastSettings.model_validate({**SETTINGS.model_dump(), "teacher": "mobile-resnet:8"})
+    assert settings.teacher == ResnetSpec.uniform(8, separable=("residual",))
+    assert FastSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+# -- what is refused before anything runs ------------------------------------------------------------------------
+
+
+def test_a_budget_out_of_reach(task):
+    with pytest.raises(BudgetError) as error:
+        recipe(task, budget=Budget(macs=1000))
+    assert str(error.value).startswith("budget 1.00 k MACs is below the smallest subnet of 4_2 (")
+    assert str(error.value).endswith(": 2_2_2_2_2_2_2_2); raise it or choose a smaller space")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(space="channels-33"), "unknown search space 'channels-33'; did you mean channels-32"),
+        (
+            dict(discriminator=PatchSpec(layers=3)),
+            "size 16 is too small for a discriminator of 3 layers, which judges images from 24 pixels on; "
+            "use --size 24 or more",
+        ),
+        (
+            dict(distillation=DistilSettings(paired=False)),
+            "this recipe is for pairs; leave distillation.paired as it is",
+        ),
+    ],
+    ids=["space", "discriminator", "unpaired"],
+)
+def test_settings_that_do_not_fit(task, changes, message):
+    with pytest.raises(SpecError) as error:
+        recipe(task, **changes)
+    assert str(error.value).startswith(message)
+
+
+def test_a_size_that_does_not_fit(tmp_path):
+    with pytest.raises(SpecError) as error:
+        recipe(open_task(draw_pairs(tmp_path / "pairs"), size=18))
+    assert str(error.value) == (
+        "size 18 does not fit a resnet generator, which takes multiples of 4 from 16 on; use 16 or 20"
+    )
+
+
+def test_too_few_images(tmp_path):
+    with pytest.raises(DataError, match="has 1 pair to select on, and scores need at least 2; add images"):
+        recipe(open_task(draw_pairs(tmp_path / "pairs", count=5), size=16))
+
+
+def test_an_unknown_metric():
+    with pytest.raises((SpecError, ValidationError), match="unknown metric 'fdd'"):
+        FastSettings.model_validate({**json.loads(SETTINGS.model_dump_json()), "metric": "fdd"})
+
+
+def test_a_teacher_that_is_none(tmp_path):
+    with pytest.raises(DataError, match="holds no model"):
+        Given.of(Path(tmp_path))
