@@ -101,7 +101,7 @@ def test_only_the_command_line_prints_and_exits():
 
 
 def test_only_interop_knows_foreign_formats():
-    """Pickled checkpoints, and how the official code names tensors."""
+    """Pickled checkpoints, and how the official code names tensors; the command line may name such files."""
     pickling = {"pickle", "dill", "joblib"}
     wrong = [place(path, node) for path, node, name in imports("interop") if name.split(".")[0] in pickling]
     reading = {"torch.load", "torch.save", "torch.jit.load", "torch.hub.load"}
@@ -110,7 +110,7 @@ def test_only_interop_knows_foreign_formats():
     wrong += [
         place(path, node)
         for path, node in nodes(ast.Constant, besides="interop")
-        if isinstance(node.value, str) and foreign.search(node.value)
+        if part(path) != "cli" and isinstance(node.value, str) and foreign.search(node.value)
     ]
     assert wrong == []
 

@@ -42,14 +42,12 @@ def import_(
 
 
 def _lines(result: dict[str, Any], height: int, width: int) -> list[tuple[str, str]]:
-    from pocketgan.units import si
-
     lines = [("recognised", result["what"]), ("parameters", f"{result['params']:,}")]
     if "macs" in result:
         lines += [
             ("image", f"{height} x {width}"),
-            ("MACs (papers' convention)", si(result["macs"])),
-            ("true MACs", si(result["true_macs"])),
+            ("MACs (papers' convention)", f"{result['macs'] / 1e9:.3f} G"),
+            ("true MACs", f"{result['true_macs'] / 1e9:.3f} G"),
         ]
     lines += [("assumed", assumption) for assumption in result["assumptions"]]
     return [*lines, ("model", result["model"])] if "model" in result else lines

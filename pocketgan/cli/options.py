@@ -18,7 +18,8 @@ ModelText = Annotated[
 ]
 Size = Annotated[int | None, typer.Option(min=1, help="Side of the images; default the model's, else 256.")]
 Sides = Annotated[
-    str | None, typer.Option("--size", help="Side of the images, or height x width as 256x512; default the model's.")
+    str | None,
+    typer.Option("--size", help="Side of the images, or height x width as 256x512; default the model's."),
 ]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Recipe_ = Annotated[str, typer.Argument(help="A name from `pocketgan list`.", show_default=False)]

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pocketgan.errors import OutputError, PocketGANError
+from pocketgan.networks import Generator
 
 # The lowest opset that the exporter writes: the most runtimes read it.
 OPSET = 18
@@ -74,10 +75,11 @@ def export_verified(
 def _write(network: nn.Module, size: int, path: Path, opset: int) -> None:
     """The most open export that does at its probe's shape what the network does."""
     batch, height, width = (torch.export.Dim(name) for name in ("batch", "quarter_height", "quarter_width"))
+    channels = network.spec.in_channels if isinstance(network, Generator) else 3
     attempts = (
-        ({0: batch, 2: 4 * height, 3: 4 * width}, (2, 3, size + 4, size + 8)),
-        ({0: batch}, (2, 3, size, size)),
-        (None, (1, 3, size, size)),
+        ({0: batch, 2: 4 * height, 3: 4 * width}, (3, channels, size + 4, size + 8)),
+        ({0: batch}, (3, channels, size, size)),
+        (None, (1, channels, size, size)),
     )
     network = _shipped(network)
     failure: Exception | None = None
@@ -91,7 +93,8 @@ def _write(network: nn.Module, size: int, path: Path, opset: int) -> None:
                     network(probe)  # at once, where the network itself does not take this shape
                 program = torch.onnx.export(
                     network,
-                    (torch.zeros(len(probe), 3, size, size),),
+                    # another batch than the probe's, which would show if it had been fixed
+                    (torch.zeros(1 if shapes is None else 2, channels, size, size),),
                     dynamo=True,
                     verbose=False,
                     opset_version=opset,

@@ -29,9 +29,10 @@ WRAPPERS = (
     *("netG_A", "netG", "G_A", "G", "generator", "gen", "params_ema", "g_ema", "ema", "params", "a"),
     *("state_dict", "model_state_dict", "model", "net", "network"),
 )
-_PREFIXES = ("module", "_orig_mod", "netG", "generator", "netD", "discriminator", "net")
+_PREFIXES = ("module", "_orig_mod", "netG", "generator", "netD", "discriminator")
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32}
-_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+#: the number that PyTorch's older files begin with, as a pickle holds it
+_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 _DEPTH = 4
 
 
@@ -54,19 +55,29 @@ def read_networks(path: Path) -> dict[str, dict[str, Tensor]]:
 
     Their values are as they are in the file: see `check_finite`.
     """
-    path = Path(path)
-    size = _size(path)
-    networks = {name: _stripped(state) for name, state in _find(_content(path, size)).items()}
+    try:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; give the checkpoint file in it")
+        size = path.stat().st_size
+        if not size:
+            raise DataError(f"{path} is empty; copy or download it again")
+        networks = {name: _stripped(state) for name, state in _find(_content(path, size)).items()}
+        for state in networks.values():
+            _check_claims(path, state, size)
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; give a checkpoint file") from error
+    except Exception as error:  # a broken file breaks its reader in any way
+        raise DataError(f"{path} is truncated or damaged; copy or download it again") from error
     if not networks:
         raise DataError(f"{path} holds no tensors with names; give a file that holds a state_dict")
-    for state in networks.values():
-        _check_claims(path, state, size)
+    return {name: networks[name] for name in sorted(networks, key=_rank)}
 
-    def rank(name: str) -> int:
-        last = name.rpartition(".")[2]
-        return WRAPPERS.index(last) if last in WRAPPERS else len(WRAPPERS)
 
-    return {name: networks[name] for name in sorted(networks, key=rank)}
+def _rank(name: str) -> int:
+    last = name.rpartition(".")[2]
+    return WRAPPERS.index(last) if last in WRAPPERS else len(WRAPPERS)
 
 
 def check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -83,41 +94,29 @@ def quoted(name: str) -> str:
     return ascii(name[:60])[1:-1] + ("..." if len(name) > 60 else "")
 
 
-def _size(path: Path) -> int:
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; give the checkpoint file in it, e.g. {path / 'latest_net_G.pth'}")
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; give a checkpoint file") from error
-    if not size:
-        raise DataError(f"{path} is empty; copy or download it again")
-    return size
-
-
 def _content(path: Path, size: int) -> Any:
     """What the file holds, by its first bytes."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_LEGACY))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; give a checkpoint file") from error
+    with path.open("rb") as file:
+        head = file.read(64)
     try:
         if head.startswith(b"PK"):
             _check_zip(path, size)
             return _load(path, mmap=True)
-        if head[:1] == b"\x80":
+        if _MAGIC in head:
             if size > LARGEST:
                 raise DataError(f"{path} is larger than {LARGEST >> 20} MiB; save the generator alone")
             return _load(io.BytesIO(path.read_bytes()))
-        if head[8:9] == b"{":
-            return load_file(path)
-    except DataError:
-        raise
     except pickle.UnpicklingError as error:
-        _refuse_pickle(path, str(error))
-    except Exception as error:  # a broken file breaks its reader in any way
-        raise DataError(f"{path} is truncated or damaged; copy or download it again") from error
+        code = re.search(r"GLOBAL (\S*\w)\s", str(error))
+        if code is None:
+            raise
+        raise DataError(
+            f"{path} holds pickled code ({quoted(code[1])}), which is never run; ask for the plain state_dict"
+        ) from error
+    if head[:1] == b"\x80":
+        raise DataError(f"{path} is a pickle of Python objects, which is never run; ask for the plain state_dict")
+    if head[8:9] == b"{":
+        return load_file(path)
     raise DataError(f"{path} is no checkpoint; give a file of torch.save or of safetensors")
 
 
@@ -134,21 +133,11 @@ def _check_zip(path: Path, size: int) -> None:
             raise DataError(f"{path} claims more than its {size:,} bytes hold; save it again with torch.save")
         if archive.testzip() is not None:
             raise zipfile.BadZipFile
-        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-            raise DataError(
-                f"{path} is a TorchScript program, which is never run; give the state_dict of its network"
-            )
-
-
-def _refuse_pickle(path: Path, message: str) -> None:
-    code = re.search(r"GLOBAL (\S+)|(?:instantiate|reduce|Unsupported class) .*?([\w.]+)", message)
-    if code or ("weights only" in message.lower() and "Unsupported" in message):
-        name = quoted(next(filter(None, code.groups()), "")) if code else ""
-        raise DataError(
-            f"{path} holds pickled code{f' ({name})' if name else ''}, which is never run; "
-            "ask its author for the plain state_dict"
-        )
-    raise DataError(f"{path} is truncated or damaged; copy or download it again")
+        files = {name.rpartition("/")[2] for name in archive.namelist()}
+        if "data.pkl" not in files:
+            raise DataError(f"{path} is an archive of other files; give the checkpoint in it")
+        if "constants.pkl" in files:
+            raise DataError(f"{path} is a TorchScript program, which is never run; give its state_dict")
 
 
 def _find(content: Any) -> dict[str, dict[str, Tensor]]:
@@ -187,10 +176,12 @@ def _check_claims(path: Path, state: Mapping[str, Tensor], size: int) -> None:
         ordinary = tensor.layout == torch.strided and tensor.device.type == "cpu" and tensor.dtype in _DTYPES
         if not ordinary or tensor.is_quantized or tensor.is_nested:
             raise DataError(f"{path} holds {quoted(name)}, which is no plain number tensor; save it as float32")
-        claimed += tensor.numel() * tensor.element_size()
-    if claimed > size:
-        raise DataError(f"{path} claims {claimed:,} bytes of weights and has {size:,}; copy or download it again")
+        needed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
+        if needed > held or held > size:
+            needed = max(needed, held)
+            raise DataError(
+                f"{path} claims {needed:,} bytes of weights and has {size:,}; copy or download it again"
+            )
+        claimed += needed
     if claimed > LARGEST:
-        raise DataError(
-            f"{path} holds more than {LARGEST >> 20} MiB of weights in one network, which no family has"
-        )
+        raise DataError(f"{path} holds more than {LARGEST >> 20} MiB of weights in one network; no family does")

@@ -103,6 +103,8 @@ def figures(spec: Any, height: int, width: int) -> dict[str, Any]:
         with torch.device("meta"):
             params = sum(p.numel() for p in spec.build().parameters())
         return {"kind": spec.kind, "widths": str(spec.width), "params": params}
+    for side in (height, width):
+        spec.check_size(side)
     costs = {**cost(spec, height, width), **official_macs(spec, height, width)}
     return {"kind": spec.kind, "widths": write_numbers(spec.genome), **costs}
 

@@ -40,7 +40,7 @@ def save_official(network: Any, file: Path, **options: Any) -> None:
     complete = getattr(layout_of(network.spec), "complete", None)
     if complete is not None:
         state = complete(state, network.spec)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    state = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
     part = file.with_name(f"{file.name}.part")
     torch.save(state, part, _use_new_zipfile_serialization=False)
     os.replace(part, file)

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from pydantic import ValidationError
 
-from pocketgan.networks import PatchSpec
+from pocketgan.networks import PatchSpec, PixelSpec, SharedPatchSpec
 
 
 @pytest.mark.parametrize(("layers", "side"), [(1, 14), (2, 6), (3, 2)])
@@ -41,3 +42,56 @@ def test_channels_double_up_to_eight_times():
 def test_json_round_trip():
     spec = PatchSpec(in_channels=3, width=8, layers=2, norm="batch")
     assert PatchSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize("shared", range(6))
+@torch.no_grad()
+def test_heads_share_the_first_layers(shared):
+    """Each head is a PatchGAN; they differ in the layers that are not shared, and there are no more parameters."""
+    spec = SharedPatchSpec(width=2, shared=shared, norm="batch")
+    network, x = spec.build().eval(), torch.rand(1, 6, 32, 32)
+    plain = PatchSpec(width=2, norm="batch").build().eval()
+    scores = []
+    for head in (0, 1):
+        names = {
+            f"layers.{k}.{part}": f"layers.{k}.{0 if k < shared else head}.{part}"
+            for k in range(5)
+            for part in ("conv", "norm")
+        }
+        state = network.state_dict()
+        plain.load_state_dict(
+            {
+                key: state[f"{names[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}"]
+                for key in plain.state_dict()
+            }
+        )
+        scores.append(network(x, head))
+        assert torch.equal(scores[-1], plain(x))
+    assert torch.equal(*scores) == (shared == 5)
+    sizes = [sum(p.numel() for p in layer.parameters()) for layer in plain.layers]
+    assert sum(p.numel() for p in network.parameters()) == sum(sizes[:shared]) + 2 * sum(sizes[shared:])
+
+
+def test_every_parameter_of_a_head_learns():
+    network, x = SharedPatchSpec(width=2, shared=2, heads=3).build(), torch.rand(2, 6, 32, 32)
+    sum(network(x, head).square().mean() for head in range(3)).backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_more_layers_to_share_than_there_are():
+    with pytest.raises(ValidationError, match="6 convolutions cannot be shared where there are 5"):
+        SharedPatchSpec(shared=6)
+
+
+@torch.no_grad()
+def test_a_pixel_is_scored_by_itself():
+    network, x = PixelSpec(width=3, norm="batch").build().eval(), torch.rand(1, 6, 5, 7)
+    assert network(x).shape == (1, 1, 5, 7)
+    torch.testing.assert_close(network(x[:, :, 2:4, 3:6]), network(x)[:, :, 2:4, 3:6])
+    assert network.layers[2].conv.bias is None
+    assert PixelSpec(norm="instance").build().layers[2].conv.bias is not None
+
+
+@pytest.mark.parametrize("spec", [SharedPatchSpec(width=2, shared=3), PixelSpec(width=2)])
+def test_json_round_trip_of_the_others(spec):
+    assert type(spec).model_validate_json(spec.model_dump_json()) == spec

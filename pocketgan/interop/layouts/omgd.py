@@ -67,7 +67,7 @@ def complete(state: Mapping[str, Tensor], spec: DeepResnetSpec | SharedPatchSpec
     """A shared layer of a discriminator in every copy: the official code stores those that it does not use."""
     if isinstance(spec, DeepResnetSpec):
         return dict(state)
-    every = {}
+    every: dict[str, Tensor] = {}
     for key, tensor in state.items():
         layer, copy, rest = key.split(".", 2)
         shared = int(layer.removeprefix("block").removesuffix("s")) <= spec.shared
@@ -75,10 +75,12 @@ def complete(state: Mapping[str, Tensor], spec: DeepResnetSpec | SharedPatchSpec
     return every
 
 
-def recognise(state: Mapping[str, Tensor], *, shared: int = 5, dropout: float = 0.0) -> Recognised | None:
-    """`shared`: how many layers the discriminator's heads share; its file holds the copies that it does not use."""
+def recognise(state: Mapping[str, Tensor], *, shared: int | None = None, dropout: float = 0.0) -> Recognised | None:
+    """`shared`: how many convolutions the discriminator's heads share. OMGD's own files hold all copies, those that
+    nothing uses too, and do not tell; then all of them, which is its main setting.
+    """
     state = without_idle_statistics(state)
-    if "block1s.0.block.0.weight" in state:
+    if "block1s.1.block.0.weight" in state:
         return _discriminator(state, shared)
     if "model.44.weight" in state and "model.7.conv_block.12.weight" in state:
         return _generator(state, dropout)
@@ -118,21 +120,25 @@ def _generator(state: Mapping[str, Tensor], dropout: float) -> Recognised:
     )
 
 
-def _discriminator(state: Mapping[str, Tensor], shared: int) -> Recognised:
-    first = state["block1s.0.block.0.weight"]
-    convolutions = sum(key.endswith("s.0.block.0.weight") for key in state)
-    heads = sum(key.startswith("block1s.") and key.endswith(".weight") for key in state)
+def _discriminator(state: Mapping[str, Tensor], shared: int | None) -> Recognised:
+    first = state["block1s.1.block.0.weight"]
+    convolutions = sum(key.endswith("s.1.block.0.weight") for key in state)
+    copies = [
+        sum(key.startswith(f"block{k}s.") and key.endswith(".block.0.weight") for key in state)
+        for k in range(1, convolutions + 1)
+    ]
+    told = copies.count(1)
     spec = SharedPatchSpec(
         in_channels=first.shape[1],
         width=first.shape[0],
         layers=convolutions - 2,
-        norm="batch" if "block2s.0.block.1.running_mean" in state else "instance",
-        heads=heads,
-        shared=shared,
+        norm="batch" if "block2s.1.block.1.running_mean" in state else "instance",
+        heads=max(2, *copies),
+        shared=(told or convolutions) if shared is None else shared,
     )
     used = set(_discriminator_names(spec).values())
     return Recognised(
         spec,
-        assumptions=(f"shared={shared}: the heads share so many layers; unused copies are left out",),
+        assumptions=() if told else (f"shared={spec.shared}: convolutions that the heads have in common",),
         state={key: tensor for key, tensor in state.items() if key.rpartition(".")[0] in used},
     )

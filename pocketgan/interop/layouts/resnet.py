@@ -84,6 +84,7 @@ def recognise(
         out_channels=channels(f"model.{up + 7}"),
         widths=widths,
         blocks=len(numbers),
+        kernel=state[found[0].string].shape[-1],
         separable=("down",) * down + ("residual",) * residual,
         norm=norm,
         padding="zero" if zero else padding,

@@ -91,7 +91,7 @@ def _generator(
         upsampling = "most"
     elif upsampling is None:
         upsampling = "normal" if in_channels in _NORMAL else "more"
-        assumptions.append(f"upsampling is '{upsampling}'")
+        assumptions.append(f"upsampling={upsampling}: how small the first grid is")
 
     widths = [divided(out("fc"), STREAM)]
     for block in _BLOCKS[:MIDDLES]:
@@ -108,7 +108,7 @@ def _generator(
     if f"{gamma}.conv.1.running_mean" in state:
         inner = "batch"
     elif parts:
-        assumptions.append(f"the norm inside decomposed convolutions is {separable_norm}")
+        assumptions.append(f"separable_norm={separable_norm}: the norm inside decomposed convolutions")
     spec = SpadeSpec(
         in_channels=in_channels,
         out_channels=len(state["conv_img.weight"]),
