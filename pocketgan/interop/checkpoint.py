@@ -21,8 +21,8 @@ from torch import Tensor
 
 from pocketgan.errors import DataError
 
-#: bytes of one network's weights: more than the largest official generator has, and far below a machine's memory
-LARGEST = 640 << 20
+#: bytes of one network's weights: more than any official generator has (390 MB); importing takes up to four times
+LARGEST = 512 << 20
 
 #: where wrapped checkpoints keep their networks, the likeliest first
 WRAPPERS = (

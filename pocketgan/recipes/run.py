@@ -136,7 +136,7 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
         )
     on_select = _scores(store, Evaluate(network=recipe.teacher, task=task, split="select"))
     return Report(
-        title=f"{task.root.name}: {recipe.name}",
+        title=recipe.name,
         recipe=f"{recipe.name} ({recipe.method})",
         command=command,
         task=TaskSummary(

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pocketgan.elastic.cost import CostModel, cost, layer_costs
-from pocketgan.networks import ResnetSpec
+from pocketgan.networks import ResnetSpec, SpadeSpec
 from pocketgan.networks.layers import InstanceNorm
 from tests.elastic.toys import SHAPES, genomes, name_of, small_space
 
@@ -93,3 +93,10 @@ def test_wider_than_the_model_was_made_with():
     spec = ResnetSpec.uniform(3, separable=("residual",))
     widths = tuple(range(64, 64 + len(spec.widths)))
     assert CostModel(spec, 256).one(widths) == cost(spec.resized(widths), 256)
+
+
+def test_norms_that_follow_no_convolution():
+    """Those of a SPADE with instance norm take sums and upsampled maps."""
+    spec = SpadeSpec.uniform(1, in_channels=4, norm="instance", separable=("modulation",))
+    widths = tuple(1 + position % 3 for position in range(len(spec.widths)))
+    assert CostModel(spec, 128).one(widths) == cost(spec.resized(widths), 128)

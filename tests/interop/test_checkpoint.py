@@ -119,6 +119,7 @@ def test_plain_pickles(file: Path, capsys: pytest.CaptureFixture[str], protocol:
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_programs_are_not_run(file: Path):
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), file)
     assert "is a TorchScript program, which is never run" in refusal(file)

@@ -119,6 +119,14 @@ def test_statistics_that_instance_norms_once_stored(tmp_path: Path):
     assert import_checkpoint(tmp_path / "net.pth", clamp_input=False).spec == spec
 
 
+def test_statistics_that_adaptive_norms_once_stored(tmp_path: Path):
+    spec = parse_spec("munit:1")
+    state = to_official(random_network(spec).state_dict(), spec)
+    idle = {f"dec.model.0.model.0.model.0.norm.{name}": torch.rand(4) for name in ("running_mean", "running_var")}
+    torch.save({"a": {**state, **idle}}, tmp_path / "net.pth")
+    assert import_checkpoint(tmp_path / "net.pth").spec == spec
+
+
 def test_batch_norms_that_did_not_count_yet(tmp_path: Path):
     spec = ResnetSpec.uniform(1, blocks=1, norm="batch")
     network = random_network(spec)

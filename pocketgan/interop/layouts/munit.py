@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from pocketgan.interop.layouts.base import Recognised, divided
+from pocketgan.interop.layouts.base import Recognised, divided, without_idle_statistics
 from pocketgan.networks.ms_image import MsImageSpec
 from pocketgan.networks.munit import STYLE_FACTORS, MunitSpec, Part
 
@@ -46,7 +46,9 @@ def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
     if "cnns.0.0.conv.weight" in state:
         return Recognised(_discriminator(state))
     if "enc_content.model.0.conv.weight" in state:
-        return Recognised(_generator(state), assumptions=("padding=reflect and activations are ReLU",))
+        # the authors' own files hold statistics of the adaptive norms, which nothing uses
+        state = without_idle_statistics(state)
+        return Recognised(_generator(state), assumptions=("padding=reflect and activations are ReLU",), state=state)
     return None
 
 

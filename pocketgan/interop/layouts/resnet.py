@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -79,7 +79,7 @@ def recognise(
     if clamp_input is None:
         compressed = residual and len(set(widths)) > 1
         clamp_input = compressed or (not residual and dropout_module and norm == "instance")
-    spec = ResnetSpec(
+    fields: dict[str, Any] = dict(
         in_channels=channels("model.1", 1),
         out_channels=channels(f"model.{up + 7}"),
         widths=widths,
@@ -91,6 +91,7 @@ def recognise(
         dropout=dropout,
         clamp_input=clamp_input,
     )
+    spec = ResnetSpec(**fields)
     assumptions = [f"clamp_input={str(clamp_input).lower()}: matters only for inputs outside [-1, 1]"]
     if not zero:
         assumptions.append(f"padding={spec.padding}: how the residual blocks pad")

@@ -13,8 +13,6 @@ from pocketgan.networks.multiscale import MultiscaleSpec
 from pocketgan.networks.spade import MIDDLES, STREAM, UPS, Part, SpadeSpec, Upsampling
 from pocketgan.networks.spec import Norm
 
-TITLE = "SPADE generators and multi-scale discriminators"
-
 #: the official names of the activations that distillation compares
 TAPS = {"head_0": "middle1", "G_middle_1": "middle3", "up_1": "up2"}
 
