@@ -36,15 +36,11 @@ def placements(pairs: PairSet, batch, place: int) -> list[tuple[int, int, bool]]
     return [
         (top, left, mirrored)
         for top, left, mirrored in itertools.product(range(spare + 1), range(spare + 1), (False, True))
-        if np.allclose(
-            whole[top : top + size, left : left + size][:, :: -1 if mirrored else 1], image, atol=1e-6
-        )
+        if np.allclose(whole[top : top + size, left : left + size][:, :: -1 if mirrored else 1], image, atol=1e-6)
     ]
 
 
-@pytest.mark.parametrize(
-    ("pairs", "batch_size", "steps"), [(10, 3, 3), (9, 3, 3), (2, 3, 1), (3, 3, 1), (5, 1, 5)]
-)
+@pytest.mark.parametrize(("pairs", "batch_size", "steps"), [(10, 3, 3), (9, 3, 3), (2, 3, 1), (3, 3, 1), (5, 1, 5)])
 def test_steps_per_epoch(pairs, batch_size, steps):
     assert steps_per_epoch(pairs, batch_size) == steps
     assert len(epoch(pair_set(pairs), batch_size=batch_size)) == steps

@@ -126,9 +126,7 @@ def test_size_is_read_from_the_header_alone(tmp_path):
 def test_truncated_image_is_named(tmp_path, suffix):
     path = write_picture(tmp_path / f"a{suffix}", 4, 64, 64)
     path.write_bytes(path.read_bytes()[:-300])
-    assert (
-        message(lambda: read_rgb(path)) == f"{path} is corrupt, truncated or no image; replace or remove it"
-    )
+    assert message(lambda: read_rgb(path)) == f"{path} is corrupt, truncated or no image; replace or remove it"
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])

@@ -37,9 +37,7 @@ def test_aligned_with_all_three_folders(tmp_path):
     layout = read_layout(tmp_path)
     assert layout.kind == "aligned"
     assert counts(layout) == {"train": 4, "select": 2, "test": 3}
-    assert (
-        layout.splits["select"][0].path_a == tmp_path / "val" / "p00.png" == layout.splits["select"][0].path_b
-    )
+    assert layout.splits["select"][0].path_a == tmp_path / "val" / "p00.png" == layout.splits["select"][0].path_b
     assert layout.note == "train 4 (train/), select 2 (val/), test 3 (test/)"
 
 
@@ -92,9 +90,7 @@ def test_one_set_is_split_by_its_names(tmp_path, write):
 
 def test_split_file_is_obeyed(tmp_path):
     write_folders(tmp_path, 4)
-    (tmp_path / "split.csv").write_text(
-        "id,stain,split\np03,x,train\np01,x,test\np00,x,train\np02,x,select\n"
-    )
+    (tmp_path / "split.csv").write_text("id,stain,split\np03,x,train\np01,x,test\np00,x,train\np02,x,select\n")
     layout = read_layout(tmp_path)
     assert {split: names(layout, split) for split in layout.splits} == {
         "train": ["p00", "p03"],
@@ -175,9 +171,7 @@ def test_missing_partner(tmp_path):
 def test_two_images_of_one_name(tmp_path):
     write_aligned(tmp_path, 3)
     write_picture(tmp_path / "p01.jpg")
-    assert (
-        message(tmp_path) == f"{tmp_path / 'p01.jpg'} and p01.png share a name; rename or remove one of them"
-    )
+    assert message(tmp_path) == f"{tmp_path / 'p01.jpg'} and p01.png share a name; rename or remove one of them"
 
 
 @pytest.mark.parametrize("count", [1, 2])

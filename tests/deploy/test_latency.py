@@ -14,8 +14,7 @@ from pocketgan.errors import SpecError
 def relu(path, side="side"):
     """An ONNX file with one operation."""
     image, out = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, side, side])
-        for name in ("image", "out")
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, side, side]) for name in ("image", "out")
     )
     graph = helper.make_graph([helper.make_node("Relu", ["image"], ["out"])], "relu", [image], [out])
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)

@@ -93,9 +93,7 @@ def test_verify_measures_the_difference(exported, network):
     session = onnxruntime.InferenceSession(exported)
     expected = np.abs(session.run(None, {"image": x.numpy()})[0] - other.eval()(x).detach().numpy()).max()
     assert verify_onnx(exported, other, x, tolerance=1.0) == pytest.approx(expected, rel=1e-3)
-    with pytest.raises(
-        PocketGANError, match=r"within 0\.001, and this one differs by 0\.\d+; try another opset"
-    ):
+    with pytest.raises(PocketGANError, match=r"within 0\.001, and this one differs by 0\.\d+; try another opset"):
         verify_onnx(exported, other, x)
 
 

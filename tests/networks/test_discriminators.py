@@ -60,10 +60,7 @@ def test_heads_share_the_first_layers(shared):
         }
         state = network.state_dict()
         plain.load_state_dict(
-            {
-                key: state[f"{names[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}"]
-                for key in plain.state_dict()
-            }
+            {key: state[f"{names[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}"] for key in plain.state_dict()}
         )
         scores.append(network(x, head))
         assert torch.equal(scores[-1], plain(x))

@@ -34,9 +34,7 @@ def test_front_holds_what_nothing_dominates(better, points):
     sign = 1 if better == "lower" else -1
     scored = {i: (macs, sign * fid) for i, (macs, fid) in enumerate(points) if fid is not None}
     undominated = {
-        a
-        for a in scored.values()
-        if not any(b != a and b[0] <= a[0] and b[1] <= a[1] for b in scored.values())
+        a for a in scored.values() if not any(b != a and b[0] <= a[0] and b[1] <= a[1] for b in scored.values())
     }
     assert [scored[i] for i in front] == sorted(undominated)
     assert all(i == min(j for j in scored if scored[j] == scored[i]) for i in front)

@@ -85,9 +85,7 @@ def test_children_come_from_their_parents(feasible):
     crossed = Evolution(population=40, mutation_ratio=0).propose(1, feasible, parents, 3)
     assert feasible.fits(crossed).all()
     for child in crossed:
-        assert any(
-            all(c in pair for c, *pair in zip(child, a, b, strict=True)) for a in parents for b in parents
-        )
+        assert any(all(c in pair for c, *pair in zip(child, a, b, strict=True)) for a in parents for b in parents)
     assert len(set(crossed)) > len(parents)
     copies = Evolution(population=40, mutation_ratio=1, mutation_probability=0)
     assert set(copies.propose(1, feasible, parents, 3)) == set(parents)

@@ -48,9 +48,7 @@ def trials(path):
 def run(space, model):
     def run(storage, strategy, score=None, **options):
         options = {"budget": BUDGET, "objective": "fid", "better": "lower", "seed": 1} | options
-        return search(
-            space, model, options.pop("budget"), strategy, score or Scorer(), storage=storage, **options
-        )
+        return search(space, model, options.pop("budget"), strategy, score or Scorer(), storage=storage, **options)
 
     return run
 
@@ -58,9 +56,7 @@ def run(space, model):
 @by_kind
 def test_every_candidate_is_scored_once_and_within_the_budget(run, space, model, tmp_path, strategy):
     score, steps = Scorer(), []
-    result = run(
-        tmp_path / "journal", strategy, score, progress=lambda done, most: steps.append((done, most))
-    )
+    result = run(tmp_path / "journal", strategy, score, progress=lambda done, most: steps.append((done, most)))
     genomes = [candidate.genome for candidate in result.candidates]
     assert genomes == score.seen
     assert len(set(genomes)) == len(genomes) > 20
