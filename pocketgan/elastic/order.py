@@ -49,7 +49,7 @@ def gather(state: Mapping[str, Tensor], spec: NetworkSpec, kept: Mapping[int, Te
 
 
 def _is_depthwise(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and module.groups > 1
+    return isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) and module.groups > 1
 
 
 def _select(

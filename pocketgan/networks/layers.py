@@ -41,7 +41,7 @@ def make_activation(name: Activation) -> nn.Module:
 class Separable(nn.Module):
     """A decomposed convolution: depthwise k x k, instance norm, pointwise 1 x 1; all with biases.
 
-    The inner norm is an instance norm whatever norm the network has, unless `norm` says otherwise.
+    With `output_padding` the depthwise part is a transposed convolution. The inner norm is an instance norm whatever norm the network has, unless `norm` says otherwise.
     Source: GAN Compression, section 3.2 and the official code's behaviour.
     """
 
@@ -53,9 +53,16 @@ class Separable(nn.Module):
         stride: int,
         padding: int,
         norm: Norm | None = "instance",
+        output_padding: int | None = None,
     ) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(in_channels, in_channels, kernel, stride, padding, groups=in_channels)
+        channels = (in_channels, in_channels)
+        if output_padding is None:
+            self.depthwise: nn.Module = nn.Conv2d(*channels, kernel, stride, padding, groups=in_channels)
+        else:
+            self.depthwise = nn.ConvTranspose2d(
+                *channels, kernel, stride, padding, output_padding, groups=in_channels
+            )
         self.norm = make_norm(norm, in_channels)
         self.pointwise = nn.Conv2d(in_channels, out_channels, 1)
 
@@ -76,7 +83,7 @@ class ConvLayer(nn.Module):
 
     Padding 'zero' is done by the convolution itself. A convolution in front of a batch norm has no bias, unless
     it is separable or `bias` says otherwise. `transposed` multiplies the side by the stride. Input or output may
-    join several parts (not both, and not where it is separable).
+    join several parts (not both).
     """
 
     def __init__(
@@ -100,11 +107,15 @@ class ConvLayer(nn.Module):
         self.pad = 0 if padding == "zero" else pad
         self.pad_mode = padding
         own_pad = pad - self.pad
-        if transposed:
-            more = stride + 2 * own_pad - kernel
-            self.conv: nn.Module = nn.ConvTranspose2d(into, out, kernel, stride, own_pad, more, bias=bias)
-        elif separable:
-            self.conv = Separable(into, out, kernel, stride, own_pad)
+        more = stride + 2 * own_pad - kernel
+        if separable:
+            outside = more if transposed else None
+            self.conv: nn.Module = Separable(into, out, kernel, stride, own_pad, output_padding=outside)
+            declare_segments(self.conv.depthwise, in_channels, weight=0, bias=0)
+            declare_segments(self.conv.pointwise, in_channels, weight=1)
+            declare_segments(self.conv.pointwise, out_channels, weight=0, bias=0)
+        elif transposed:
+            self.conv = nn.ConvTranspose2d(into, out, kernel, stride, own_pad, more, bias=bias)
         else:
             self.conv = nn.Conv2d(into, out, kernel, stride, own_pad, bias=bias)
         declare_segments(self.conv, in_channels, weight=0 if transposed else 1)

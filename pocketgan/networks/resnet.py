@@ -18,7 +18,7 @@ from pocketgan.errors import SpecError
 from pocketgan.networks.layers import ConvLayer, Padding
 from pocketgan.networks.spec import Generator, Genome, NetworkSpec, Norm, Tap, ignore, read_numbers
 
-Part = Literal["down", "residual"]
+Part = Literal["down", "residual", "up"]
 
 
 class ResnetSpec(NetworkSpec):
@@ -139,10 +139,11 @@ class ResnetGenerator(Generator):
         self.blocks = nn.ModuleList(
             ResidualBlock(spec, stream, 4 * inner) for inner in spec.widths[3 : 3 + spec.blocks]
         )
+        separable = "up" in spec.separable
         self.up = nn.ModuleList(
             [
-                ConvLayer(stream, up, 3, stride=2, pad=1, transposed=True, **conv),
-                ConvLayer(up, last, 3, stride=2, pad=1, transposed=True, **conv),
+                ConvLayer(stream, up, 3, stride=2, pad=1, transposed=True, separable=separable, **conv),
+                ConvLayer(up, last, 3, stride=2, pad=1, transposed=True, separable=separable, **conv),
             ]
         )
         self.head = ConvLayer(last, spec.out_channels, 7, pad=3, padding="reflect", activation="tanh")

@@ -23,12 +23,16 @@ from pocketgan.networks.plan import Group, PlannedSpec
 from pocketgan.networks.spec import Generator, Norm, Tap, ignore
 
 
+Part = Literal["down", "up"]
+
+
 class UnetSpec(PlannedSpec):
     """A U-Net generator; level k has 1 / 2**k of the side and 1, 2, 4, 8, 8, 8 ... times the base width.
 
     `widths`: one a level on the way down, one a level but the last on the way up, each followed by the inner widths
     of its `residuals` blocks, if any. The usual short list has one number a level, for all that is there.
-    `dropout` is for the middle levels on the way up, 4 to `levels` - 2.
+    `dropout` is for the middle levels on the way up, 4 to `levels` - 2. `separable`: the ways whose convolutions are
+    decomposed, but for those at the image and at the bottom, where one pixel is left.
     """
 
     kind: Literal["unet"] = "unet"
@@ -36,6 +40,7 @@ class UnetSpec(PlannedSpec):
     residuals: NonNegativeInt = 0
     norm: Norm = "batch"
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    separable: tuple[Part, ...] = ()
 
     @property
     def stride(self) -> int:
@@ -127,6 +132,7 @@ class UnetGenerator(Generator):
                 channels[f"down{level - 1}"] if level > 1 else spec.in_channels,
                 f"down{level}",
                 norm=None if level in (1, levels) else spec.norm,
+                separable="down" in spec.separable and 1 < level < levels,
                 residuals=residuals if level < levels else 0,
             )
             for level in range(1, levels + 1)
@@ -138,6 +144,7 @@ class UnetGenerator(Generator):
                 f"up{level}",
                 norm=spec.norm,
                 transposed=True,
+                separable="up" in spec.separable,
                 residuals=residuals if level < levels - 1 else 0,
                 dropout=spec.dropout if 4 <= level < levels - 1 else 0.0,
             )

@@ -24,6 +24,7 @@ from tests.elastic.toys import filled, genomes, image, supernet_of
 BLANKS = {
     "batch": (UnetSpec.uniform(1, levels=5), 32),
     "instance": (UnetSpec.uniform(1, levels=5, norm="instance"), 64),
+    "decomposed": (UnetSpec.uniform(1, levels=5, norm="instance", separable=("down", "up")), 64),
     "deep": (UnetSpec.uniform(1, levels=5, residuals=1), 32),
     "deep-resnet": (DeepResnetSpec.uniform(1), 16),
 }

@@ -12,7 +12,7 @@ from pocketgan.networks import Genome, ResnetSpec, Widths
 
 SHAPES = (
     dict(separable=("residual",)),
-    dict(separable=("down", "residual"), blocks=6),
+    dict(separable=("down", "residual", "up"), blocks=6),
     dict(separable=(), blocks=6),
     dict(separable=("residual",), norm="batch"),
     dict(separable=("down",), norm="batch", blocks=6),

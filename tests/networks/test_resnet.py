@@ -159,6 +159,7 @@ def test_separable_parts():
     assert parts() == set()
     assert parts("residual") == {"blocks"}
     assert parts("down", "residual") == {"blocks", "down"}
+    assert parts("up") == {"up"}
 
 
 def test_norms():
