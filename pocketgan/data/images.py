@@ -107,8 +107,12 @@ def to_tensor(images: UInt8[np.ndarray, "batch height width 3"]) -> Float[Tensor
     """0..255 -> [-1, 1] as x / 127.5 - 1. Always a copy."""
     import torch
 
-    planes = np.array(images.transpose(0, 3, 1, 2), order="C")
-    return torch.from_numpy(planes).float().div_(127.5).sub_(1)
+    # in numpy, because batches are made in a thread of their own: torch's arithmetic would start a second pool of
+    # workers there, which takes the cores from the training step (measured: 30 % slower on two)
+    planes = images.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+    planes /= np.float32(127.5)
+    planes -= np.float32(1)
+    return torch.from_numpy(planes)
 
 
 def to_uint8(
