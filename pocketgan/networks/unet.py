@@ -22,7 +22,6 @@ from pocketgan.networks.layers import Channels, ConvLayer
 from pocketgan.networks.plan import Group, PlannedSpec
 from pocketgan.networks.spec import Generator, Norm, Tap, ignore
 
-
 Part = Literal["down", "up"]
 
 
