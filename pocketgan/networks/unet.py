@@ -30,8 +30,8 @@ class UnetSpec(PlannedSpec):
 
     `widths`: one a level on the way down, one a level but the last on the way up, each followed by the inner widths
     of its `residuals` blocks, if any. The usual short list has one number a level, for all that is there.
-    `dropout` is for the middle levels on the way up, 4 to `levels` - 2. `separable`: the ways whose convolutions are
-    decomposed, but for those at the image and at the bottom, where one pixel is left.
+    `dropout` is for the middle levels on the way up, 4 to `levels` - 2. `separable`: the ways whose convolutions
+    are decomposed, but for those at the image and at the bottom, where one pixel is left.
     """
 
     kind: Literal["unet"] = "unet"
