@@ -41,8 +41,8 @@ def make_activation(name: Activation) -> nn.Module:
 class Separable(nn.Module):
     """A decomposed convolution: depthwise k x k, instance norm, pointwise 1 x 1; all with biases.
 
-    With `output_padding` the depthwise part is a transposed convolution. The inner norm is an instance norm whatever
-    norm the network has, unless `norm` says otherwise.
+    With `output_padding` the depthwise part is a transposed convolution. The inner norm is an instance norm
+    whatever norm the network has, unless `norm` says otherwise.
 
     Source: GAN Compression, section 3.2 and the official code's behaviour.
     """
