@@ -46,7 +46,7 @@ def counted(spec: ResnetSpec, height: int, width: int) -> dict[str, int]:
 @pytest.mark.parametrize(("shape", "size"), CASES, ids=[f"{name_of(shape)}-{h}x{w}" for shape, (h, w) in CASES])
 def test_three_counters_agree(shape, size):
     space = small_space((7, 4, 2, 1), **shape)
-    drawn = [space.largest, space.smallest, *genomes(space, 2)]
+    drawn = [space.largest, space.smallest, *genomes(space, 18)]
     found = CostModel(space.spec, *size)(np.array([space.widths(genome) for genome in drawn]))
     for i, genome in enumerate(drawn):
         spec = space.spec.resized(space.widths(genome))
