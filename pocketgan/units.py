@@ -7,6 +7,8 @@ from decimal import Decimal
 from pocketgan.errors import BudgetError
 
 Number = int | float
+#: height and width in pixels
+Size = tuple[int, int]
 
 _PREFIXES = ("", "k", "M", "G", "T", "P")
 _SCALES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -68,6 +70,22 @@ def duration_text(seconds: Number) -> str:
         return f"{hours} h {rest} min"
     days, rest = divmod(round(seconds / 3600), 24)
     return f"{days} d {rest} h"
+
+
+def both_sides(size: int | Size) -> Size:
+    """Height and width: a side alone is a square's."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def size_text(size: Size) -> str:
+    """Height and width as `--size` takes them: `256`, or `256x512` where they differ."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
+
+
+def size_figure(size: Size) -> int | str:
+    """Height and width as JSON figures give them: a number for a square, else as `size_text`."""
+    return size[0] if size[0] == size[1] else size_text(size)
 
 
 def ratio_text(ratio: Number) -> str:

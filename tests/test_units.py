@@ -3,7 +3,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketgan.errors import BudgetError
-from pocketgan.units import bytes_text, duration_text, number_text, parse_quantity, ratio_text, si
+from pocketgan.units import (
+    both_sides,
+    bytes_text,
+    duration_text,
+    number_text,
+    parse_quantity,
+    ratio_text,
+    si,
+    size_figure,
+    size_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +108,15 @@ def test_ratio_text(ratio, text):
 )
 def test_parse_quantity(text, value):
     assert parse_quantity(text) == value
+
+
+def test_sizes():
+    assert both_sides(256) == (256, 256)
+    assert both_sides((256, 512)) == (256, 512)
+    assert size_text((256, 256)) == "256"
+    assert size_text((256, 512)) == "256x512"
+    assert size_figure((256, 256)) == 256
+    assert size_figure((256, 512)) == "256x512"
 
 
 @pytest.mark.parametrize(

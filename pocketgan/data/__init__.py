@@ -1,30 +1,43 @@
-"""Paired images: the task, its decoded pixels, and the batches that training and evaluation read."""
+"""Images, in pairs or not, and label maps: the task, its decoded pixels, and the batches that are read."""
 
 from typing import TYPE_CHECKING, Any
 
-from pocketgan.data.cache import PairSet, load_pairs
+from pocketgan.data.cache import Examples, Images, load_examples
 from pocketgan.data.images import list_images, read_rgb, resize, save_image, to_tensor, to_uint8
-from pocketgan.data.layouts import Pair, Split
+from pocketgan.data.labels import LabelMaps
+from pocketgan.data.samples import Sample, Split
 from pocketgan.data.task import Task, open_task
 
 if TYPE_CHECKING:
-    from pocketgan.data.batches import Batch, evaluation_batches, prefetch, steps_per_epoch, training_batches
+    from pocketgan.data.batches import (
+        Batch,
+        Targets,
+        evaluation_batches,
+        prefetch,
+        steps_per_epoch,
+        target_batches,
+        training_batches,
+    )
 
 __all__ = [
     "Batch",
-    "Pair",
-    "PairSet",
+    "Examples",
+    "Images",
+    "LabelMaps",
+    "Sample",
     "Split",
+    "Targets",
     "Task",
     "evaluation_batches",
     "list_images",
-    "load_pairs",
+    "load_examples",
     "open_task",
     "prefetch",
     "read_rgb",
     "resize",
     "save_image",
     "steps_per_epoch",
+    "target_batches",
     "to_tensor",
     "to_uint8",
     "training_batches",

@@ -1,4 +1,4 @@
-"""Batches of pairs. What a training batch holds depends on the seed, the epoch and its position only, so that
+"""Batches of samples. What a training batch holds depends on the seed, the epoch and its position only, so that
 training may stop and go on anywhere."""
 
 from collections import deque
@@ -7,65 +7,94 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
-from pocketgan.data.cache import PairSet
-from pocketgan.data.images import to_tensor
+from pocketgan.data.cache import Examples, Images
 from pocketgan.seeds import derive_seed
+from pocketgan.units import Size
 
 T = TypeVar("T")
 _END: Any = object()
 
 
 class Batch(NamedTuple):
-    """Sources `x` and targets `y` in [-1, 1] with the names of their pairs."""
+    """Inputs `x` (images in [-1, 1], or encoded label maps), images `y` in [-1, 1], and the names of the inputs.
 
-    x: Float[Tensor, "batch 3 height width"]
+    Of pairs, `y[i]` belongs to `x[i]`. Without pairs, a training batch has as many of both, drawn independently,
+    and an evaluation batch has no `y`: zero rows.
+    """
+
+    x: Float[Tensor, "batch channels height width"]
+    y: Float[Tensor, "rows 3 height width"]
+    names: tuple[str, ...]
+
+
+class Targets(NamedTuple):
+    """Real images in [-1, 1], with their names."""
+
     y: Float[Tensor, "batch 3 height width"]
     names: tuple[str, ...]
 
 
-def steps_per_epoch(pairs: int, batch_size: int) -> int:
-    """Full batches in an epoch; one where there are fewer pairs than a batch holds."""
-    return max(1, pairs // batch_size)
+class _Draw(NamedTuple):
+    """For each position of an epoch: the sample, the corner of its crop, and whether it is mirrored."""
+
+    order: np.ndarray
+    corners: np.ndarray
+    mirrored: np.ndarray
+
+
+def steps_per_epoch(samples: int, batch_size: int) -> int:
+    """Full batches in an epoch; one where there are fewer samples than a batch holds."""
+    return max(1, samples // batch_size)
 
 
 def training_batches(
-    pairs: PairSet, *, batch_size: int, size: int, flip: bool, seed: int, epoch: int, start_step: int = 0
+    examples: Examples, *, batch_size: int, size: Size, flip: bool, seed: int, epoch: int, start_step: int = 0
 ) -> Iterator[Batch]:
-    """One epoch of shuffled, randomly cropped and mirrored pairs, both halves of a pair alike.
+    """One epoch of shuffled, randomly cropped and mirrored samples; source and target of a pair alike.
 
+    Without pairs, both domains are drawn independently, and the smaller one is repeated, each time in a new order.
     The last, partial batch is dropped; a set smaller than one batch gives one batch with repeats.
 
     Args:
-        size: side of the crop, at most the side of `pairs.images`.
-        flip: mirror each pair left-right with probability 1/2.
+        size: height and width of the crop, at most those of the examples.
+        flip: mirror each sample left-right with probability 1/2.
         start_step: batches to skip; the remaining ones are exactly those of an uninterrupted epoch.
     """
-    steps = steps_per_epoch(len(pairs), batch_size)
-    order = np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(len(pairs))
-    order = np.resize(order, steps * batch_size)  # cuts the rest off, or repeats from the start
-    chance = np.random.default_rng(derive_seed(seed, "augmentation", epoch))
-    spare = pairs.images.shape[2] - size
-    corners = chance.integers(0, spare + 1, (len(order), 2))
-    mirrored = chance.random(len(order)) < (0.5 if flip else 0)
-    images = np.asarray(pairs.images)  # a plain view: slicing a memmap object is slow
-    buffer = np.empty((2, batch_size, size, size, 3), np.uint8)
-    for first in range(start_step * batch_size, len(order), batch_size):
-        chosen = range(first, first + batch_size)
-        for place, position in enumerate(chosen):
-            top, left = corners[position]
-            crop = images[order[position], :, top : top + size, left : left + size]
-            buffer[:, place] = crop[:, :, ::-1] if mirrored[position] else crop
-        yield _batch(buffer, tuple(pairs.names[order[position]] for position in chosen))
+    count = batch_size * steps_per_epoch(len(examples), batch_size)
+    sources, targets = examples.sources, examples.targets
+    first = _draw(sources, count, size, flip, ("order", "augmentation"), (seed, epoch), again=not examples.paired)
+    second = first
+    if not examples.paired:
+        second = _draw(targets, count, size, flip, ("order of B", "augmentation of B"), (seed, epoch), again=True)
+    cut = [_Cutter(images, draw, batch_size, size) for images, draw in ((sources, first), (targets, second))]
+    for start in range(start_step * batch_size, count, batch_size):
+        chosen = range(start, start + batch_size)
+        x, y = (cutter(chosen) for cutter in cut)
+        yield Batch(x, y, tuple(sources.names[first.order[position]] for position in chosen))
 
 
-def evaluation_batches(pairs: PairSet, batch_size: int) -> Iterator[Batch]:
-    """All pairs in order, whole and unmirrored; the last batch may be smaller."""
-    for first in range(0, len(pairs), batch_size):
+def evaluation_batches(examples: Examples, batch_size: int) -> Iterator[Batch]:
+    """All sources in order, whole and unmirrored, in pairs with their targets; the last batch may be smaller."""
+    sources, targets = examples.sources, examples.targets
+    for first in range(0, len(sources), batch_size):
         chosen = slice(first, first + batch_size)
-        yield _batch(pairs.images[chosen].swapaxes(0, 1), tuple(pairs.names[chosen]))
+        own = chosen if examples.paired else slice(0)
+        yield Batch(
+            sources.encode(sources.pixels[chosen]),
+            targets.encode(targets.pixels[own]),
+            tuple(sources.names[chosen]),
+        )
+
+
+def target_batches(examples: Examples, batch_size: int) -> Iterator[Targets]:
+    """All targets in order, whole and unmirrored; without pairs they may be more or fewer than the sources."""
+    targets = examples.targets
+    for first in range(0, len(targets), batch_size):
+        chosen = slice(first, first + batch_size)
+        yield Targets(targets.encode(targets.pixels[chosen]), tuple(targets.names[chosen]))
 
 
 def prefetch(batches: Iterable[T], ready: int = 2) -> Iterator[T]:
@@ -85,6 +114,41 @@ def prefetch(batches: Iterable[T], ready: int = 2) -> Iterator[T]:
         worker.shutdown(cancel_futures=True)
 
 
-def _batch(images: UInt8[np.ndarray, "2 batch height width 3"], names: tuple[str, ...]) -> Batch:
-    both = to_tensor(images.reshape(-1, *images.shape[2:]))
-    return Batch(both[: len(names)], both[len(names) :], names)
+def _draw(
+    images: Images,
+    count: int,
+    size: Size,
+    flip: bool,
+    streams: tuple[str, str],
+    place: tuple[int, int],
+    again: bool,
+) -> _Draw:
+    """The choices of an epoch. Where there are too few images, their order is repeated, or made anew if `again`."""
+    seed, epoch = place
+    chance = np.random.default_rng(derive_seed(seed, streams[0], epoch))
+    order = chance.permutation(len(images))
+    if again:
+        rounds = -(-count // len(images))
+        order = np.concatenate([order, *(chance.permutation(len(images)) for _ in range(rounds - 1))])
+    order = np.resize(order, count)  # cuts the rest off, or repeats from the start
+    chance = np.random.default_rng(derive_seed(seed, streams[1], epoch))
+    height, width = images.pixels.shape[1:3]
+    corners = chance.integers(0, (height - size[0] + 1, width - size[1] + 1), (count, 2))
+    return _Draw(order, corners, chance.random(count) < (0.5 if flip else 0))
+
+
+class _Cutter:
+    """Makes the tensors of one domain's crops."""
+
+    def __init__(self, images: Images, draw: _Draw, batch_size: int, size: Size) -> None:
+        self.images, self.draw, self.size = images, draw, size
+        self.pixels = np.asarray(images.pixels)  # a plain view: slicing a memmap object is slow
+        self.buffer = np.empty((batch_size, *size, images.pixels.shape[3]), np.uint8)
+
+    def __call__(self, positions: Iterable[int]) -> Tensor:
+        (height, width), (order, corners, mirrored) = self.size, self.draw
+        for place, position in enumerate(positions):
+            top, left = corners[position]
+            crop = self.pixels[order[position], top : top + height, left : left + width]
+            self.buffer[place] = crop[:, ::-1] if mirrored[position] else crop
+        return self.images.encode(self.buffer)

@@ -1,96 +1,204 @@
-"""The pixels of a split, decoded and resized once into one file, then mapped into memory."""
+"""The pixels of a split, decoded and resized once into one file a domain, then mapped into memory."""
 
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
-from pocketgan.data.images import read_rgb, resize
-from pocketgan.data.layouts import Kind, Pair, Split
+from pocketgan.data.images import read_bytes, read_rgb, resize, resize_map, to_tensor
+from pocketgan.data.labels import LabelMaps, check_labels, coloured, decode_map, encode, pack, read_palette
+from pocketgan.data.layouts import read_layout
+from pocketgan.data.samples import Sample, Split
 from pocketgan.data.task import Task
 from pocketgan.errors import OutputError
+from pocketgan.units import Size, size_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+else:
+    Tensor = Any
 
 Progress = Callable[[int, int], None]
+Pixels = UInt8[np.ndarray, "height width channels"]
 
 
 @dataclass(frozen=True, eq=False)
-class PairSet:
-    """The pairs of a split as pixels.
+class Images:
+    """The samples of one domain as pixels.
 
     Attributes:
-        names: one a pair, in order.
-        images: a read-only memory map; `[:, 0]` are the sources, `[:, 1]` the targets.
+        names: one a sample, in order.
+        pixels: a read-only memory map: RGB, or label maps as `labels.pack` stores them.
+        labels: what the label maps hold, where these are label maps.
     """
 
     names: list[str]
-    images: UInt8[np.ndarray, "pairs 2 side side 3"]
+    pixels: UInt8[np.ndarray, "samples height width channels"]
+    labels: LabelMaps | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
+    def encode(
+        self, pixels: UInt8[np.ndarray, "batch height width channels"]
+    ) -> Float[Tensor, "batch planes height width"]:
+        """What a network sees of such pixels: images in [-1, 1], label maps as 0 and 1."""
+        return encode(pixels, self.labels) if self.labels else to_tensor(pixels)
 
-def load_pairs(
+    def pictures(self, chosen: slice | Sequence[int]) -> UInt8[np.ndarray, "batch height width 3"]:
+        """Some of the samples for the eye, label maps in colours."""
+        pixels = np.asarray(self.pixels[chosen])
+        return coloured(pixels, self.labels) if self.labels else pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """The sources and targets of a split. Of pairs, both have the same names in the same order."""
+
+    sources: Images
+    targets: Images
+    paired: bool = True
+
+    def __len__(self) -> int:
+        """Samples in an epoch."""
+        return max(len(self.sources), len(self.targets))
+
+
+def load_examples(
     task: Task,
-    split: Split,
+    splits: Split | tuple[Split, ...],
     cache_dir: Path,
     *,
     training: bool,
     progress: Progress | None = None,
-) -> PairSet:
-    """The pixels of a split: `task.load_size` square for training, `task.size` square else.
+) -> Examples:
+    """The pixels of a split, or of several together: of `task.load_size` for training, of `task.size` else.
 
-    The first call decodes and writes the cache (2 * 3 * side * side bytes a pair); later ones only map it.
-    One cache serves both directions.
+    The first call decodes and writes the cache (three bytes a pixel; label maps one, with instances three); later
+    ones only map it. One cache serves both directions. A damaged cache is written again.
 
     Args:
         cache_dir: made if missing; may be shared by any number of tasks and processes.
-        progress: called with (pairs done, pairs in all) while decoding.
+        progress: called with (samples done, samples in all) while decoding; a pair is one sample.
 
     Raises:
-        DataError: an image is corrupt or truncated.
+        DataError: an image is corrupt or truncated; a label is out of range.
         OutputError: the cache cannot be written.
     """
-    side = task.load_size if training else task.size
-    pairs = task.files(split)
-    names = [pair.name for pair in pairs]
-    key = hashlib.sha256(json.dumps([task.data_digest, split, side, names]).encode()).hexdigest()[:16]
-    path = Path(cache_dir) / f"{split}-{side}-{key}.npy"
-    if not path.exists():
-        _write(path, pairs, task.layout, side, progress)
-    images = np.load(path, mmap_mode="r")
-    return PairSet(names, images if task.direction == "AtoB" else images[:, ::-1])
+    splits = (splits,) if isinstance(splits, str) else splits
+    size = task.load_size if training else task.size
+    files = [task.files(split) for split in splits]
+    a, b = ([sample for domains in files for sample in domains[side]] for side in (0, 1))
+    load = partial(_load, task, "+".join(splits), size, Path(cache_dir))
+    if task.paired:
+        pixels = load("AB", [a, b], progress)
+    else:
+        total = len(a) + len(b)
+        first = partial(_shifted, progress, 0, total) if progress else None
+        second = partial(_shifted, progress, len(a), total) if progress else None
+        pixels = load("A", [a], first) + load("B", [b], second)
+    of_a = Images([sample.name for sample in a], pixels[0], task.labels)
+    of_b = Images([sample.name for sample in b], pixels[1])
+    return Examples(of_a, of_b, task.paired) if task.direction == "AtoB" else Examples(of_b, of_a, task.paired)
 
 
-def _write(path: Path, pairs: list[Pair], kind: Kind, side: int, progress: Progress | None) -> None:
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(pairs), 2, side, side, 3)}
+def _shifted(progress: Progress, before: int, total: int, done: int, own: int) -> None:
+    progress(before + done, total)
+
+
+def _load(
+    task: Task,
+    what: str,
+    size: Size,
+    folder: Path,
+    domains: str,
+    samples: list[list[Sample]],
+    progress: Progress | None,
+) -> list[np.ndarray]:
+    """The mapped pixels of domains whose samples are decoded side by side."""
+    names = [sample.name for sample in samples[0]]
+    labels = task.labels.model_dump() if task.labels else None
+    key = hashlib.sha256(json.dumps([task.data_digest, what, size, labels, names]).encode()).hexdigest()[:16]
+    paths = [folder / f"{what}-{domain}-{size_text(size)}-{key}.npy" for domain in domains]
+    depths = [task.labels.bytes if task.labels and domain == "A" else 3 for domain in domains]
+    shapes = [(len(names), *size, depth) for depth in depths]
+    found = [_mapped(path, shape) for path, shape in zip(paths, shapes, strict=True)]
+    if any(pixels is None for pixels in found):
+        decode = _decoder(task, size)
+        rows = (decode(domains, each) for each in zip(*samples, strict=True))
+        _write(paths, shapes, rows, progress)
+        found = [_mapped(path, shape) for path, shape in zip(paths, shapes, strict=True)]
+    return [pixels for pixels in found if pixels is not None]
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The array of a cache file; None where there is none, or a damaged one."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _write(
+    paths: list[Path], shapes: Sequence[tuple[int, ...]], rows: Iterator[list[Pixels]], progress: Progress | None
+) -> None:
+    """Write arrays a row at a time, each whole or not at all."""
+    temporary = [path.with_name(f".{path.name}-{os.getpid()}") for path in paths]
+    try:
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
         # Plain writes: through a memory map, a full disk would kill the process instead of raising.
-        with temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for done, pair in enumerate(pairs, 1):
-                for image in _decoded(pair, kind):
-                    file.write(resize(image, side, side).tobytes())
+        with ExitStack() as stack:
+            files = [stack.enter_context(path.open("wb")) for path in temporary]
+            for file, shape in zip(files, shapes, strict=True):
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            for done, row in enumerate(rows, 1):
+                for file, pixels in zip(files, row, strict=True):
+                    file.write(pixels.tobytes())
                 if progress:
-                    progress(done, len(pairs))
-        os.replace(temporary, path)
+                    progress(done, shapes[0][0])
+        for written, path in zip(temporary, paths, strict=True):
+            os.replace(written, path)
     except OSError as error:
-        raise OutputError(f"cannot write the cache {path}: {error.strerror}; choose another place") from error
+        raise OutputError(f"cannot write the cache {paths[0]}: {error.strerror}; choose another place") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        for path in temporary:
+            with suppress(OSError):
+                path.unlink()
 
 
-def _decoded(pair: Pair, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
-    if kind == "folders":
-        return read_rgb(pair.path_a), read_rgb(pair.path_b)
-    image = read_rgb(pair.path_a)
-    middle = image.shape[1] // 2
-    return image[:, :middle], image[:, middle:]
+def _decoder(task: Task, size: Size) -> Callable[[str, tuple[Sample, ...]], list[Pixels]]:
+    """A function from samples that belong together, of these domains, to their pixels."""
+    palette_file = read_layout(task.root).palette if task.labels else None
+    palette = read_palette(palette_file) if palette_file else None
+
+    def label_map(sample: Sample, labels: LabelMaps) -> Pixels:
+        numbers = decode_map(read_bytes(sample.path), sample.path, palette)
+        check_labels(numbers, labels, sample.path)
+        numbers, ids = resize_map(numbers, *size), None
+        if sample.instances:
+            ids = resize_map(decode_map(read_bytes(sample.instances), sample.instances), *size)
+        return pack(numbers, ids, sample.instances or sample.path)
+
+    def decode(domains: str, samples: tuple[Sample, ...]) -> list[Pixels]:
+        if task.layout == "aligned":
+            image = read_rgb(samples[0].path)
+            middle = image.shape[1] // 2
+            return [resize(half, *size) for half in (image[:, :middle], image[:, middle:])]
+        return [
+            label_map(sample, task.labels)
+            if task.labels and domain == "A"
+            else resize(read_rgb(sample.path), *size)
+            for domain, sample in zip(domains, samples, strict=True)
+        ]
+
+    return decode

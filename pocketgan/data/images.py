@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int32, UInt8
 from PIL import ExifTags, Image, ImageOps
 
 from pocketgan.errors import DataError, OutputError
@@ -60,7 +60,7 @@ def image_size(data: bytes, path: Path) -> tuple[int, int]:
 
     `path` is what a `DataError` names when the header makes no sense.
     """
-    with _decoding(path), Image.open(io.BytesIO(data)) as image:
+    with decoding(path), Image.open(io.BytesIO(data)) as image:
         width, height = image.size
         # Pillow turns a TIFF's size itself; the base class's getexif does not decode a PNG as its own would.
         if image.format != "TIFF" and Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _SIDEWAYS:
@@ -80,7 +80,7 @@ def read_rgb(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     """
     path = Path(path)
     data = read_bytes(path)
-    with _decoding(path), Image.open(io.BytesIO(data)) as image:
+    with decoding(path), Image.open(io.BytesIO(data)) as image:
         image.load()
         upright = ImageOps.exif_transpose(image)
     mode = upright.mode
@@ -101,6 +101,11 @@ def read_rgb(path: Path) -> UInt8[np.ndarray, "height width 3"]:
 def resize(image: UInt8[np.ndarray, "_ _ 3"], height: int, width: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
     """Bicubic resizing with antialiasing: Pillow's, the reference of the papers."""
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def resize_map(numbers: Int32[np.ndarray, "_ _"], height: int, width: int) -> Int32[np.ndarray, "{height} {width}"]:
+    """Resizing that takes the nearest pixel, so that numbers of classes and instances stay what they are."""
+    return np.array(Image.fromarray(numbers).resize((width, height), Image.Resampling.NEAREST))
 
 
 def to_tensor(images: UInt8[np.ndarray, "batch height width 3"]) -> Float[Tensor, "batch 3 height width"]:
@@ -152,7 +157,7 @@ def save_image(image: UInt8[np.ndarray, "height width 3"], path: Path) -> None:
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[None]:
+def decoding(path: Path) -> Iterator[None]:
     """Turns whatever a decoder throws into a `DataError` that names the file."""
     try:
         yield

@@ -1,31 +1,42 @@
 """The task: which images, in which direction, at which size. A value; the images stay in their folder."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pocketgan.data.images import image_size, read_bytes
-from pocketgan.data.layouts import Kind, Layout, Pair, Split, read_layout
+from pocketgan.data.labels import DONT_CARE, LabelMaps, decode_map, label_maps, read_palette
+from pocketgan.data.layouts import Kind, Layout, read_layout
+from pocketgan.data.samples import Domains, Split
 from pocketgan.errors import DataError, SpecError
+from pocketgan.units import Size, both_sides, size_text
 
 Direction = Literal["AtoB", "BtoA"]
+_Side = Annotated[int, Field(gt=0)]
+_Size = Annotated[
+    tuple[_Side, _Side], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
+]
 
 
 class Task(BaseModel):
-    """A paired image-to-image task. Make one with `open_task`.
+    """An image-to-image task. Make one with `open_task`.
 
     Two tasks on the same images are equal wherever the images lie: `root` counts neither in equality and hash
     nor in the JSON form. `Task.model_validate({**fields, "root": folder})` reads that form back.
 
     Attributes:
         root: the data folder.
-        layout: "aligned" (A and B side by side in one image) or "folders" (two files).
-        direction: which half is the source.
-        size: side of the square training crop and of the evaluation image, pixels.
-        load_size: side to which images are resized for training, before the random crop; at least `size`.
-        flip: whether training mirrors every second pair at random.
+        layout: "aligned" (A and B side by side in one image), "folders" (two files), "unaligned" (two sets without
+            pairs) or "labels" (A is a label map, B its image).
+        direction: which domain is the source.
+        size: height and width of the training crop and of the evaluation image, pixels.
+        load_size: height and width to which images are resized for training, before the random crop; at least
+            `size`.
+        flip: whether training mirrors every second sample at random.
+        labels: what the label maps hold; only of the layout "labels".
         data_digest: SHA-256 of the names and bytes of the images (and of split.csv), in hexadecimal.
     """
 
@@ -34,18 +45,24 @@ class Task(BaseModel):
     root: Path = Field(exclude=True)
     layout: Kind
     direction: Direction = "AtoB"
-    size: int = Field(gt=0)
-    load_size: int
+    size: _Size
+    load_size: _Size
     flip: bool = True
+    labels: LabelMaps | None = None
     data_digest: str
 
     @model_validator(mode="after")
-    def _crop_fits(self) -> "Task":
-        if self.load_size < self.size:
+    def _possible(self) -> "Task":
+        if any(load < side for load, side in zip(self.load_size, self.size, strict=True)):
+            size = size_text(self.size)
             raise SpecError(
-                f"the load size {self.load_size} is smaller than the crop size {self.size}; "
-                f"make it {self.size} or more"
+                f"the load size {size_text(self.load_size)} is smaller than the crop size {size}; "
+                f"make it {size} or more"
             )
+        if (self.labels is None) == (self.layout == "labels"):
+            raise ValueError("the layout 'labels', and no other, has labels")
+        if self.labels and self.direction == "BtoA":
+            raise SpecError("label maps become images, not images label maps; leave --direction BtoA out")
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -54,78 +71,161 @@ class Task(BaseModel):
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 
-    def files(self, split: Split) -> list[Pair]:
-        """The pairs of a split, sorted by name. `train` is without the pairs of `select` and `test`."""
-        return read_layout(self.root).splits[split]
+    @property
+    def paired(self) -> bool:
+        """Whether each source has a target of its own."""
+        return self.layout != "unaligned"
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of what a generator is given: 3, or those of the encoded label maps."""
+        return self.labels.channels if self.labels else 3
+
+    def files(self, split: Split) -> Domains:
+        """The samples of a split, sorted by name. `train` is without those of `select` and `test`."""
+        return self._layout().splits[split]
+
+    def counts(self) -> dict[Split, int]:
+        """For each split, how many sources it has."""
+        source = 0 if self.direction == "AtoB" else 1
+        return {split: len(domains[source]) for split, domains in self._layout().splits.items()}
+
+    def epoch(self, splits: Iterable[Split] = ("train",)) -> int:
+        """Samples in an epoch over these splits: pairs, or the images of the larger domain."""
+        every = self._layout().splits
+        return max(sum(len(every[split][domain]) for split in splits) for domain in (0, 1))
 
     @property
     def split_note(self) -> str:
-        """How many pairs each split has and where it comes from, in one line."""
-        return read_layout(self.root).note
+        """How many samples each split has and where it comes from, in one line."""
+        return self._layout().note
+
+    def _layout(self) -> Layout:
+        return read_layout(self.root, _forced(self.layout))
+
+
+def _forced(kind: Kind) -> bool | None:
+    """What `read_layout` must be told to find the same kind again."""
+    return {"unaligned": True, "folders": False}.get(kind)
 
 
 def open_task(
     root: Path | str,
     *,
     direction: Direction = "AtoB",
-    size: int = 256,
-    load_size: int | None = None,
+    size: int | Size = 256,
+    load_size: int | Size | None = None,
     flip: bool = True,
+    unpaired: bool | None = None,
+    classes: int | None = None,
 ) -> Task:
-    """Recognise and check a data folder. Reads every file once; decodes no pixels.
+    """Recognise and check a data folder. Reads every file once; decodes no pixels but label maps of unknown sets.
+
+    Photos of label maps may be smaller than `size`, as in COCO; all other images may not.
 
     Args:
         root: a folder in one of the layouts of `pocketgan.data.layouts`.
+        size: a side, or height and width.
         load_size: default `round(size * 286 / 256)`, the ratio of pix2pix.
+        unpaired: True takes two folders for unaligned, False for pairs; default by their names.
+        classes: how many classes label maps have; default as published, else the largest label and 1.
 
     Raises:
         DataError: anything about the folder or its images that would fail later, but for damage inside the
-            pixels, which `load_pairs` finds.
-        SpecError: `load_size` smaller than `size`.
+            pixels and labels out of range, which `load_examples` finds.
+        SpecError: `load_size` smaller than `size`; `direction` or `classes` that do not fit the layout.
     """
-    root = Path(root)
-    layout = read_layout(root)
+    root, size = Path(root), both_sides(size)
+    default = (round(size[0] * 286 / 256), round(size[1] * 286 / 256))
+    layout = read_layout(root, unpaired)
+    if classes is not None and layout.kind != "labels":
+        raise SpecError(f"--classes is for label maps, and {root} has none; leave it out")
+    digest, labels = _checked(root, layout, size, classes)
     return Task(
         root=root,
         layout=layout.kind,
         direction=direction,
         size=size,
-        load_size=round(size * 286 / 256) if load_size is None else load_size,
+        load_size=default if load_size is None else both_sides(load_size),
         flip=flip,
-        data_digest=_checked_digest(root, layout, size),
+        labels=labels,
+        data_digest=digest,
     )
 
 
-def _checked_digest(root: Path, layout: Layout, size: int) -> str:
-    """Digest of all files, checking on the way that every pair is whole and large enough."""
+def _checked(root: Path, layout: Layout, size: Size, classes: int | None) -> tuple[str, LabelMaps | None]:
+    """Digest of all files and what the labels are, checking on the way that the images fit and are large enough."""
     digest = hashlib.sha256()
     sizes: dict[Path, tuple[int, int]] = {}
+    scan = _LabelScan(layout)
     for name, path in sorted((path.relative_to(root).as_posix(), path) for path in layout.files()):
         data = read_bytes(path)
         digest.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
-        if path != layout.split_file:
+        if path not in (layout.split_file, layout.palette):
             sizes[path] = image_size(data, path)
+            scan(data, path)
     if layout.kind == "aligned":
         for path, (width, height) in sizes.items():
             if width % 2:
                 raise DataError(f"{path} is {width} pixels wide; A beside B needs an even width: crop or remove it")
             sizes[path] = (width // 2, height)
-    for pairs in layout.splits.values():
-        for _, a, b in pairs:
-            if sizes[a] != sizes[b]:
-                raise DataError(
-                    f"{a} is {_times(sizes[a])} but {b} is {_times(sizes[b])}; "
-                    "make both images of a pair equally large"
-                )
-    # Naming the smallest image of all lets one remedy suffice.
-    smallest = min(sizes, key=lambda path: min(sizes[path]))
-    if (side := min(sizes[smallest])) < size:
-        what = "each half of " if layout.kind == "aligned" else ""
-        raise DataError(
-            f"{what}{smallest} is {_times(sizes[smallest])}, smaller than the size {size}; "
-            f"pass --size {side} or less, or remove the image"
-        )
-    return digest.hexdigest()
+    if layout.kind != "unaligned":
+        _check_pairs(layout, sizes)
+    if layout.kind != "labels":
+        _check_room(layout, sizes, size)
+    return digest.hexdigest(), scan.result(classes) if layout.kind == "labels" else None
+
+
+class _LabelScan:
+    """Looks into the label maps of a set that is not published: which labels are there?"""
+
+    def __init__(self, layout: Layout) -> None:
+        known, every = layout.published, layout.splits.values() if layout.kind == "labels" else ()
+        self.paths = {sample.path for domains in every for sample in domains.a if not known}
+        self.palette = read_palette(layout.palette) if layout.palette else None
+        self.instances = any(sample.instances for domains in every for sample in domains.a)
+        self.largest = known.classes - 1 if known else 0
+        self.dont_care = known.dont_care if known else False
+
+    def __call__(self, data: bytes, path: Path) -> None:
+        if path in self.paths:
+            labels = decode_map(data, path, self.palette)
+            classes = labels[labels != DONT_CARE]
+            self.largest = max(self.largest, int(classes.max(initial=0)))
+            self.dont_care |= classes.size < labels.size
+
+    def result(self, classes: int | None) -> LabelMaps:
+        return label_maps(self.largest, self.dont_care, self.instances, classes)
+
+
+def _check_pairs(layout: Layout, sizes: dict[Path, tuple[int, int]]) -> None:
+    """Raise unless whatever belongs together is equally large."""
+    for domains in layout.splits.values():
+        for a, b in zip(*domains, strict=True):
+            for other, what in ((b.path, "both images of a pair"), (a.instances, "instances and labels")):
+                if other and sizes[a.path] != sizes[other]:
+                    raise DataError(
+                        f"{a.path} is {_times(sizes[a.path])} but {other} is {_times(sizes[other])}; "
+                        f"make {what} equally large"
+                    )
+
+
+def _check_room(layout: Layout, sizes: dict[Path, tuple[int, int]], size: Size) -> None:
+    """Raise unless every image is large enough; naming the smallest of all lets one remedy suffice."""
+    smallest = min(sizes, key=lambda path: min(sizes[path][0] / size[1], sizes[path][1] / size[0]))
+    width, height = sizes[smallest]
+    if height >= size[0] and width >= size[1]:
+        return
+    what = "each half of " if layout.kind == "aligned" else ""
+    if size[0] == size[1]:
+        shown, fits, unit = _times(sizes[smallest]), str(min(height, width)), ""
+    else:
+        shown, fits = f"{height}x{width}", size_text((min(height, size[0]), min(width, size[1])))
+        unit = " (height x width)"
+    raise DataError(
+        f"{what}{smallest} is {shown}, smaller than the size {size_text(size)}{unit}; "
+        f"pass --size {fits} or less, or remove the image"
+    )
 
 
 def _times(size: tuple[int, int]) -> str:

@@ -1,23 +1,41 @@
 import itertools
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pocketgan.data.batches import evaluation_batches, prefetch, steps_per_epoch, training_batches
-from pocketgan.data.cache import PairSet
-from tests.data.pictures import picture
+from pocketgan.data.batches import (
+    evaluation_batches,
+    prefetch,
+    steps_per_epoch,
+    target_batches,
+    training_batches,
+)
+from pocketgan.data.cache import Examples, Images
+from pocketgan.data.labels import LabelMaps, encode, pack
+from pocketgan.seeds import derive_seed
+from tests.data.pictures import numbers, picture
 
 
-def pair_set(count: int, side: int = 12) -> PairSet:
+def images(letter: str, count: int, first: int = 0, height: int = 12, width: int = 12) -> Images:
+    pixels = np.stack([picture(first + index, height, width) for index in range(count)])
+    return Images([f"{letter}{index}" for index in range(count)], pixels)
+
+
+def pair_set(count: int, side: int = 12, width: int | None = None) -> Examples:
     """Targets are the sources inverted, so that any difference in crop or mirroring shows."""
-    sources = np.stack([picture(index, side, side) for index in range(count)])
-    return PairSet([f"p{index}" for index in range(count)], np.stack([sources, 255 - sources], axis=1))
+    sources = images("p", count, height=side, width=width or side)
+    return Examples(sources, Images(sources.names, 255 - sources.pixels))
 
 
-def epoch(pairs: PairSet, **options) -> list:
-    defaults = {"batch_size": 3, "size": 8, "flip": True, "seed": 1, "epoch": 0}
+def two_sets(a: int, b: int) -> Examples:
+    return Examples(images("a", a), images("b", b, 100), paired=False)
+
+
+def epoch(pairs: Examples, **options) -> list:
+    defaults = {"batch_size": 3, "size": (8, 8), "flip": True, "seed": 1, "epoch": 0}
     return list(training_batches(pairs, **(defaults | options)))
 
 
@@ -28,15 +46,22 @@ def same(first: list, second: list) -> bool:
     )
 
 
-def placements(pairs: PairSet, batch, place: int) -> list[tuple[int, int, bool]]:
+def placements(pairs: Examples, batch, place: int) -> list[tuple[int, int, bool]]:
     """All (top, left, mirrored) that explain an image of a batch, by trying them all."""
-    whole = pairs.images[pairs.names.index(batch.names[place]), 0].astype(np.float32) / 127.5 - 1
-    image = batch.x[place].permute(1, 2, 0).numpy()
-    size, spare = image.shape[0], whole.shape[0] - image.shape[0]
+    sources = pairs.sources
+    return found_in(sources.pixels[sources.names.index(batch.names[place])], batch.x[place])
+
+
+def found_in(whole: np.ndarray, tensor: torch.Tensor) -> list[tuple[int, int, bool]]:
+    whole, image = whole.astype(np.float32) / 127.5 - 1, tensor.permute(1, 2, 0).numpy()
+    height, width = image.shape[:2]
+    rows, columns = range(whole.shape[0] - height + 1), range(whole.shape[1] - width + 1)
     return [
         (top, left, mirrored)
-        for top, left, mirrored in itertools.product(range(spare + 1), range(spare + 1), (False, True))
-        if np.allclose(whole[top : top + size, left : left + size][:, :: -1 if mirrored else 1], image, atol=1e-6)
+        for top, left, mirrored in itertools.product(rows, columns, (False, True))
+        if np.allclose(
+            whole[top : top + height, left : left + width][:, :: -1 if mirrored else 1], image, atol=1e-6
+        )
     ]
 
 
@@ -132,10 +157,150 @@ def test_batches_do_not_share_memory():
 def test_evaluation_gives_everything_in_order(batch_size):
     pairs = pair_set(7)
     batches = list(evaluation_batches(pairs, batch_size))
-    assert [name for batch in batches for name in batch.names] == pairs.names
-    expected = torch.from_numpy(pairs.images.astype(np.float32) / 127.5 - 1).permute(0, 1, 4, 2, 3)
-    torch.testing.assert_close(torch.cat([batch.x for batch in batches]), expected[:, 0])
-    torch.testing.assert_close(torch.cat([batch.y for batch in batches]), expected[:, 1])
+    assert [name for batch in batches for name in batch.names] == pairs.sources.names
+    expected = torch.from_numpy(pairs.sources.pixels.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
+    torch.testing.assert_close(torch.cat([batch.x for batch in batches]), expected)
+    torch.testing.assert_close(torch.cat([batch.y for batch in batches]), -expected)
+    targets = list(target_batches(pairs, batch_size))
+    assert [name for batch in targets for name in batch.names] == pairs.targets.names
+    assert torch.equal(torch.cat([batch.y for batch in targets]), torch.cat([batch.y for batch in batches]))
+
+
+# The numbers that trainings of pairs have always seen
+
+
+def as_ever(sources, targets, names, *, batch_size, size, flip, seed, epoch, start_step=0):
+    """Batches of square pairs as the first version made them, said once more in plain words."""
+    count = len(names)
+    steps = max(1, count // batch_size)
+    order = np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(count)
+    order = [order[position % count] for position in range(steps * batch_size)]
+    chance = np.random.default_rng(derive_seed(seed, "augmentation", epoch))
+    corners = chance.integers(0, sources.shape[1] - size + 1, (len(order), 2))
+    mirrored = chance.random(len(order)) < (0.5 if flip else 0)
+    for step in range(start_step, steps):
+        made = []
+        for whole in (sources, targets):
+            batch = []
+            for position in range(step * batch_size, (step + 1) * batch_size):
+                top, left = corners[position]
+                crop = whole[order[position]][top : top + size, left : left + size]
+                crop = crop[:, ::-1] if mirrored[position] else crop
+                batch.append(crop.transpose(2, 0, 1).astype(np.float32) / np.float32(127.5) - np.float32(1))
+            made.append(torch.from_numpy(np.stack(batch)))
+        positions = range(step * batch_size, (step + 1) * batch_size)
+        yield made[0], made[1], tuple(names[order[position]] for position in positions)
+
+
+@pytest.mark.parametrize("count", [2, 7, 20])
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize(("size", "start_step"), [(12, 0), (9, 0), (5, 1)])
+def test_square_pairs_give_the_batches_of_ever(count, flip, size, start_step):
+    pairs = pair_set(count)
+    options = {"batch_size": 3, "flip": flip, "seed": 5, "epoch": 3, "start_step": start_step}
+    expected = list(as_ever(pairs.sources.pixels, pairs.targets.pixels, pairs.sources.names, size=size, **options))
+    made = list(training_batches(pairs, size=(size, size), **options))
+    assert len(made) == len(expected)
+    for batch, (x, y, names) in zip(made, expected, strict=True):
+        assert torch.equal(batch.x, x)
+        assert torch.equal(batch.y, y)
+        assert batch.names == names
+
+
+# Height and width
+
+
+def test_crops_need_not_be_square():
+    pairs = pair_set(60, side=10, width=14)
+    seen = [placements(pairs, batch, place) for batch in epoch(pairs, size=(7, 9)) for place in range(3)]
+    assert all(len(found) == 1 for found in seen)
+    assert {top for ((top, _, _),) in seen} == set(range(4))
+    assert {left for ((_, left, _),) in seen} == set(range(6))
+    batch = epoch(pairs, size=(7, 9))[0]
+    assert batch.x.shape == (3, 3, 7, 9)
+    torch.testing.assert_close(batch.x, -batch.y)
+
+
+# Two sets without pairs
+
+
+def drawn(examples: Examples, batches: list) -> tuple[list[int], list[int], list, list]:
+    """Which image of A and of B each position shows, and where it was cut out."""
+    found = []
+    for domain, own in ((examples.sources, "x"), (examples.targets, "y")):
+        which, places = [], []
+        for batch in batches:
+            for tensor in getattr(batch, own):
+                fits = [(n, spot) for n, whole in enumerate(domain.pixels) for spot in found_in(whole, tensor)]
+                ((number, place),) = fits
+                which.append(number)
+                places.append(place)
+        found.append((which, places))
+    return found[0][0], found[1][0], found[0][1], found[1][1]
+
+
+@pytest.mark.parametrize(("a", "b"), [(12, 5), (5, 12)])
+def test_the_smaller_set_is_repeated_in_new_orders(a, b):
+    examples = two_sets(a, b)
+    batches = epoch(examples)
+    assert len(batches) == 4
+    of_a, of_b, places_a, places_b = drawn(examples, batches)
+    large, small = (of_a, of_b) if a > b else (of_b, of_a)
+    assert sorted(large) == list(range(12))
+    assert sorted(small[:5]) == sorted(small[5:10]) == list(range(5))
+    assert small[:5] != small[5:10], "another order"
+    assert len(set(small[10:])) == 2
+    assert [name for batch in batches for name in batch.names] == [f"a{number}" for number in of_a]
+    assert places_a != places_b, "crops are independent"
+    assert [mirrored for *_, mirrored in places_a] != [mirrored for *_, mirrored in places_b]
+
+
+def test_the_two_sets_are_shuffled_independently():
+    examples = two_sets(12, 12)
+    of_a, of_b, *_ = drawn(examples, epoch(examples))
+    assert of_a != of_b
+    next_a, next_b, *_ = drawn(examples, epoch(examples, epoch=1))
+    partners = set(zip(of_a, of_b, strict=True)) & set(zip(next_a, next_b, strict=True))
+    assert len(partners) < 6, "partners change from epoch to epoch"
+
+
+@pytest.mark.parametrize("start", range(5))
+def test_starting_late_without_pairs(start):
+    examples = two_sets(13, 4)
+    assert same(epoch(examples, start_step=start), epoch(examples)[start:])
+
+
+def test_evaluation_without_pairs():
+    examples = two_sets(5, 3)
+    batches = list(evaluation_batches(examples, 2))
+    assert [name for batch in batches for name in batch.names] == examples.sources.names
+    assert all(batch.y.shape == (0, 3, 12, 12) for batch in batches)
+    targets = list(target_batches(examples, 2))
+    assert [name for batch in targets for name in batch.names] == examples.targets.names
+    expected = torch.from_numpy(examples.targets.pixels.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
+    torch.testing.assert_close(torch.cat([batch.y for batch in targets]), expected)
+
+
+# Label maps
+
+
+def test_labels_instances_and_images_are_cut_alike():
+    """The image shows the label in red and the instance in green."""
+    labels = [numbers(seed, 6).astype(np.int32) for seed in range(9)]
+    ids = [numbers(50 + seed, 8).astype(np.int32) for seed in range(9)]
+    dense = [np.unique(each, return_inverse=True)[1].reshape(each.shape) for each in ids]
+    photos = np.stack([np.stack([a, b, a], 2) for a, b in zip(labels, dense, strict=True)]).astype(np.uint8)
+    maps = LabelMaps(classes=7, instances=True)
+    names = [f"m{number}" for number in range(9)]
+    paths = [Path(name) for name in names]
+    packed = np.stack([pack(*each) for each in zip(labels, ids, paths, strict=True)])
+    examples = Examples(Images(names, packed, maps), Images(names, photos))
+    for batch in epoch(examples, size=(9, 11)):
+        assert batch.x.shape == (3, 8, 9, 11)
+        shown = ((batch.y + 1) * 127.5).round().to(torch.uint8).numpy()
+        assert torch.equal(batch.x[:, :7].argmax(1), torch.from_numpy(shown[:, 0].astype(np.int64)))
+        again = np.stack([shown[:, 0], shown[:, 1], np.zeros_like(shown[:, 0])], axis=3)
+        assert torch.equal(encode(again, maps), batch.x), "the edges are those of the cut map"
 
 
 # Prefetching
@@ -153,7 +318,7 @@ def test_prefetch_gives_the_same_items(count):
 
 def test_prefetch_gives_the_same_batches():
     pairs = pair_set(9)
-    options = {"batch_size": 2, "size": 8, "flip": True, "seed": 1, "epoch": 0}
+    options = {"batch_size": 2, "size": (8, 8), "flip": True, "seed": 1, "epoch": 0}
     assert same(list(prefetch(training_batches(pairs, **options))), list(training_batches(pairs, **options)))
 
 

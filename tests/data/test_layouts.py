@@ -1,18 +1,29 @@
 import hashlib
+import shutil
 
+import numpy as np
 import pytest
 
+from pocketgan.data.labels import CITYSCAPES, COCO
 from pocketgan.data.layouts import read_layout
 from pocketgan.errors import DataError
-from tests.data.pictures import write_aligned, write_folders, write_picture
+from tests.data.pictures import (
+    numbers,
+    write_aligned,
+    write_folders,
+    write_labels,
+    write_map,
+    write_picture,
+    write_sets,
+)
 
 
 def names(layout, split):
-    return [pair.name for pair in layout.splits[split]]
+    return [sample.name for sample in layout.splits[split].a]
 
 
 def counts(layout):
-    return {split: len(pairs) for split, pairs in layout.splits.items()}
+    return {split: len(domains.a) for split, domains in layout.splits.items()}
 
 
 def message(root) -> str:
@@ -37,7 +48,9 @@ def test_aligned_with_all_three_folders(tmp_path):
     layout = read_layout(tmp_path)
     assert layout.kind == "aligned"
     assert counts(layout) == {"train": 4, "select": 2, "test": 3}
-    assert layout.splits["select"][0].path_a == tmp_path / "val" / "p00.png" == layout.splits["select"][0].path_b
+    a, b = layout.splits["select"]
+    assert a == b
+    assert a[0].path == tmp_path / "val" / "p00.png"
     assert layout.note == "train 4 (train/), select 2 (val/), test 3 (test/)"
 
 
@@ -46,7 +59,7 @@ def test_without_test_folder_val_is_the_test_and_select_is_held_out(tmp_path):
     write_aligned(tmp_path / "val", 2)
     layout = read_layout(tmp_path)
     assert names(layout, "select") == held_out([f"p{index:02}" for index in range(17)], 8)
-    assert layout.splits["test"][0].path_a == tmp_path / "val" / "p00.png"
+    assert layout.splits["test"].a[0].path == tmp_path / "val" / "p00.png"
     assert layout.note == "train 14 (train/), select 3 (every eighth pair, held out), test 2 (val/)"
 
 
@@ -61,8 +74,11 @@ def test_two_folders_a_split(tmp_path):
     layout = read_layout(tmp_path)
     assert layout.kind == "folders"
     assert counts(layout) == {"train": 7, "select": 2, "test": 2}
-    pair = layout.splits["test"][1]
-    assert pair == ("p01", tmp_path / "testA" / "p01.png", tmp_path / "testB" / "p01.png")
+    a, b = layout.splits["test"]
+    assert (a[1], b[1]) == (
+        ("p01", tmp_path / "testA" / "p01.png", None),
+        ("p01", tmp_path / "testB" / "p01.png", None),
+    )
     assert layout.note.startswith("train 7 (trainA/ and trainB/), select 2 (every eighth pair, held out)")
 
 
@@ -137,7 +153,8 @@ def test_empty_folder_or_unknown_layout(tmp_path, stray):
         write_picture(tmp_path / stray)
     assert message(tmp_path) == (
         f"{tmp_path} has none of the layouts that are known: train/ val/ test/ with A and B side by side in "
-        "each image, trainA/ trainB/ testA/ testB/, A/ B/, or one folder of side-by-side images"
+        "each image, trainA/ trainB/ testA/ testB/, A/ B/, train_label/ train_image/ test_label/ test_image/, "
+        "label/ image/, Cityscapes' gtFine/ leftImg8bit/, or one folder of side-by-side images"
     )
 
 
@@ -157,14 +174,14 @@ def test_folder_without_its_counterpart(tmp_path, missing):
 def test_missing_partner(tmp_path):
     write_folders(tmp_path, 3)
     extra = write_picture(tmp_path / "B" / "x.png")
-    expected = f"{extra} has no partner in {tmp_path / 'A'}; add it or remove the file"
+    expected = f"{extra} has no partner in {tmp_path / 'A'}; add it, remove the file, or say --unpaired"
     assert message(tmp_path) == expected
     extra.unlink()
     (tmp_path / "B" / "p01.png").unlink()
     (tmp_path / "B" / "p02.png").unlink()
     assert message(tmp_path) == (
         f"{tmp_path / 'A' / 'p01.png'} has no partner in {tmp_path / 'B'} (nor have 1 more); "
-        "add it or remove the file"
+        "add it, remove the file, or say --unpaired"
     )
 
 
@@ -203,3 +220,256 @@ def test_split_file_that_cannot_be_used(tmp_path, table, expected):
     write_folders(tmp_path, 3)
     (tmp_path / "split.csv").write_bytes(table)
     assert message(tmp_path) == f"{tmp_path / 'split.csv'} {expected}"
+
+
+# Two folders without pairs
+
+
+def both(layout) -> dict[str, tuple[list[str], list[str]]]:
+    return {
+        split: tuple([sample.name for sample in own] for own in domains) for split, domains in layout.splits.items()
+    }
+
+
+def test_two_folders_that_share_no_name_are_unaligned(tmp_path):
+    write_sets(tmp_path, 9, 5, folders=("trainA", "trainB"))
+    write_sets(tmp_path, 3, 2, folders=("testA", "testB"))
+    layout = read_layout(tmp_path)
+    assert layout.kind == "unaligned"
+    names_a, names_b = [f"a{index:02}" for index in range(9)], [f"b{index:02}" for index in range(5)]
+    select_a, select_b = held_out(names_a, 8), held_out(names_b, 8)
+    assert both(layout) == {
+        "train": ([n for n in names_a if n not in select_a], [n for n in names_b if n not in select_b]),
+        "select": (select_a, select_b),
+        "test": (["a00", "a01", "a02"], ["b00", "b01"]),
+    }
+    assert layout.note == (
+        "train 7 A and 4 B (trainA/ and trainB/), select 2 A and 1 B (every eighth image, held out), "
+        "test 3 A and 2 B (testA/ and testB/)"
+    )
+    assert layout.splits["test"].b[0].path == tmp_path / "testB" / "b00.png"
+    assert len(layout.files()) == 19
+
+
+def test_one_set_of_each_domain(tmp_path):
+    layout = read_layout(write_sets(tmp_path, 10, 6))
+    assert layout.kind == "unaligned"
+    assert both(layout)["test"] == (
+        held_out([f"a{index:02}" for index in range(10)], 5),
+        held_out([f"b{index:02}" for index in range(6)], 5),
+    )
+
+
+def test_pairs_may_be_taken_for_unpaired(tmp_path):
+    write_folders(tmp_path, 10)
+    layout = read_layout(tmp_path, unpaired=True)
+    assert layout.kind == "unaligned"
+    assert both(layout)["train"][0] == both(layout)["train"][1] == names(read_layout(tmp_path), "train")
+    write_picture(tmp_path / "B" / "extra.png")
+    assert len(read_layout(tmp_path, unpaired=True).files()) == 21
+
+
+def test_sets_may_be_taken_for_pairs(tmp_path):
+    write_sets(tmp_path, 3, 3)
+    with pytest.raises(DataError, match=r"a00\.png has no partner in .*B \(nor have 2 more\)"):
+        read_layout(tmp_path, unpaired=False)
+
+
+def test_unpaired_is_for_two_folders(tmp_path):
+    write_aligned(tmp_path / "halves" / "train", 5)
+    write_labels(tmp_path / "labels", 5)
+    for name, what in (
+        ("halves", "A and B side by side in each image"),
+        ("labels", "label maps with their images"),
+    ):
+        with pytest.raises(DataError) as caught:
+            read_layout(tmp_path / name, unpaired=True)
+        assert str(caught.value) == (
+            "--unpaired is for two folders, A/ B/ or trainA/ trainB/, "
+            f"and {tmp_path / name} has {what}; leave it out"
+        )
+
+
+def test_a_split_file_divides_the_training_folder(tmp_path):
+    """As the published lists do, which divide train and leave test alone."""
+    write_sets(tmp_path, 3, 4, folders=("trainA", "trainB"))
+    write_sets(tmp_path, 2, 2, folders=("testA", "testB"))
+    lines = ["a00,select", "a01,train", "a02,train", "b00,train", "b01,select", "b02,select", "b03,train"]
+    (tmp_path / "split.csv").write_text("\n".join(["id,split", *lines]))
+    layout = read_layout(tmp_path)
+    assert both(layout)["train"] == (["a01", "a02"], ["b00", "b03"])
+    assert both(layout)["select"] == (["a00"], ["b01", "b02"])
+    assert both(layout)["test"] == (["a00", "a01"], ["b00", "b01"])
+    assert layout.note == (
+        "train 2 A and 2 B (split.csv), select 1 A and 2 B (split.csv), test 2 A and 2 B (testA/ and testB/)"
+    )
+    (tmp_path / "split.csv").write_text("id,split\na00,test\n")
+    assert message(tmp_path).endswith("split.csv line 2: split must be train or select, not 'test'; mend it")
+
+
+def test_a_split_file_divides_a_folder_of_halves(tmp_path):
+    write_aligned(tmp_path / "train", 4)
+    write_aligned(tmp_path / "val", 2)
+    (tmp_path / "split.csv").write_text("id,split\np00,train\np01,select\np02,train\np03,train\n")
+    layout = read_layout(tmp_path)
+    assert {split: names(layout, split) for split in ("train", "select", "test")} == {
+        "train": ["p00", "p02", "p03"],
+        "select": ["p01"],
+        "test": ["p00", "p01"],
+    }
+    write_aligned(tmp_path / "test", 2)
+    assert message(tmp_path).endswith("split.csv line 3: split must be train, not 'select'; mend it")
+
+
+def test_the_domain_tells_equal_names_apart(tmp_path):
+    write_folders(tmp_path, 3)
+    rows = ["p00,A,train", "p00,B,test", "p01,,train", "p02,A,select", "p02,B,select"]
+    (tmp_path / "split.csv").write_text("\n".join(["id,domain,split", *rows]))
+    layout = read_layout(tmp_path, unpaired=True)
+    assert both(layout)["select"] == (["p02"], ["p02"])
+    assert both(layout)["test"][1] == ["p00"]
+    (tmp_path / "split.csv").write_text("id,domain,split\np00,C,train\n")
+    with pytest.raises(DataError, match=r"split\.csv line 2: domain must be A or B, not 'C'; mend it$"):
+        read_layout(tmp_path, unpaired=True)
+
+
+def test_an_empty_domain(tmp_path):
+    write_sets(tmp_path, 3, 0, folders=("trainA", "trainB"))
+    (tmp_path / "trainB").mkdir()
+    assert message(tmp_path) == f"the folder {tmp_path / 'trainB'} holds no images; add some or remove it"
+
+
+def test_too_few_images_of_a_domain(tmp_path):
+    write_sets(tmp_path, 9, 2)
+    assert (
+        message(tmp_path) == f"{tmp_path} leaves no image to train on beside select and test; add training images"
+    )
+
+
+# Label maps
+
+FORMS = [
+    ("label", "image", "inst"),
+    ("labels", "photo", "inst"),
+    ("label", "images", "inst"),
+    ("label", "img", "inst"),
+]
+
+
+@pytest.mark.parametrize("instances", [True, False])
+@pytest.mark.parametrize("folders", FORMS)
+def test_one_set_of_label_maps(tmp_path, folders, instances):
+    write_labels(tmp_path, 10, instances=instances, folders=folders)
+    layout = read_layout(tmp_path)
+    assert layout.kind == "labels"
+    assert counts(layout) == {"train": 7, "test": 2, "select": 1}
+    assert layout.published is None
+    for domains in layout.splits.values():
+        for a, b in zip(*domains, strict=True):
+            assert a.path == tmp_path / folders[0] / f"{a.name}.png"
+            assert b == (a.name, tmp_path / folders[1] / f"{a.name}.png", None)
+            assert a.instances == (tmp_path / folders[2] / f"{a.name}.png" if instances else None)
+    assert len(layout.files()) == (30 if instances else 20)
+
+
+@pytest.mark.parametrize("folders", FORMS)
+def test_label_maps_in_splits(tmp_path, folders):
+    write_labels(tmp_path, 9, "train_", folders=folders)
+    write_labels(tmp_path, 2, "val_", folders=folders)
+    layout = read_layout(tmp_path)
+    assert counts(layout) == {"train": 7, "select": 2, "test": 2}
+    assert layout.published == (COCO if folders == ("label", "img", "inst") else None)
+    assert layout.splits["test"].a[1].path == tmp_path / f"val_{folders[0]}" / "m01.png"
+
+
+def write_cityscapes(root):
+    for split, cities in (("train", {"aachen": 5, "ulm": 4}), ("val", {"lindau": 2})):
+        for city, count in cities.items():
+            for index in range(count):
+                stem = f"{city}_{index:06}_000019"
+                write_picture(root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png", index, 16, 32)
+                labels = root / "gtFine" / split / city
+                write_map(labels / f"{stem}_gtFine_labelIds.png", numbers(index, 33, 16, 32))
+                write_map(
+                    labels / f"{stem}_gtFine_instanceIds.png", numbers(index, 33, 16, 32).astype(np.uint16) * 900
+                )
+                (labels / f"{stem}_gtFine_polygons.json").write_text("{}")
+    (root / "gtFine" / "test").mkdir()
+    return root
+
+
+def test_cityscapes_as_published(tmp_path):
+    layout = read_layout(write_cityscapes(tmp_path))
+    assert (layout.kind, layout.published) == ("labels", CITYSCAPES)
+    assert counts(layout) == {"train": 7, "select": 2, "test": 2}
+    a, b = layout.splits["test"]
+    assert a[0] == (
+        "lindau_000000_000019",
+        tmp_path / "gtFine/val/lindau/lindau_000000_000019_gtFine_labelIds.png",
+        tmp_path / "gtFine/val/lindau/lindau_000000_000019_gtFine_instanceIds.png",
+    )
+    assert b[0].path == tmp_path / "leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png"
+    table = [f"{sample.name},train" for split in ("train", "select") for sample in layout.splits[split].a]
+    (tmp_path / "split.csv").write_text(
+        "\n".join(["id,split", *table]).replace("aachen_000003_000019,train", "aachen_000003_000019,select")
+    )
+    assert names(read_layout(tmp_path), "select") == ["aachen_000003_000019"]
+
+
+def test_cityscapes_with_something_missing(tmp_path):
+    write_cityscapes(tmp_path)
+    path = tmp_path / "leftImg8bit/train/ulm/ulm_000001_000019_leftImg8bit.png"
+    path.unlink()
+    labels = "gtFine/train/ulm/ulm_000001_000019_gtFine_labelIds.png"
+    assert message(tmp_path) == (
+        f"{tmp_path / labels} has no partner in {tmp_path / 'leftImg8bit/train'}; add it or remove the file"
+    )
+    shutil.rmtree(tmp_path / "leftImg8bit/val")
+    shutil.copytree(tmp_path / "leftImg8bit/train", tmp_path / "other")
+    shutil.rmtree(tmp_path / "leftImg8bit/train")
+    assert message(tmp_path) == (
+        f"there is no folder {tmp_path / 'leftImg8bit/train'}; add it: Cityscapes is leftImg8bit/ and gtFine/"
+    )
+    shutil.rmtree(tmp_path / "gtFine/train")
+    (tmp_path / "gtFine/train/ulm").mkdir(parents=True)
+    (tmp_path / "other").rename(tmp_path / "leftImg8bit/train")
+    assert message(tmp_path) == (
+        f"the folder {tmp_path / 'gtFine/train'} holds no CITY/*_gtFine_labelIds.png; add them or remove it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        ("train_label", "train_label"),
+        ("train_image", "train_image"),
+        ("val_inst", "val_inst"),
+        ("val_image", "val_image"),
+    ],
+)
+def test_a_missing_folder_of_label_maps(tmp_path, missing, named):
+    for split in ("train_", "val_"):
+        write_labels(tmp_path, 3, split)
+    shutil.rmtree(tmp_path / missing)
+    assert message(tmp_path).startswith(f"there is no folder {tmp_path / named}; add it")
+
+
+def test_label_maps_without_their_partners(tmp_path):
+    write_labels(tmp_path, 4)
+    for folder, other in (("image", "label"), ("inst", "label"), ("label", "image")):
+        path = tmp_path / folder / "m02.png"
+        data = path.read_bytes()
+        path.unlink()
+        first, second = (other, folder) if folder != "label" else ("image", "label")
+        assert message(tmp_path) == (
+            f"{tmp_path / first / 'm02.png'} has no partner in {tmp_path / second}; add it or remove the file"
+        )
+        path.write_bytes(data)
+
+
+def test_two_folders_that_mean_the_same(tmp_path):
+    write_labels(tmp_path, 3)
+    (tmp_path / "photo").mkdir()
+    assert message(tmp_path) == (
+        f"{tmp_path / 'image'} and {tmp_path / 'photo'} mean the same; remove or rename one of them"
+    )

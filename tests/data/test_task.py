@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pocketgan.data.task import Task, open_task
 from pocketgan.errors import DataError, SpecError
-from tests.data.pictures import write_aligned, write_folders, write_picture
+from tests.data.pictures import write_aligned, write_folders, write_picture, write_sets
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "nuclei"
 
@@ -29,22 +29,67 @@ def test_fields_and_defaults(tmp_path):
     assert (task.layout, task.direction, task.size, task.load_size, task.flip) == (
         "folders",
         "AtoB",
-        16,
-        18,
+        (16, 16),
+        (18, 18),
         True,
     )
-    assert open_task(tmp_path, size=16, load_size=20, flip=False, direction="BtoA").load_size == 20
+    assert open_task(tmp_path, size=16, load_size=20, flip=False, direction="BtoA").load_size == (20, 20)
 
 
 def test_pix2pix_load_size(tmp_path):
     write_folders(tmp_path, 3, side=256)
-    assert open_task(tmp_path).load_size == 286
+    assert open_task(tmp_path).load_size == (286, 286)
+
+
+def test_sizes_need_not_be_square(tmp_path):
+    write_folders(tmp_path, 5, side=40)
+    task = open_task(tmp_path, size=(16, 32))
+    assert (task.size, task.load_size) == ((16, 32), (18, 36))
+    assert task.model_dump(mode="json")["size"] == [16, 32]
+    assert open_task(tmp_path, size=(16, 32), load_size=(16, 32)).load_size == (16, 32)
+    assert open_task(tmp_path, size=16) == open_task(tmp_path, size=(16, 16))
+    for size in ((0, 16), (16, -1), 0):
+        with pytest.raises(ValidationError):
+            Task(root=tmp_path, layout="folders", size=size, load_size=32, data_digest="d")
+
+
+def test_what_a_task_knows_of_its_samples(tmp_path):
+    write_sets(tmp_path, 10, 24)
+    there, back = (open_task(tmp_path, size=16, direction=direction) for direction in ("AtoB", "BtoA"))
+    assert (there.layout, there.paired, there.labels, there.in_channels) == ("unaligned", False, None, 3)
+    assert there.counts() == {"train": 7, "select": 1, "test": 2}
+    assert back.counts() == {"train": 16, "select": 3, "test": 5}
+    assert there.epoch() == back.epoch() == 16
+    assert there.epoch(("train", "select")) == 19
+    assert there.files("train") == back.files("train")
+
+
+def test_forced_layouts_are_kept(tmp_path):
+    write_folders(tmp_path, 10)
+    task = open_task(tmp_path, size=16, unpaired=True)
+    assert task.layout == "unaligned"
+    assert task.split_note.startswith("train 7 A and 7 B")
+    assert task != open_task(tmp_path, size=16)
+    write_sets(tmp_path / "sets", 3, 3)
+    with pytest.raises(DataError, match="has no partner"):
+        open_task(tmp_path / "sets", size=16, unpaired=False)
+
+
+def test_labels_go_with_their_layout(tmp_path):
+    fields = {"root": tmp_path, "size": 16, "load_size": 16, "data_digest": "d"}
+    for layout, labels in (("labels", None), ("folders", {"classes": 3})):
+        with pytest.raises(ValidationError, match="the layout 'labels', and no other, has labels"):
+            Task(layout=layout, labels=labels, **fields)
+    write_folders(tmp_path, 3)
+    with pytest.raises(SpecError) as caught:
+        open_task(tmp_path, size=16, classes=4)
+    assert str(caught.value) == f"--classes is for label maps, and {tmp_path} has none; leave it out"
 
 
 def test_splits_are_disjoint_and_complete(tmp_path):
     write_folders(tmp_path, 24)
     task = open_task(tmp_path, size=16)
-    names = [pair.name for split in ("train", "select", "test") for pair in task.files(split)]
+    names = [sample.name for split in ("train", "select", "test") for sample in task.files(split).a]
     assert sorted(names) == [f"p{index:02}" for index in range(24)]
     assert task.split_note.startswith("train 16 (the rest)")
 
@@ -138,6 +183,18 @@ def test_images_smaller_than_the_size(tmp_path):
         "pass --size 20 or less, or remove the image"
     )
     assert message(tmp_path, size=32) == expected
+
+
+def test_images_smaller_than_a_size_that_is_not_square(tmp_path):
+    write_folders(tmp_path, 4, side=30)
+    write_picture(tmp_path / "B" / "p01.png", 0, 20, 40)
+    write_picture(tmp_path / "A" / "p01.png", 0, 20, 40)
+    expected = (
+        f"{tmp_path / 'A' / 'p01.png'} is 20x40, smaller than the size 24x28 (height x width); "
+        "pass --size 20x28 or less, or remove the image"
+    )
+    assert message(tmp_path, size=(24, 28)) == expected
+    assert open_task(tmp_path, size=(20, 28)).size == (20, 28)
 
 
 def test_halves_smaller_than_the_size(tmp_path):

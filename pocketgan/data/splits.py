@@ -1,0 +1,71 @@
+"""To which split the samples of a set belong: as split.csv says, or by their names."""
+
+import csv
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pocketgan.data.images import read_bytes
+from pocketgan.data.samples import Split
+from pocketgan.errors import DataError
+
+TABLE = "split.csv"
+HELD_OUT: dict[Split, tuple[int, str]] = {"test": (5, "every fifth"), "select": (8, "every eighth")}
+
+#: for each name its split
+Assignment = dict[str, Split]
+
+
+def hold_out(assignment: Assignment, missing: Iterable[Split]) -> None:
+    """Move names from train into the missing splits: every fifth into test, every eighth of the rest into select.
+
+    The order is that of the SHA-256 of the names, so that a split depends on nothing but the names.
+    """
+    for split in HELD_OUT:
+        if split in missing:
+            train = [name for name, own in assignment.items() if own == "train"]
+            ranked = sorted(train, key=lambda name: hashlib.sha256(name.encode()).digest())
+            assignment.update(dict.fromkeys(ranked[:: HELD_OUT[split][0]], split))
+
+
+def read_table(table: Path, sets: dict[str, list[str]], allowed: Sequence[Split]) -> dict[str, Assignment]:
+    """The assignments that split.csv makes: UTF-8, columns `id` and `split`, others ignored.
+
+    Args:
+        sets: the names to assign: under "AB" those of pairs, or under "A" and "B" those of two sets without pairs.
+            There, a column `domain` (A or B) may say which image is meant; without it, all of that name are.
+        allowed: the splits that may be named.
+    """
+    try:
+        reader = csv.DictReader(read_bytes(table).decode("utf-8-sig").splitlines(), strict=True)
+        if not {"id", "split"} <= set(reader.fieldnames or ()):
+            raise csv.Error("columns are missing")
+        rows: list[tuple[int, str, Any, str]] = [
+            (reader.line_num, row["id"], row["split"] or "", row.get("domain") or "") for row in reader
+        ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table} is not a CSV file with the columns id,split; mend or remove it") from error
+    waiting = {domain: set(names) for domain, names in sets.items()}
+    found: dict[str, Assignment] = {domain: {} for domain in sets}
+    for line, name, split, domain in rows:
+        if split not in allowed:
+            raise DataError(f"{table} line {line}: split must be {_either(allowed)}, not '{split}'; mend it")
+        if domain not in ("", "A", "B") and len(sets) > 1:
+            raise DataError(f"{table} line {line}: domain must be A or B, not '{domain}'; mend it")
+        homes = [key for key in sets if (len(sets) == 1 or domain in ("", key)) and name in waiting[key]]
+        if not homes:
+            raise DataError(f"{table} line {line}: '{name}' is no image here or is listed twice; remove it")
+        for home in homes:
+            found[home][name] = split
+            waiting[home].remove(name)
+    if left := set().union(*waiting.values()):
+        raise DataError(f"{table} has no line for '{min(left)}'; add one or remove the image")
+    if not all("train" in assignment.values() for assignment in found.values()):
+        raise DataError(f"{table} puts no image into train; mend its column split")
+    return found
+
+
+def _either(words: Sequence[str]) -> str:
+    """'a', 'a or b', 'a, b or c'."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
