@@ -1,7 +1,7 @@
 """Reading the tensors of a foreign checkpoint, without trusting the file.
 
-No code in a file is ever run. A file that claims more than it holds, or more than `LARGEST` bytes of weights, is
-refused before any of them is touched.
+No code in a file is ever run. A file that claims more than it holds, or more bytes of weights than its reader
+expects, is refused before any of them is touched.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from torch import Tensor
 
 from pocketgan.errors import DataError
 
-#: bytes of one network's weights: more than any official generator has (390 MB); importing takes up to four times
+#: bytes of one network's weights where the caller names no other number: more than any official generator has
+#: (390 MB); importing takes up to four times
 LARGEST = 512 << 20
 
 #: where wrapped checkpoints keep their networks, the likeliest first
@@ -36,13 +37,14 @@ _MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 _DEPTH = 4
 
 
-def read_state(path: Path, part: str | None = None) -> dict[str, Tensor]:
+def read_state(path: Path, part: str | None = None, *, largest: int | None = None) -> dict[str, Tensor]:
     """The tensors of a checkpoint by their names; of the network `part`, or of the likeliest, if it holds several.
 
+    `largest`: the most bytes of weights that are expected, `LARGEST` by default.
     Raises `DataError` for a file that is no checkpoint, is damaged, or holds code, no weights, or weights that are
     not finite.
     """
-    networks = read_networks(path)
+    networks = read_networks(path, largest=largest)
     if part is not None and part not in networks:
         raise DataError(f"{path} holds no '{part}'; it holds {' and '.join(networks)}")
     name = next(iter(networks)) if part is None else part
@@ -50,20 +52,21 @@ def read_state(path: Path, part: str | None = None) -> dict[str, Tensor]:
     return networks[name]
 
 
-def read_networks(path: Path) -> dict[str, dict[str, Tensor]]:
+def read_networks(path: Path, *, largest: int | None = None) -> dict[str, dict[str, Tensor]]:
     """Every set of named tensors in a checkpoint, by where it is ('' at the top), the likeliest first.
 
-    Their values are as they are in the file: see `check_finite`.
+    Their values are as they are in the file: see `check_finite`. `largest` as for `read_state`.
     """
+    largest = LARGEST if largest is None else largest
     try:
         if path.is_dir():
             raise DataError(f"{path} is a folder; give the checkpoint file in it")
         size = path.stat().st_size
         if not size:
             raise DataError(f"{path} is empty; copy or download it again")
-        networks = {name: _stripped(state) for name, state in _find(_content(path, size)).items()}
+        networks = {name: _stripped(state) for name, state in _find(_content(path, size, largest)).items()}
         for state in networks.values():
-            _check_claims(path, state, size)
+            _check_claims(path, state, size, largest)
     except DataError:
         raise
     except OSError as error:
@@ -94,7 +97,7 @@ def quoted(name: str) -> str:
     return ascii(name[:60])[1:-1] + ("..." if len(name) > 60 else "")
 
 
-def _content(path: Path, size: int) -> Any:
+def _content(path: Path, size: int, largest: int) -> Any:
     """What the file holds, by its first bytes."""
     with path.open("rb") as file:
         head = file.read(64)
@@ -103,8 +106,8 @@ def _content(path: Path, size: int) -> Any:
             _check_zip(path, size)
             return _load(path, mmap=True)
         if _MAGIC in head:
-            if size > LARGEST:
-                raise DataError(f"{path} is larger than {LARGEST >> 20} MiB; save the generator alone")
+            if size > largest:
+                raise DataError(f"{path} is larger than {largest >> 20} MiB; save the generator alone")
             return _load(io.BytesIO(path.read_bytes()))
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL (\S*\w)\s", str(error))
@@ -113,10 +116,11 @@ def _content(path: Path, size: int) -> Any:
         raise DataError(
             f"{path} holds pickled code ({quoted(code[1])}), which is never run; ask for the plain state_dict"
         ) from error
-    if head[:1] == b"\x80":
-        raise DataError(f"{path} is a pickle of Python objects, which is never run; ask for the plain state_dict")
+    # first, for the length that safetensors begin with may start with a pickle's first byte
     if head[8:9] == b"{":
         return load_file(path)
+    if head[:1] == b"\x80":
+        raise DataError(f"{path} is a pickle of Python objects, which is never run; ask for the plain state_dict")
     raise DataError(f"{path} is no checkpoint; give a file of torch.save or of safetensors")
 
 
@@ -169,7 +173,7 @@ def _stripped(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _check_claims(path: Path, state: Mapping[str, Tensor], size: int) -> None:
+def _check_claims(path: Path, state: Mapping[str, Tensor], size: int, largest: int) -> None:
     """Raise `DataError` unless all are ordinary tensors that the file can hold. Touches no value."""
     claimed = 0
     for name, tensor in state.items():
@@ -183,5 +187,5 @@ def _check_claims(path: Path, state: Mapping[str, Tensor], size: int) -> None:
                 f"{path} claims {needed:,} bytes of weights and has {size:,}; copy or download it again"
             )
         claimed += needed
-    if claimed > LARGEST:
-        raise DataError(f"{path} holds more than {LARGEST >> 20} MiB of weights in one network; no family does")
+    if claimed > largest:
+        raise DataError(f"{path} holds more than {largest >> 20} MiB of weights in one network; no family does")

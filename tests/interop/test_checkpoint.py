@@ -48,6 +48,17 @@ def test_files_of_safetensors(tmp_path: Path):
     assert same(read_state(tmp_path / "weights"))
 
 
+def test_a_length_that_looks_like_a_pickle(tmp_path: Path):
+    """The first byte of a safetensors file is the last of its header's length."""
+    file = tmp_path / "net.safetensors"
+    for padding in range(256):
+        save_file(STATE, file, metadata={"padding": "x" * 8 * padding})
+        if file.read_bytes()[:1] == b"\x80":
+            break
+    assert file.read_bytes()[:1] == b"\x80"
+    assert same(read_state(file))
+
+
 @pytest.mark.parametrize("prefix", ["module.", "module.module.", "_orig_mod.module.", "netG."])
 def test_prefixes(file: Path, prefix: str):
     torch.save({prefix + name: tensor for name, tensor in STATE.items()}, file)
