@@ -36,3 +36,43 @@ class Adaptors(nn.Module):
         conv = self.taps[tap]
         assert isinstance(conv, nn.Conv2d)
         return F.conv2d(x, conv.weight[:, : x.shape[1]], conv.bias)
+
+
+class ChannelConnectors(nn.Module):
+    """Channel distillation: compares how strongly each channel answers, wherever in the image it does.
+
+    A connector (1x1 convolution without bias, batch normalisation, ReLU) takes each of the student's taps to the
+    teacher's channels; it learns with the student. A narrower student (a subnet) uses the leading input channels of
+    the same weight.
+
+    Source: Ren et al., "Online Multi-Granularity Distillation for GAN Compression", ICCV 2021, section 3.3.
+    """
+
+    def __init__(self, channels: Mapping[str, tuple[int, int]]) -> None:
+        """`channels`: for each tap, (student channels at the widest, teacher channels)."""
+        super().__init__()
+        self.taps = nn.ModuleDict(
+            {
+                tap: nn.Sequential(nn.Conv2d(s, t, 1, bias=False), nn.BatchNorm2d(t), nn.ReLU())
+                for tap, (s, t) in channels.items()
+            }
+        )
+
+    def forward(
+        self,
+        student: Mapping[str, Float[Tensor, "batch _ _ _"]],
+        teacher: Mapping[str, Float[Tensor, "batch _ _ _"]],
+    ) -> dict[str, Float[Tensor, ""]]:
+        """At each tap, the mean squared difference of the channels' means over height and width."""
+        return {
+            tap: F.mse_loss(self.connect(tap, x).mean(dim=(2, 3)), teacher[tap].mean(dim=(2, 3)))
+            for tap, x in student.items()
+        }
+
+    def connect(self, tap: str, x: Float[Tensor, "batch _ height width"]) -> Tensor:
+        """The student's activation in the teacher's channels."""
+        connector = self.taps[tap]
+        assert isinstance(connector, nn.Sequential)
+        conv, norm, rectify = connector
+        assert isinstance(conv, nn.Conv2d)
+        return rectify(norm(F.conv2d(x, conv.weight[:, : x.shape[1]])))
