@@ -22,6 +22,11 @@ from pocketgan.networks import Generator, NetworkSpec, Widths
 Network = TypeVar("Network", bound=nn.Module)
 
 
+def has_statistics(network: nn.Module) -> bool:
+    """Whether calibration would change anything."""
+    return bool(_norms(network))
+
+
 @torch.no_grad()
 def calibrate(network: Network, batches: Iterable[Tensor]) -> Network:
     """The statistics of all batch norms become the averages over `batches`; in place, returns the network.
@@ -30,9 +35,7 @@ def calibrate(network: Network, batches: Iterable[Tensor]) -> Network:
     norms alone are in training mode meanwhile; all other layers (dropout) are in evaluation mode. Networks without
     batch norm are left as they are. Raises `DataError` when there is no batch.
     """
-    norms = [
-        module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats
-    ]
+    norms = _norms(network)
     if not norms:
         return network
     modes = [(module, module.training) for module in network.modules()]
@@ -60,3 +63,7 @@ def calibrate(network: Network, batches: Iterable[Tensor]) -> Network:
 def calibrated(supernet: Supernet, at: Widths | NetworkSpec, batches: Iterable[Tensor]) -> Generator:
     """A subnet with weights and statistics of its own; those of the supernet stay as they are."""
     return calibrate(supernet.extract(at), batches)
+
+
+def _norms(network: nn.Module) -> list[_BatchNorm]:
+    return [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]

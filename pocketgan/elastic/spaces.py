@@ -6,7 +6,7 @@ Source: GAN Compression and Fast GAN Compression, the official configurations.
 from __future__ import annotations
 
 from pocketgan.elastic.space import SearchSpace
-from pocketgan.errors import unknown
+from pocketgan.errors import SpecError, unknown
 from pocketgan.networks import GeneratorSpec, MunitSpec, ResnetSpec, SpadeSpec, UnetSpec, read_numbers
 
 _STEPS_OF_8 = (64, 56, 48, 40, 32, 24, 16)
@@ -70,11 +70,27 @@ def resnet_space(name: str, spec: ResnetSpec | None = None) -> SearchSpace:
     return _named(name, spec or ResnetSpec.uniform(1, separable=("residual",)), RESNET)
 
 
+#: the spaces of each family that papers have searched, or we
+PUBLISHED = {"resnet": RESNET, "spade": SPADE, "munit": MUNIT, "unet": UNET}
+
+
+def space_named(name: str, spec: GeneratorSpec) -> SearchSpace:
+    """A space of the spec's family by name, or one set of options for every choice, e.g. '32_24_16_8'.
+
+    `spec` gives everything but the widths.
+    """
+    return _named(name, spec, PUBLISHED.get(spec.kind, {}))
+
+
 def _named(name: str, spec: GeneratorSpec, published: dict[str, tuple[tuple[int, ...], ...]]) -> SearchSpace:
     if name in published:
         return SearchSpace.over(name, spec, published[name])
     if name.replace("_", "").isdigit():
         return uniform_space(spec, read_numbers(name))
+    if not published:
+        raise SpecError(
+            f"no search space of a {spec.kind} has a name; list the options of every width, e.g. 32_24_16_8"
+        )
     raise unknown("search space", name, published)
 
 

@@ -2,11 +2,11 @@
 
 from pocketgan.networks.deep_resnet import DeepResnetSpec
 from pocketgan.networks.discriminators import PatchSpec, PixelSpec, SharedPatchSpec
-from pocketgan.networks.init import init_normal
+from pocketgan.networks.init import init_normal, initialise
 from pocketgan.networks.ms_image import MsImageSpec
 from pocketgan.networks.multiscale import MultiscaleSpec
 from pocketgan.networks.munit import MunitSpec
-from pocketgan.networks.presets import GeneratorSpec, parse_spec
+from pocketgan.networks.presets import DiscriminatorSpec, GeneratorSpec, parse_spec
 from pocketgan.networks.resnet import ResnetSpec
 from pocketgan.networks.spade import SpadeSpec
 from pocketgan.networks.spec import Generator, Genome, NetworkSpec, Tap, Widths, ignore, read_numbers, write_numbers
@@ -14,6 +14,7 @@ from pocketgan.networks.unet import UnetSpec
 
 __all__ = [
     "DeepResnetSpec",
+    "DiscriminatorSpec",
     "Generator",
     "GeneratorSpec",
     "Genome",
@@ -31,6 +32,7 @@ __all__ = [
     "Widths",
     "ignore",
     "init_normal",
+    "initialise",
     "parse_spec",
     "read_numbers",
     "write_numbers",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import PositiveInt, model_validator
@@ -91,6 +92,10 @@ class MunitSpec(NetworkSpec):
         if tap not in channels:
             raise SpecError(f"no tap '{tap}' in a munit; it has {', '.join(channels)}")
         return channels[tap]
+
+    @property
+    def mobile(self) -> MunitSpec:
+        return self.model_copy(update={"separable": ("residual", "up")})
 
     def build(self) -> MunitGenerator:
         return MunitGenerator(self)
@@ -198,6 +203,10 @@ class MunitGenerator(Generator):
         self.content_encoder = ContentEncoder(spec)
         self.decoder = Decoder(spec)
         self.mlp = StyleReader(spec.style_channels, spec.mlp_width, self.decoder.sizes)
+
+    def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """A style for each image, from the standard normal prior."""
+        return {"style": torch.randn(count, self.spec.style_channels, 1, 1, generator=generator)}
 
     def content(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch stream rows columns"]:
         """The content code, at a quarter of the side."""

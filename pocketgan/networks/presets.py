@@ -10,6 +10,9 @@ from pydantic import Field
 
 from pocketgan.errors import SpecError, unknown
 from pocketgan.networks.deep_resnet import DeepResnetSpec
+from pocketgan.networks.discriminators import PatchSpec, PixelSpec
+from pocketgan.networks.ms_image import MsImageSpec
+from pocketgan.networks.multiscale import MultiscaleSpec
 from pocketgan.networks.munit import MunitSpec
 from pocketgan.networks.resnet import ResnetSpec
 from pocketgan.networks.spade import SpadeSpec
@@ -20,6 +23,9 @@ from pocketgan.networks.unet import UnetSpec
 GeneratorSpec = Annotated[
     ResnetSpec | SpadeSpec | MunitSpec | UnetSpec | DeepResnetSpec, Field(discriminator="kind")
 ]
+
+#: every discriminator of a single generator, for reading specs from JSON
+DiscriminatorSpec = Annotated[PatchSpec | PixelSpec | MultiscaleSpec | MsImageSpec, Field(discriminator="kind")]
 
 #: label maps by the data set that they are of, named after an '@'
 LABELS: dict[str, dict[str, Any]] = {
@@ -60,8 +66,8 @@ FAMILIES: dict[str, Callable[..., NetworkSpec]] = {
 def parse_spec(text: str) -> NetworkSpec:
     """A spec from its string: the family, a colon, one base width or the family's width list.
 
-    A spade may go on with '@' and the name of a data set, which says what its label maps are; they are those of
-    Cityscapes otherwise.
+    A spade may go on with '@' and what its label maps are: the name of a data set, or how many channels they have;
+    they are those of Cityscapes otherwise.
     """
     family, colon, rest = text.partition(":")
     numbers, at, labels = rest.partition("@")
@@ -71,6 +77,9 @@ def parse_spec(text: str) -> NetworkSpec:
         raise SpecError(f"'{text}' names no width; write e.g. {family}:64")
     if at and "spade" not in family:
         raise SpecError(f"'{text}' names label maps, which only a spade takes; leave out '@{labels}'")
-    if at and labels not in LABELS:
-        raise unknown("data set", labels, LABELS)
-    return FAMILIES[family](read_numbers(numbers), **LABELS.get(labels, {}))
+    maps = LABELS.get(labels, {})
+    if at and not maps:
+        if not (labels.isascii() and labels.isdigit() and int(labels)):
+            raise unknown("data set", labels, LABELS)
+        maps = dict(in_channels=int(labels), upsampling="normal")
+    return FAMILIES[family](read_numbers(numbers), **maps)

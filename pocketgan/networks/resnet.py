@@ -96,6 +96,10 @@ class ResnetSpec(NetworkSpec):
             f"no tap '{tap}' in a resnet of {self.blocks} blocks; it has down, block1 ... block{self.blocks}"
         )
 
+    @property
+    def mobile(self) -> ResnetSpec:
+        return self.model_copy(update={"separable": ("residual",)})
+
     def build(self) -> ResnetGenerator:
         return ResnetGenerator(self)
 

@@ -131,6 +131,10 @@ class SpadeSpec(PlannedSpec):
     def folded(self) -> SpadeSpec:
         return self.model_copy(update={"spectral": False})
 
+    @property
+    def mobile(self) -> SpadeSpec:
+        return self.folded.model_copy(update={"separable": ("modulation",)})
+
     def build(self) -> SpadeGenerator:
         return SpadeGenerator(self)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
@@ -48,6 +49,10 @@ class Generator(nn.Module):
     """Base of all generators: knows its spec; `forward(x, tap)` maps images to images in [-1, 1]."""
 
     spec: NetworkSpec
+
+    def draw(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """What `forward` takes by name beside `count` images, drawn from its prior: nothing, for most networks."""
+        return {}
 
 
 class NetworkSpec(BaseModel):
@@ -98,6 +103,11 @@ class NetworkSpec(BaseModel):
         """The network as an artifact keeps it: what helps training alone is folded into the weights."""
         return self
 
+    @property
+    def mobile(self: Spec) -> Spec:
+        """The form that the papers give a student: folded, its tolerant convolutions decomposed."""
+        return self.folded
+
     def resized(self: Spec, widths: Widths) -> Spec:
         """The same network at other widths."""
         return type(self).model_validate({**self.model_dump(), "widths": tuple(widths)})
@@ -120,11 +130,12 @@ class NetworkSpec(BaseModel):
         short = tuple(self.widths[positions[0]] for positions in self.ties)
         return short if self.spread(short) == self.widths else self.widths
 
-    def check_size(self, size: int) -> None:
-        """Raise `SpecError` unless the network can take square images of this side."""
-        if size % self.stride or size < self.smallest_side:
-            low = max(self.smallest_side, size - size % self.stride)
-            raise SpecError(
-                f"size {size} does not fit a {self.kind} generator, which takes multiples of {self.stride} from "
-                f"{self.smallest_side} on; use {low} or {low + self.stride}"
-            )
+    def check_size(self, *sides: int) -> None:
+        """Raise `SpecError` unless the network can take images of these sides."""
+        for side in sides:
+            if side % self.stride or side < self.smallest_side:
+                low = max(self.smallest_side, side - side % self.stride)
+                raise SpecError(
+                    f"size {side} does not fit a {self.kind} generator, which takes multiples of {self.stride} "
+                    f"from {self.smallest_side} on; use {low} or {low + self.stride}"
+                )

@@ -7,6 +7,8 @@ Source: Miyato et al., Spectral Normalization for GANs, ICLR 2018.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -59,9 +61,12 @@ class SpectralConv2d(nn.Module):
         return self.weight_orig / torch.dot(u, self.weight_orig.flatten(1) @ v)
 
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out rows columns"]:
-        if self.training:
-            self._iterate()
-        return F.conv2d(x, self.normalised(), self.bias, self.stride, self.padding)
+        # the norm is always taken in full precision; the meta device knows no other
+        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
+            if self.training:
+                self._iterate()
+            weight = self.normalised()
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
 
 
 def _unit(vector: Tensor) -> Tensor:

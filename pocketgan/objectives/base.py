@@ -9,25 +9,39 @@ import random
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pocketgan.data.batches import Batch
 from pocketgan.errors import NonFiniteLoss
+from pocketgan.losses.adversarial import GanMode
 
 Losses = dict[str, Tensor]
 #: a decay rate of Adam's moments
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
+class ObjectiveSettings(BaseModel):
+    """What every game sets: the adversarial term and its weight for the generator, and Adam's numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    gan_mode: GanMode = "hinge"
+    gan: NonNegativeFloat = 1.0
+    lr: PositiveFloat = 2e-4
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
+
+
 class Objective:
     """Players (trained networks, each with its optimizer) and the rule of one step.
 
-    Subclasses call `add_player` for every trained network, `add_frozen` for every other one, and implement `step`.
+    Subclasses call `add_player` for every trained network, `add_frozen` for every other one, and implement `step`,
+    which calls them as `networks[name]` and `frozen[name]`. The trained networks themselves are `players[name]`.
     """
 
     def __init__(self) -> None:
+        self.players: dict[str, nn.Module] = {}
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, Optimizer] = {}
         self.frozen: dict[str, nn.Module] = {}
@@ -40,23 +54,32 @@ class Objective:
         """The network whose training this is."""
         raise NotImplementedError
 
+    @property
+    def products(self) -> dict[str, nn.Module]:
+        """What a finished training leaves, by the folder that keeps it: `model`, `discriminator`, ..."""
+        raise NotImplementedError
+
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         """One update of every player. Returns named scalars, detached. `rng` is the step's own."""
         raise NotImplementedError
 
     # -- what they use ---------------------------------------------------------------------------------------
 
-    def add_player(self, name: str, network: nn.Module, lr: float, betas: tuple[float, float]) -> None:
-        """A network with its Adam."""
-        self.networks[name] = network.train()
-        self.optimizers[name] = torch.optim.Adam(network.parameters(), lr, betas, fused=True)
+    def add_player(
+        self, name: str, network: nn.Module, lr: float, betas: tuple[float, float], weight_decay: float = 0.0
+    ) -> None:
+        """A network with its Adam; `weight_decay` is added to the gradients (not AdamW)."""
+        self.players[name] = self.networks[name] = network.train()
+        self.optimizers[name] = torch.optim.Adam(
+            network.parameters(), lr, betas, weight_decay=weight_decay, fused=True
+        )
 
     def add_frozen(self, name: str, network: nn.Module) -> None:
         """A network in evaluation mode, without gradients."""
         self.frozen[name] = network.eval().requires_grad_(False)
 
     def backward(self, loss: Tensor, *players: str, keep_graph: bool = False) -> None:
-        """Gradients of the loss for these players only; whatever else is on the way gets none."""
+        """Add the loss's gradients to these players' own; whatever else is on the way gets none."""
         if not torch.isfinite(loss):
             raise NonFiniteLoss(
                 f"the loss of {' and '.join(players)} became {loss.item()}; training stopped before the update. "
@@ -104,3 +127,13 @@ class Objective:
 
 def detached(**losses: Tensor) -> Losses:
     return {name: loss.detach() for name, loss in losses.items()}
+
+
+def total(terms: Losses) -> Tensor:
+    """The sum of all terms."""
+    return torch.stack(list(terms.values())).sum()
+
+
+def mean_losses(rounds: list[Losses]) -> Losses:
+    """The mean of each loss over several rounds of one step."""
+    return {name: torch.stack([losses[name] for losses in rounds]).mean() for name in rounds[0]}

@@ -8,28 +8,24 @@ Source: Isola et al., CVPR 2017; the order of updates is the official code's.
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
+from pydantic import NonNegativeFloat
 from torch import nn
 
 from pocketgan.data.batches import Batch
-from pocketgan.losses.adversarial import GanMode, fake_loss, fool_loss, real_loss
+from pocketgan.losses.adversarial import fake_loss, fool_loss, real_loss
 from pocketgan.losses.pixel import Pixel, pixel_loss
-from pocketgan.objectives.base import Beta, Losses, Objective, detached
+from pocketgan.objectives.base import Losses, Objective, ObjectiveSettings, detached
 
 
-class Pix2PixSettings(BaseModel):
+class Pix2PixSettings(ObjectiveSettings):
     """Weights of the terms, and Adam's numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    gan_mode: GanMode = "hinge"
-    gan: NonNegativeFloat = 1.0
+    kind: Literal["pix2pix"] = "pix2pix"
     recon: NonNegativeFloat = 100.0
     recon_loss: Pixel = "l1"
-    lr: PositiveFloat = 2e-4
-    betas: tuple[Beta, Beta] = (0.5, 0.999)
 
 
 class Pix2Pix(Objective):
@@ -41,11 +37,15 @@ class Pix2Pix(Objective):
 
     @property
     def generator(self) -> nn.Module:
-        return self.networks["generator"]
+        return self.players["generator"]
+
+    @property
+    def products(self) -> dict[str, nn.Module]:
+        return {"model": self.generator, "discriminator": self.players["discriminator"]}
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s, judge = self.settings, self.networks["discriminator"]
-        fake = self.generator(batch.x)
+        fake = self.networks["generator"](batch.x)
 
         d_fake = fake_loss(judge(torch.cat([batch.x, fake.detach()], 1)), s.gan_mode)
         d_real = real_loss(judge(torch.cat([batch.x, batch.y], 1)), s.gan_mode)

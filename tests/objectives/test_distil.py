@@ -131,3 +131,46 @@ def test_a_loss_of_the_student_alone_that_is_not_finite():
         "Lower the learning rate, or use precision 32-true, and run again"
     )
     assert same(tensors(game), before)
+
+
+def test_a_sandwich_is_the_mean_of_its_subnets():
+    """Written out with plain Adam: both losses are means over the largest and the smallest subnet."""
+    sampling = {"kind": "sandwich", "random": 0}
+    game, wanted = (distiller(supernet=True, sampling=sampling, gan_mode="lsgan") for _ in range(2))
+    b, space, student, judge = batch(0), wanted.space, wanted.generator, wanted.players["discriminator"]
+    players = (wanted.players["student"], judge)
+    optimizers = [torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999)) for network in players]
+    seen, terms = {}, []
+    with torch.no_grad():
+        wanted.frozen["teacher"](b.x, lambda name, x: seen.setdefault(("teacher", name), x))
+    for genome in (space.largest, space.smallest):
+        fake = student(b.x, space.widths(genome), lambda name, x, g=genome: seen.setdefault((g, name), x))
+        scores = judge(torch.cat([b.x, fake], 1))
+        distil = sum(
+            (wanted.adaptors.adapt(tap, seen[genome, tap]) - seen["teacher", tap]).square().mean()
+            for tap in wanted.adaptors.taps
+        )
+        recon = 100 * (fake - b.y).abs().mean()
+        detached = judge(torch.cat([b.x, fake.detach()], 1))
+        terms.append(
+            dict(
+                D_fake=detached.square().mean(), G_gan=(scores - 1).square().mean(), G_recon=recon, G_distil=distil
+            )
+        )
+    mean = {name: sum(t[name] for t in terms) / 2 for name in terms[0]}
+    mean["D_real"] = (judge(torch.cat([b.x, b.y], 1)) - 1).square().mean()
+    (mean["G_gan"] + mean["G_recon"] + mean["G_distil"]).backward(
+        inputs=list(players[0].parameters()), retain_graph=True
+    )
+    ((mean["D_fake"] + mean["D_real"]) / 2).backward(inputs=list(judge.parameters()))
+    for optimizer in optimizers:
+        optimizer.step()
+
+    found = game.step(b, random.Random(0))
+    assert {name: loss.item() for name, loss in found.items()} == pytest.approx(
+        {name: loss.item() for name, loss in mean.items()}, rel=1e-12
+    )
+    for name in ("student", "discriminator"):
+        state = wanted.players[name].state_dict()
+        for key, tensor in game.players[name].state_dict().items():
+            torch.testing.assert_close(tensor, state[key], rtol=1e-9, atol=1e-12)

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.objectives.toys import distiller, pix2pix, play
+from tests.objectives.toys import (
+    SPADE,
+    cyclegan,
+    distiller,
+    munit,
+    munit_distiller,
+    pix2pix,
+    play,
+    spade,
+    spade_distiller,
+)
 
 FOLDER = Path(__file__).parent / "golden"
 STEPS = 10
@@ -18,6 +28,17 @@ GAMES = {
     "distil": (distiller, {}),
     "distil-unpaired": (distiller, dict(paired=False, gan_mode="vanilla", distil=0.1, recon_loss="l2")),
     "supernet": (distiller, dict(supernet=True)),
+    "supernet-sandwich": (distiller, dict(supernet=True, sampling={"kind": "sandwich", "random": 1})),
+    "cyclegan": (cyclegan, {}),
+    "cyclegan-no-identity": (cyclegan, dict(identity=0, pool=0, gan_mode="vanilla")),
+    "spade": (spade, {}),
+    "spade-spectral": (spade, dict(spec=SPADE.model_copy(update={"spectral": True}), perceptual=0)),
+    "spade-distil": (spade_distiller, {}),
+    "spade-supernet": (spade_distiller, dict(supernet=True, sampling={"kind": "sandwich", "random": 1})),
+    "munit": (munit, {}),
+    "munit-distil": (munit_distiller, {}),
+    "munit-supernet": (munit_distiller, dict(supernet=True)),
+    "munit-sandwich": (munit_distiller, dict(supernet=True, sampling={"kind": "sandwich", "random": 1})),
 }
 
 
