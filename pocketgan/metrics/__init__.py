@@ -1,15 +1,26 @@
-"""Measuring generators: a Fréchet distance on bundled features, L1, PSNR and SSIM."""
+"""Measuring generators: distances between sets, differences between pairs, semantics; how sure one can be."""
 
-from pocketgan.metrics.evaluate import METRICS, Evaluation, Evaluator, Metric
-from pocketgan.metrics.features import MobileNetV2
+from pocketgan.metrics.catalog import METRICS, Metric
+from pocketgan.metrics.compare import Difference, compare
+from pocketgan.metrics.evaluate import Evaluator
+from pocketgan.metrics.evaluation import Evaluation
 from pocketgan.metrics.frechet import Statistics, frechet_distance
+from pocketgan.metrics.pool import pool
+from pocketgan.metrics.protocols import PROTOCOLS
+from pocketgan.metrics.stream import Stream
+from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 
 __all__ = [
     "METRICS",
+    "PROTOCOLS",
+    "Difference",
     "Evaluation",
     "Evaluator",
     "Metric",
     "MobileNetV2",
     "Statistics",
+    "Stream",
+    "compare",
     "frechet_distance",
+    "pool",
 ]

@@ -1,229 +1,289 @@
-"""Scoring a generator on a fixed set of pairs.
+"""Scoring a generator: its images are made once, batch by batch, and scored by every metric.
 
-Generated and real images are rounded to 8 bits before every metric: what is scored is what a user saves.
+Images are rounded to 8 bits before every metric, but for those of the papers, which cut fractions off: what is
+scored is what a user saves.
 """
 
-import json
-import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from pocketgan.errors import DataError, PocketGANError, unknown
-from pocketgan.metrics import pairs
-from pocketgan.metrics.features import MobileNetV2
+from pocketgan.errors import DataError, PocketGANError, SpecError, unknown
+from pocketgan.metrics.bootstrap import Contributions, Figure
+from pocketgan.metrics.catalog import (
+    COMPARISONS,
+    DEFAULT_PAIRED,
+    DEFAULT_TAUGHT,
+    DEFAULT_UNPAIRED,
+    METRICS,
+    NETWORKS,
+    SEMANTICS,
+    Comparison,
+    Metric,
+    set_figure,
+)
+from pocketgan.metrics.encoders import Encoders, as_saved, digest_of
+from pocketgan.metrics.evaluation import Evaluation, worst_of
 from pocketgan.metrics.frechet import Statistics, frechet_distance
+from pocketgan.metrics.protocols import find_protocol
+from pocketgan.metrics.real import Reference
+from pocketgan.metrics.segmentation import Segmentation
+from pocketgan.metrics.stream import Answers, Generate, Listing, Pairs, Reals
+from pocketgan.seeds import derive_seed
 
-RESAMPLES = 200
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure that an evaluation reports, and which way is better."""
-
-    name: str
-    better: Literal["lower", "higher"]
-    description: str
-
-
-FRECHET = "fd_mobilenet_v2"
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            FRECHET,
-            "lower",
-            "Fréchet distance between MobileNetV2 features of generated and real images; "
-            "not comparable with a FID, and only between equal numbers of images",
-        ),
-        Metric("l1", "lower", "mean absolute difference to the target on the [-1, 1] scale"),
-        Metric("psnr", "higher", "peak signal-to-noise ratio against the target, dB"),
-        Metric("ssim", "higher", "structural similarity to the target"),
-    )
-}
-
-_PER_IMAGE = {"l1": pairs.l1, "psnr": pairs.psnr, "ssim": pairs.ssim}
-
-
-@runtime_checkable
-class Pairs(Protocol):
-    """A batch: inputs, their targets in [-1, 1], and a name an image."""
-
-    @property
-    def x(self) -> Tensor: ...
-
-    @property
-    def y(self) -> Tensor: ...
-
-    @property
-    def names(self) -> Sequence[str]: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """The scores of one generator.
-
-    ``per_image`` lists the metrics that exist for one image, in the order of ``names``; ``scores`` has means.
-    ``intervals`` are 95% bootstrap intervals over the images, empty unless asked for.
-    """
-
-    scores: dict[str, float]
-    per_image: dict[str, list[float]]
-    names: list[str]
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+TEACHER = "teacher_"
 
 
 class Evaluator:
-    """Scores generators against the targets of ``batches``; the features of the targets are computed once.
+    """Scores generators on the inputs of ``batches``; the real images are read and their features computed once.
 
-    ``batches`` is iterated anew for every evaluation and must give the same pairs in the same order each time
-    (a list, or a loader that does not shuffle); targets are in [-1, 1]. ``metrics`` names the scores wanted.
-    ``statistics_file`` keeps the targets' features between processes: its path must stand for the images, as
-    only their names are compared.
+    ``batches`` and ``targets`` are iterated anew for every evaluation and must give the same images in the same
+    order each time (a list, or a `Stream`). Images are in [-1, 1].
 
-    Raises DataError for fewer than two images, SpecError for an unknown metric.
+    Args:
+        batches: inputs with their targets, or, of unpaired data, with no target.
+        metrics: the names of those wanted; default: what suits the data, with those to the teacher and of the
+            segmentation where these are given; nothing that needs a download.
+        targets: the real images of the distances between sets, where they are not the targets of `batches`.
+        teacher: the generator whose outputs the metrics teacher_... (and the protocol pseudo-pair) hold against.
+        segmentation: a segmenter with the label maps, for miou and pixel_accuracy.
+        weights: files of weights by the name of their network; others are found as `find_weights` does.
+        statistics: an .npz file with mu and sigma of the real images, for the FIDs instead of `targets`.
+        protocol: its name; says in the result which images these are, see `protocols`.
+        cache: a folder that keeps the features of real images, by their content.
+
+    Raises:
+        DataError: fewer than two images; what a metric needs is missing; weights that cannot be found.
+        SpecError: an unknown metric, network or protocol.
     """
 
     def __init__(
         self,
         batches: Iterable[Pairs],
         *,
-        metrics: Iterable[str] = tuple(METRICS),
+        metrics: Iterable[str] | None = None,
+        targets: Iterable[Reals] | None = None,
+        teacher: Generate | None = None,
+        segmentation: Segmentation | None = None,
+        weights: Mapping[str, Path] | None = None,
+        statistics: Path | None = None,
         device: torch.device | str = "cpu",
-        statistics_file: Path | None = None,
+        protocol: str = "held-out",
+        cache: Path | None = None,
     ):
-        self.batches = batches
-        self.metrics = tuple(metrics)
+        self.protocol = find_protocol(protocol)
         self.device = torch.device(device)
-        for name in self.metrics:
-            if name not in METRICS:
-                raise unknown("metric", name, METRICS)
-        if FRECHET in self.metrics:
-            self._network = MobileNetV2.load().to(self.device)
-            if statistics_file is not None and statistics_file.exists():
-                self._real_names, self._real = _read(statistics_file)
-            else:
-                self._real_names, self._real = self._targets()
-                if statistics_file is not None:
-                    _write(statistics_file, self._real_names, self._real)
-            self._real_statistics = Statistics.of(self._real)
+        self.teacher, self.segmentation = teacher, segmentation
+        weights = weights or {}
+        for name in weights:
+            if name not in NETWORKS:
+                raise unknown("network", name, NETWORKS)
+        self._sources = Listing()
+        pairs = True
+        for batch in batches:
+            self._sources.add(batch.x, batch.names)
+            pairs = pairs and len(batch.y) == len(batch.x)
+        if self._sources.images < 2:
+            count = self._sources.images
+            raise DataError(f"an evaluation needs at least 2 images, and there is {count}; add images")
+        self.batches = batches
+        if self.protocol.reference == "teacher":
+            if teacher is None:
+                raise DataError(
+                    f"the protocol {protocol} holds against a teacher's outputs; give one with --teacher"
+                )
+            self.batches, targets, pairs = Answers(batches, teacher, self.device), None, True
+        if metrics is None:
+            taught = DEFAULT_TAUGHT if teacher and self.protocol.reference != "teacher" else ()
+            metrics = (
+                *(DEFAULT_PAIRED if pairs else DEFAULT_UNPAIRED),
+                *taught,
+                *(SEMANTICS if segmentation else ()),
+            )
+        chosen = [_known(name) for name in metrics]
+        self.metrics = tuple(metric.name for metric in chosen)
+        self._sets = [metric for metric in chosen if metric.encoder]
+        lacks = {
+            "pairs": None if pairs else "a target for each input, and these data have no pairs",
+            "targets": None if pairs or targets is not None else "real images, and there are none; give targets",
+            "teacher": None if teacher else "a teacher's outputs; give one with --teacher",
+            "labels": None if segmentation else "label maps and a segmenter; give one with --segmenter",
+        }
+        for metric in chosen:
+            for need in metric.needs:
+                by_file = statistics is not None and metric.takes_statistics
+                if (lack := lacks[need]) and not by_file:
+                    raise DataError(f"{metric.name} needs {lack}, or leave the metric out")
+        if statistics is not None and not any(metric.takes_statistics for metric in chosen):
+            raise SpecError(
+                "statistics of real images are for FIDs, and none is wanted; add fid_legacy or fid_clean"
+            )
+        #: whether a generated image and the real one of its place are drawn together
+        self._paired = pairs and targets is None
+
+        self._segments = any("labels" in metric.needs for metric in chosen)
+        self._comparisons: dict[str, Comparison] = {}
+        for metric in chosen:
+            if metric.needs[0] in ("pairs", "teacher"):
+                comparison = COMPARISONS[metric.name.removeprefix(TEACHER)](weights)
+                on_device = comparison.to(self.device) if isinstance(comparison, nn.Module) else comparison
+                self._comparisons[metric.name] = on_device
+        self._encoders = Encoders([metric.encoder for metric in self._sets if metric.encoder], weights, self.device)
+        self._reference = Reference(
+            self.batches if targets is None else targets, self._sets, self._encoders, file=statistics, cache=cache
+        )
+        self._settings = {metric.name: self._settings_of(metric) for metric in chosen}
 
     @torch.inference_mode()
-    def __call__(
-        self, generate: Callable[[Tensor], Tensor], *, intervals: bool = False, seed: int = 0
-    ) -> Evaluation:
+    def __call__(self, generate: Generate, *, intervals: bool = False, seed: int = 0) -> Evaluation:
         """The scores of ``generate``: inputs on the evaluator's device to images in [-1, 1].
 
-        ``intervals`` adds bootstrap intervals, drawn from ``seed``. Raises PocketGANError for an image that
-        is not finite.
+        ``intervals`` adds errors and 95 % bootstrap intervals, drawn from ``seed``. Raises PocketGANError for an
+        image that is not finite, DataError for one of another size than its target.
         """
         names: list[str] = []
-        features: list[Tensor] = []
-        per_image: dict[str, list[float]] = {name: [] for name in self.metrics if name in _PER_IMAGE}
+        features: dict[str, list[Tensor]] = {name: [] for name in self._encoders.chosen}
+        per_image: dict[str, list[float]] = {name: [] for name in self._comparisons}
+        segmented: list[Tensor] = []
+        taught = Listing()
+        first, alike = None, True
         for batch in self.batches:
-            images = generate(batch.x.to(self.device))
+            x = batch.x.to(self.device)
+            images = generate(x)
             if not images.isfinite().all():
                 raise PocketGANError(
                     f"a generator must give finite images, and gave NaN or infinity within "
                     f"{list(batch.names)}; its weights have diverged, train it at a lower learning rate"
                 )
-            images, targets = as_saved(images), as_saved(batch.y.to(self.device))
+            rounded = as_saved(images)
             names += batch.names
-            for name, values in per_image.items():
-                values += _PER_IMAGE[name](images, targets).tolist()
-            if FRECHET in self.metrics:
-                features.append(self._network(images).cpu())
-        _require_two(names)
+            first = rounded[:1] if first is None else first
+            alike = alike and first.shape[1:] == rounded.shape[1:] and bool((rounded == first).all())
+            for name, values in self._compare(x, rounded, batch, taught).items():
+                per_image[name] += values.tolist()
+            for name, values in self._encoders.of_generated(images, rounded).items():
+                features[name].append(values)
+            if self._segments and self.segmentation:
+                segmented.append(self.segmentation(images, batch.names))
+        if names != self._sources.names:
+            raise DataError(
+                "an evaluation needs the images that its evaluator was made with, in the same order, and "
+                f"got {len(names)} others instead of {len(self._sources.names)}; turn shuffling off"
+            )
 
-        scores = {name: float(np.mean(values)) for name, values in per_image.items()}
-        generated = None
-        if FRECHET in self.metrics:
-            if names != self._real_names:
-                raise DataError(
-                    "an evaluation needs the pairs that its evaluator was made with, in the same order, and "
-                    f"got {len(names)} others instead of {len(self._real_names)}; turn shuffling off, or "
-                    "delete the statistics file"
-                )
-            generated = torch.cat(features)
-            scores[FRECHET] = frechet_distance(Statistics.of(generated), self._real_statistics)
-        return Evaluation(
-            scores={name: scores[name] for name in self.metrics},
+        figures = {name: Figure(float(np.mean(values)), np.empty(0)) for name, values in per_image.items()}
+        random = np.random.default_rng(derive_seed(seed, "extrapolation"))
+        for metric in self._sets:
+            made = torch.cat(features[metric.encoder or ""])
+            figures[metric.name] = self._set_figure(metric, made, random, influences=intervals)
+        if segmented and self.segmentation:
+            figures |= self.segmentation.figures(torch.cat(segmented))
+        for name in self.metrics:
+            if math.isnan(figures[name].value):
+                raise DataError(f"{name} cannot be computed of these images: nothing in them counts; leave it out")
+        result = Evaluation(
+            scores={name: figures[name].value for name in self.metrics},
             per_image=per_image,
             names=names,
-            intervals=self._intervals(scores, per_image, generated, seed) if intervals else {},
+            worst=worst_of(per_image, names),
+            warnings=self._warnings(alike, per_image),
+            protocol=self.protocol.name,
+            images={"sources": self._sources.finish(), "targets": self._reference.listing.finish()},
+            settings={
+                name: settings | ({"teacher": taught.sha256} if name.startswith(TEACHER) else {})
+                for name, settings in self._settings.items()
+            },
+        )
+        if not intervals:
+            return result
+        contributions = {
+            # of a mean, the values themselves, which may be infinite
+            name: Contributions(np.array([per_image[name]]))
+            if name in per_image
+            else Contributions.of(figures[name], self._paired)
+            for name in self.metrics
+        }
+        return replace(result, contributions=contributions).resampled(seed)
+
+    def _compare(self, x: Tensor, images: Tensor, batch: Pairs, taught: Listing) -> dict[str, Tensor]:
+        """What each image scores against its target, and against what the teacher makes of `x` (noted down)."""
+        found: dict[str, Tensor] = {}
+        for of_teacher in (False, True):
+            chosen = {name: c for name, c in self._comparisons.items() if name.startswith(TEACHER) == of_teacher}
+            if not chosen:
+                continue
+            other = as_saved(self.teacher(x) if of_teacher and self.teacher else batch.y.to(self.device))
+            if of_teacher:
+                taught.add(other, batch.names)
+            if other.shape != images.shape:
+                sizes = " and ".join(" x ".join(map(str, each.shape[1:])) for each in (images, other))
+                raise DataError(
+                    f"generated images must have the size of what they are compared with, and these are {sizes} "
+                    "(channels x height x width); evaluate at the size of the model"
+                )
+            found |= {name: comparison(images, other) for name, comparison in chosen.items()}
+        return found
+
+    def _set_figure(self, metric: Metric, made: Tensor, random: np.random.Generator, *, influences: bool) -> Figure:
+        """A distance to the real images; without influences only the value, which is faster for the commonest."""
+        if metric.measure == "frechet" and not influences:
+            distance = frechet_distance(Statistics.of(made), self._reference.statistics(metric))
+            return Figure(distance, np.empty(0))
+        return set_figure(metric, made, self._reference.of(metric), paired=self._paired, random=random)
+
+    def _warnings(self, alike: bool, per_image: Mapping[str, list[float]]) -> tuple[str, ...]:
+        """What a reader must know to judge the figures."""
+        found = []
+        if alike:
+            found.append("all generated images are alike: the generator has collapsed or ignores its input")
+        if self._reference.listing.images and self._reference.listing.alike:
+            found.append("all real images are alike: distances to them mean little")
+        for metric in self._sets:
+            if metric.measure not in ("frechet", "infinity"):
+                continue
+            real = self._reference.of(metric)
+            dimensions = real.mean.numel() if isinstance(real, Statistics) else real.shape[1]
+            counts = (
+                [len(self._sources.names)]
+                if isinstance(real, Statistics)
+                else [len(self._sources.names), len(real)]
+            )
+            if min(counts) <= dimensions:
+                few = f"{metric.name}: {min(counts)} images are no more than its {dimensions} features, so it is "
+                high = "far too high, and compares only with figures of as many images"
+                found.append(few + ("still too high" if metric.measure == "infinity" else high))
+        for name, values in per_image.items():
+            if infinite := sum(map(math.isinf, values)):
+                found.append(
+                    f"{name}: {infinite} of {len(values)} images equal their targets, which makes it infinite"
+                )
+        return tuple(found)
+
+    def _settings_of(self, metric: Metric) -> dict[str, Any]:
+        """What a figure depends on besides the images."""
+        if metric.encoder:
+            weights = self._encoders.digest(metric.encoder)
+            file = {"statistics": self._reference.digest} if self._reference.from_file(metric) else {}
+            return {"features": metric.encoder, "weights": weights, "paired": self._paired, **file}
+        comparison = self._comparisons.get(metric.name)
+        if isinstance(comparison, nn.Module):
+            return {"weights": digest_of(comparison)}
+        return (
+            {"classes": self.segmentation.segmenter.classes}
+            if metric.needs == ("labels",) and self.segmentation
+            else {}
         )
 
-    @torch.inference_mode()
-    def _targets(self) -> tuple[list[str], Float[Tensor, "images 1280"]]:
-        names: list[str] = []
-        features: list[Tensor] = []
-        for batch in self.batches:
-            names += batch.names
-            features.append(self._network(as_saved(batch.y.to(self.device))).cpu())
-        _require_two(names)
-        return names, torch.cat(features)
 
-    def _intervals(
-        self,
-        scores: dict[str, float],
-        per_image: dict[str, list[float]],
-        generated: Float[Tensor, "images 1280"] | None,
-        seed: int,
-    ) -> dict[str, tuple[float, float]]:
-        """Percentile intervals over resampled pairs.
-
-        A resample repeats images, which moves every Fréchet distance up; those are moved back so that their
-        mean is the score. The interval shows the noise of the choice of images (generously, for the Fréchet
-        distance), not the bias of their number.
-
-        Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 10 and 13.
-        """
-        resampled: dict[str, list[float]] = {name: [] for name in self.metrics}
-        generator = np.random.default_rng(seed)
-        values = {name: np.array(each) for name, each in per_image.items()}
-        count = len(generated) if generated is not None else len(next(iter(values.values())))
-        for _ in range(RESAMPLES):
-            chosen = generator.integers(count, size=count)
-            for name, each in values.items():
-                resampled[name].append(each[chosen].mean())
-            if generated is not None:
-                times = torch.from_numpy(np.bincount(chosen, minlength=count))
-                fake, real = Statistics.of(generated, times), Statistics.of(self._real, times)
-                resampled[FRECHET].append(frechet_distance(fake, real))
-        if generated is not None:
-            shift = scores[FRECHET] - float(np.mean(resampled[FRECHET]))
-            resampled[FRECHET] = [max(0.0, value + shift) for value in resampled[FRECHET]]
-        # "nearest" never subtracts, so that an infinite PSNR stays infinite.
-        ends = {name: np.quantile(each, (0.025, 0.975), method="nearest") for name, each in resampled.items()}
-        return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
-
-
-def as_saved(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
-    """Images in [-1, 1] as they read back from an 8-bit file: clipped, rounded to 256 levels."""
-    return ((images.float() + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
-
-
-def _require_two(names: list[str]) -> None:
-    if len(names) < 2:
-        raise DataError(f"an evaluation needs at least 2 images, and there is {len(names)}; add images")
-
-
-def _read(file: Path) -> tuple[list[str], Float[Tensor, "images 1280"]]:
-    with safe_open(file, "pt") as tensors:
-        return json.loads(tensors.metadata()["names"]), tensors.get_tensor("features")
-
-
-def _write(file: Path, names: list[str], features: Float[Tensor, "images 1280"]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    save_file({"features": features}, partial, metadata={"names": json.dumps(names)})
-    os.replace(partial, file)
+def _known(name: str) -> Metric:
+    if name not in METRICS:
+        raise unknown("metric", name, METRICS)
+    return METRICS[name]

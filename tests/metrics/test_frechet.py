@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from scipy.linalg import sqrtm
 
 from pocketgan.errors import DataError
-from pocketgan.metrics.frechet import Statistics, frechet_distance
+from pocketgan.metrics.frechet import Statistics, extrapolated, frechet, frechet_distance
 
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "metrics"
 
@@ -78,6 +78,85 @@ def test_equal_sets_are_at_distance_zero_and_order_does_not_matter():
 def test_one_sample_has_no_covariance():
     with pytest.raises(DataError, match="at least 2 images, and there is 1"):
         Statistics.of(torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 60), (60, 9), (9, 200), (9, 7)])
+def test_the_figure_is_the_distance(n, m):
+    x, y = torch.tensor(samples(n, 8, seed=1)), torch.tensor(samples(m, 8, seed=2))
+    figure = frechet(x, y)
+    assert figure.value == pytest.approx(frechet_distance(Statistics.of(x), Statistics.of(y)), rel=1e-9)
+    assert frechet(x, Statistics.of(y)).value == pytest.approx(figure.value, rel=1e-9)
+    np.testing.assert_allclose(frechet(x, Statistics.of(y)).generated, figure.generated, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(frechet(y, x).generated, figure.real, rtol=1e-6, atol=1e-9)
+    assert figure.generated.mean() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [30, 60])
+def test_influences_are_the_derivative_by_the_weights(n):
+    """Of all images a thousand times, one once more changes the distance as its influence says."""
+    x, y = torch.tensor(samples(n, 8, seed=1)), torch.tensor(samples(25, 8, seed=2))
+    thousand = torch.full((n,), 1000)
+
+    def distance(weights):
+        return frechet_distance(Statistics.of(x, weights), Statistics.of(y))
+
+    base, figure = distance(thousand), frechet(x, y)
+    for row in (0, 3, n - 1):
+        more = thousand.clone()
+        more[row] += 1
+        slope = (distance(more) - base) * 1000 * n
+        assert slope == pytest.approx(figure.generated[row], rel=0.1, abs=0.1 * figure.generated.std())
+
+
+def test_extrapolation_takes_the_bias_away():
+    """Of two samples of one Gaussian the distance is far above 0 and falls with their number."""
+    generator = np.random.default_rng(5)
+    x = torch.tensor(generator.normal(size=(400, 8)))
+    y = torch.tensor(generator.normal(size=(400, 8)))
+    plain = frechet(x, y).value
+    found = extrapolated(x, y, paired=False, random=np.random.default_rng(0)).value
+    assert abs(found) < plain / 2
+    assert found == extrapolated(x, y, paired=False, random=np.random.default_rng(0)).value
+    assert found != extrapolated(x, y, paired=False, random=np.random.default_rng(1)).value
+    known = Statistics.from_moments(torch.zeros(8), torch.eye(8), count=0)
+    figure = extrapolated(x, known, paired=False, random=np.random.default_rng(0))
+    assert abs(figure.value) < frechet(x, known).value
+    assert figure.real is None
+    # more is uncertain than of the plain distance: the line too
+    assert figure.generated.std() > frechet(x, known).generated.std()
+
+
+def test_pairs_stay_together_in_an_extrapolation():
+    x = torch.tensor(samples(40, 4, seed=1))
+    assert extrapolated(x, x, paired=True, random=np.random.default_rng(0)).value == pytest.approx(0, abs=1e-7)
+    assert extrapolated(x, x, paired=False, random=np.random.default_rng(0)).value != pytest.approx(0, abs=1e-3)
+
+
+def test_published_statistics_are_read(tmp_path):
+    x = samples(50, 7, seed=3)
+    np.savez(tmp_path / "real.npz", mu=x.mean(0), sigma=np.cov(x, rowvar=False))
+    found = Statistics.read(tmp_path / "real.npz", 7)
+    np.testing.assert_allclose(found.mean, x.mean(0))
+    np.testing.assert_allclose(found.covariance, np.cov(x, rowvar=False), rtol=1e-9, atol=1e-12)
+    assert frechet_distance(found, Statistics.of(torch.tensor(x))) < 1e-9
+
+
+def test_files_that_hold_no_statistics(tmp_path):
+    file = tmp_path / "real.npz"
+    for spoil, reason in (
+        (lambda: file.write_bytes(b"no"), "holds no statistics; give an .npz file with the arrays mu and sigma"),
+        (lambda: np.savez(file, mu=np.zeros(3)), "holds no statistics"),
+        (
+            lambda: np.savez(file, mu=np.zeros(3), sigma=np.eye(3)),
+            r"are of \(3,\) and \(3, 3\) numbers, .* gives 7",
+        ),
+        (lambda: np.savez(file, mu=np.full(7, np.nan), sigma=np.eye(7)), "are not finite"),
+        (lambda: np.savez(file, mu=np.array([{}]), sigma=np.eye(7)), "holds no statistics"),
+        (file.unlink, "holds no statistics"),
+    ):
+        spoil()
+        with pytest.raises(DataError, match=reason):
+            Statistics.read(file, 7)
 
 
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="needs the golden data in ../shared")

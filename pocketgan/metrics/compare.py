@@ -1,0 +1,105 @@
+"""Is one result really better than another, or is the difference noise?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pocketgan.errors import SpecError
+from pocketgan.metrics.bootstrap import resample_differences
+from pocketgan.metrics.catalog import METRICS
+from pocketgan.metrics.evaluation import Evaluation
+from pocketgan.seeds import derive_seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One metric of two results.
+
+    Attributes:
+        first, second: the scores.
+        difference: second less first.
+        interval: 95 %, by a paired bootstrap: both results see the same drawn images.
+        share: twice the share of draws on the other side of 0, at most 1: how easily chance does as much.
+        verdict: "real" where the interval leaves 0 out, else "noise".
+        better: which result is better, where the difference is real.
+    """
+
+    metric: str
+    first: float
+    second: float
+    difference: float
+    interval: tuple[float, float]
+    share: float
+    verdict: Literal["real", "noise"]
+    better: Literal["first", "second"] | None
+
+
+def compare(first: Evaluation, second: Evaluation, seed: int = 0) -> list[Difference]:
+    """The differences of every metric that both have.
+
+    Raises SpecError where the results are under different protocols, on other images, have no metric in common, or
+    a metric was computed otherwise.
+    """
+    check_alike(first, second)
+    common = [name for name in first.scores if name in second.scores]
+    if not common:
+        raise SpecError(
+            f"the results have no metric in common ({', '.join(first.scores)}; {', '.join(second.scores)}); "
+            "evaluate both with the same --metrics"
+        )
+    for name in common:
+        if first.settings.get(name) != second.settings.get(name):
+            raise SpecError(
+                f"{name} was computed with other settings or weights in each result; evaluate both alike"
+            )
+    drawn = resample_differences(
+        {name: first.contributions[name] for name in common},
+        {name: second.contributions[name] for name in common},
+        derive_seed(seed, "comparison"),
+    )
+    return [
+        _difference(name, first.scores[name], second.scores[name], drawn[name].interval, drawn[name].values)
+        for name in common
+    ]
+
+
+def check_alike(first: Evaluation, second: Evaluation) -> None:
+    """Raises SpecError unless both have the same protocol, the same images and what resampling needs."""
+    if first.protocol != second.protocol:
+        raise SpecError(
+            f"results compare only under one protocol, and these are {first.protocol} and {second.protocol}; "
+            "evaluate one of them again under the other's"
+        )
+    for side in ("sources", "targets"):
+        a, b = (result.images.get(side) for result in (first, second))
+        if a != b:
+            counts = " and ".join(str(len(each.names)) if each else "none" for each in (a, b))
+            raise SpecError(
+                f"results compare only on the same images, and their {side} differ ({counts} images, by names and "
+                "pixels); evaluate one of them again on the other's data and size"
+            )
+    for result in (first, second):
+        if not result.contributions.keys() >= result.scores.keys():
+            raise SpecError("a result without intervals cannot be compared; evaluate it again with intervals")
+
+
+def _difference(
+    metric: str, first: float, second: float, interval: tuple[float, float], values: np.ndarray
+) -> Difference:
+    real = interval[0] > 0 or interval[1] < 0
+    difference = 0.0 if first == second else second - first
+    smaller: Literal["first", "second"] = "first" if difference > 0 else "second"
+    larger: Literal["first", "second"] = "second" if difference > 0 else "first"
+    return Difference(
+        metric=metric,
+        first=first,
+        second=second,
+        difference=difference,
+        interval=interval,
+        share=float(min(1.0, 2 * min((values <= 0).mean(), (values >= 0).mean()))),
+        verdict="real" if real else "noise",
+        better=(smaller if METRICS[metric].better == "lower" else larger) if real else None,
+    )
