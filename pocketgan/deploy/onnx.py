@@ -11,44 +11,52 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pocketgan.errors import OutputError, PocketGANError
 from pocketgan.networks import Generator
+from pocketgan.networks.spade import SpadeGenerator
+from pocketgan.units import Size, both_sides
 
 # The lowest opset that the exporter writes: the most runtimes read it.
 OPSET = 18
 TOLERANCE = 1e-3
 
 
-def export_onnx(network: nn.Module, size: int, path: Path, *, opset: int = OPSET) -> None:
+def export_onnx(network: nn.Module, size: int | Size, path: Path, *, opset: int = OPSET) -> None:
     """Write ``network`` in eval mode to ``path``: one file, weights inside, whole or not at all.
 
-    Input ``image`` (batch, 3, height, width) and output ``image_out`` are float32 in [-1, 1]. Batch, height
-    and width are left open in the file, the latter two as multiples of 4. A network that does not allow that
-    (a U-Net, whose depth needs larger multiples) gets an open batch of ``size`` x ``size`` pixels; one that
-    fixes its batch too gets (1, 3, size, size). What is left open has been run at another size.
+    ``size`` is a side, or height and width. Input ``image`` (batch, channels, height, width) and output
+    ``image_out`` are float32, images in [-1, 1], label maps 0 and 1. What a generator takes beside images (see
+    ``Generator.draw``) are further inputs by their own names, as ``style`` (batch, 8, 1, 1). Batch, height and
+    width are left open in the file, the latter two as multiples of the generator's stride, or of 4 for any other
+    module. A network that does not allow that gets an open batch of images of ``size``; one that fixes its batch
+    too gets one. What is left open has been run at other values than it was traced with.
 
     Raises OutputError for a place that cannot be written, PocketGANError for a network that does not export.
     """
     with _replacing(path) as partial:
-        _write(network, size, partial, opset)
+        _write(network, both_sides(size), partial, opset)
 
 
 def verify_onnx(
     path: Path,
     network: nn.Module,
-    images: Float[Tensor, "batch 3 height width"],
+    images: Float[Tensor, "batch channels height width"],
     *,
     tolerance: float = TOLERANCE,
 ) -> float:
     """Largest absolute difference between the file on ONNX Runtime (CPU) and ``network`` over ``images``.
 
-    ``images`` are real ones in [-1, 1], run one by one. Raises PocketGANError above ``tolerance``.
+    ``images`` are real ones in [-1, 1], or real label maps, run one by one; each gets a drawn style where the
+    network takes one. Raises PocketGANError above ``tolerance``.
     """
     network = _shipped(network)
-    difference = max(_difference(path, network, image) for image in images.cpu().unsqueeze(1))
+    inputs = _inputs(network, images.cpu())
+    rows = [{name: each[i : i + 1] for name, each in inputs.items()} for i in range(len(images))]
+    difference = max(_difference(path, network, row) for row in rows)
     if difference > tolerance:
         raise PocketGANError(
             f"an ONNX file must agree with its network within {tolerance:g}, and this one differs by "
@@ -59,48 +67,59 @@ def verify_onnx(
 
 def export_verified(
     network: nn.Module,
-    size: int,
+    size: int | Size,
     path: Path,
-    images: Float[Tensor, "batch 3 height width"],
+    images: Float[Tensor, "batch channels height width"] | None = None,
     *,
     opset: int = OPSET,
     tolerance: float = TOLERANCE,
 ) -> float:
-    """``export_onnx`` and ``verify_onnx``: the file appears at ``path`` only if it passed."""
+    """``export_onnx`` and ``verify_onnx``: the file appears at ``path`` only if it passed.
+
+    Without real ``images``, it is verified on two of noise: pixels in [-1, 1], or for label maps a class each.
+    """
+    size = both_sides(size)
     with _replacing(path) as partial:
         _write(network, size, partial, opset)
-        return verify_onnx(partial, network, images, tolerance=tolerance)
+        return verify_onnx(
+            partial, network, _noise(network, 2, size) if images is None else images, tolerance=tolerance
+        )
 
 
-def _write(network: nn.Module, size: int, path: Path, opset: int) -> None:
+def _write(network: nn.Module, size: Size, path: Path, opset: int) -> None:
     """The most open export that does at its probe's shape what the network does."""
-    batch, height, width = (torch.export.Dim(name) for name in ("batch", "quarter_height", "quarter_width"))
-    channels = network.spec.in_channels if isinstance(network, Generator) else 3
-    attempts = (
-        ({0: batch, 2: 4 * height, 3: 4 * width}, (3, channels, size + 4, size + 8)),
-        ({0: batch}, (3, channels, size, size)),
-        (None, (1, channels, size, size)),
+    batch, rows, columns = (torch.export.Dim(name) for name in ("batch", "rows", "columns"))
+    stride = network.spec.stride if isinstance(network, Generator) else 4
+    beyond = (size[0] + stride, size[1] + 2 * stride)
+    # What is open is traced at other values than the probe's, which would show if it had been fixed. Tracing costs
+    # the same at any size, and takes a dimension of 1 (a U-Net's, of its smallest image) for a fixed one.
+    attempts: tuple[tuple[dict[int, Any] | None, int, Size, int], ...] = (
+        ({0: batch, 2: stride * rows, 3: stride * columns}, 2, beyond, 3),
+        ({0: batch}, 2, size, 3),
+        (None, 1, size, 1),
     )
     network = _shipped(network)
     failure: Exception | None = None
-    for shapes, probed in attempts:
-        probe = torch.rand(probed, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for open_sides, traced, sides, probed in attempts:
         # Anything may go wrong in a network that is traced, and run at a size it was not made for; the
         # exporter itself lets pass shapes that fail at run time. The last attempt's error is the one to tell.
         try:
+            example, probe = (
+                _inputs(network, _noise(network, *shape)) for shape in ((traced, sides), (probed, size))
+            )
+            more = {name: each for name, each in example.items() if name != "image"}
+            shapes = None if open_sides is None else (open_sides, *({0: batch} for _ in more))
             with _quiet():
-                with torch.no_grad():
-                    network(probe)  # at once, where the network itself does not take this shape
                 program = torch.onnx.export(
                     network,
-                    # another batch than the probe's, which would show if it had been fixed
-                    (torch.zeros(1 if shapes is None else 2, channels, size, size),),
+                    (example["image"],),
+                    kwargs=more,
                     dynamo=True,
                     verbose=False,
                     opset_version=opset,
-                    input_names=["image"],
+                    input_names=list(example),
                     output_names=["image_out"],
-                    dynamic_shapes=None if shapes is None else (shapes,),
+                    dynamic_shapes=shapes,
                 )
             assert program is not None  # so it is without a file name
             # what the exporter notes there names folders of this machine, and differs from run to run
@@ -116,21 +135,40 @@ def _write(network: nn.Module, size: int, path: Path, opset: int) -> None:
         except Exception as error:
             failure = error
     raise PocketGANError(
-        f"an ONNX export needs operations that ONNX has, at {size} x {size} pixels, and "
+        f"an ONNX export needs operations that ONNX has, at {size[0]} x {size[1]} pixels, and "
         f"{type(network).__name__} gave none that runs as it does; deploy its safetensors instead"
     ) from failure
 
 
+def _noise(network: nn.Module, count: int, size: Size) -> Float[Tensor, "count channels height width"]:
+    """Images that the network can see: uniform in [-1, 1], or label maps with any class at any pixel."""
+    rng = torch.Generator().manual_seed(0)
+    if isinstance(network, SpadeGenerator):
+        channels = network.spec.in_channels
+        return F.one_hot(torch.randint(channels, (count, *size), generator=rng), channels).movedim(-1, 1).float()
+    channels = network.spec.in_channels if isinstance(network, Generator) else 3
+    return torch.rand(count, channels, *size, generator=rng) * 2 - 1
+
+
+def _inputs(network: nn.Module, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
+    """The images, and what the network takes beside them, drawn for each; by the names of the file's inputs."""
+    rng = torch.Generator().manual_seed(0)
+    return {"image": images, **(network.draw(len(images), rng) if isinstance(network, Generator) else {})}
+
+
 @torch.inference_mode()
-def _difference(path: Path, network: nn.Module, images: Float[Tensor, "batch 3 height width"]) -> float:
+def _difference(path: Path, network: nn.Module, inputs: dict[str, Tensor]) -> float:
     """Largest absolute difference between file and network on one batch; infinite where one is NaN."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised: no need to print them too
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    (output,) = session.run(None, {"image": images.numpy()})
-    return float((torch.from_numpy(output) - network(images)).abs().nan_to_num(torch.inf).max())
+    (output,) = session.run(None, {name: each.numpy() for name, each in inputs.items()})
+    expected = network(inputs["image"], **{name: each for name, each in inputs.items() if name != "image"})
+    if output.shape != tuple(expected.shape):
+        return float("inf")
+    return float((torch.from_numpy(output) - expected).abs().nan_to_num(torch.inf).max())
 
 
 def _shipped(network: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ from pocketgan.deploy.onnx import export_onnx
 from pocketgan.elastic.cost import cost, layer_costs, official_macs
 from pocketgan.errors import SpecError, unknown
 from pocketgan.models import find_model
-from pocketgan.units import bytes_text, number_text, si
+from pocketgan.units import Size, both_sides, bytes_text, number_text, si, size_figure, size_text
 
 RUNTIMES = ("onnxruntime", "torch")
 BYTES_A_WEIGHT = 4
@@ -20,42 +20,37 @@ _LAYER_FIGURES = ("macs", "true_macs", "legacy_macs", "torchprofile_macs")
 
 
 def profile_model(
-    text: str, size: int | tuple[int, int] | None, runtimes: list[str], threads: int = 1, layers: bool = False
+    text: str, size: int | Size | None, runtimes: list[str], threads: int = 1, layers: bool = False
 ) -> dict[str, Any]:
     """One object with `params`, `macs`, `true_macs`, `size_bytes` and `latency_ms` (median, by runtime asked for).
 
     `legacy_macs` and `torchprofile_macs` are there too: see `elastic.cost`.
 
     `text`: model folder, run folder, spec string, or an ONNX file, of which only size and latency are told.
-    `size`: side of a square image, or height and width; latencies are measured on squares only.
+    `size`: side of a square image, or height and width; default the model's.
     """
-    height, width = size if isinstance(size, tuple) else (size, size)
-    square = height == width
-    if not square and (runtimes or text.endswith(".onnx")):
-        raise SpecError(f"latency is measured on squares, not at {height}x{width}; give --size {height}")
+    asked = None if size is None else both_sides(size)
     for runtime in runtimes:
         if runtime not in RUNTIMES:
             raise unknown("runtime", runtime, RUNTIMES)
     if text.endswith(".onnx"):
         if layers:
             raise SpecError(f"{text} is an ONNX file, whose layers are not told apart; leave --layers out")
-        return _profile_onnx(Path(text), height or 256, runtimes, threads)
-    network, spec, card = find_model(text)
-    side = height or card.get("size", 256)
-    sides = (side, width or side)
-    for length in sides:
-        spec.check_size(length)
-    result: dict[str, Any] = {"model": text, "size": side if square else f"{height}x{width}"}
+        return _profile_onnx(Path(text), asked or (256, 256), runtimes, threads)
+    model = find_model(text)
+    network, spec, sides = model.network, model.spec, asked or model.size
+    spec.check_size(*sides)
+    result: dict[str, Any] = {"model": text, "size": size_figure(sides)}
     result |= cost(spec, *sides) | official_macs(spec, *sides)
     result["size_bytes"] = BYTES_A_WEIGHT * result["params"]
     result["latency_ms"] = {}
     for runtime in runtimes:
         if runtime == "torch":
-            latency = torch_latency(network, side, threads=threads)
+            latency = torch_latency(network, sides, threads=threads)
         else:
             with tempfile.TemporaryDirectory() as folder:
-                export_onnx(network, side, Path(folder) / "model.onnx")
-                latency = onnx_latency(Path(folder) / "model.onnx", side, threads=threads)
+                export_onnx(network, sides, Path(folder) / "model.onnx")
+                latency = onnx_latency(Path(folder) / "model.onnx", sides, threads=threads)
         result["latency_ms"][runtime] = round(latency.median_ms, 3)
     if layers:
         result["layers"] = [
@@ -65,7 +60,7 @@ def profile_model(
     return result
 
 
-def _profile_onnx(path: Path, size: int, runtimes: list[str], threads: int) -> dict[str, Any]:
+def _profile_onnx(path: Path, size: Size, runtimes: list[str], threads: int) -> dict[str, Any]:
     if not path.is_file():
         raise SpecError(f"{path} does not exist; give an ONNX file, a model folder or a spec like mobile-resnet:48")
     if "torch" in runtimes:
@@ -76,12 +71,12 @@ def _profile_onnx(path: Path, size: int, runtimes: list[str], threads: int) -> d
         raise
     except Exception as error:  # ONNX Runtime has an exception for each way a file can be wrong
         raise SpecError(
-            f"{path} is damaged, or no network that takes one image of {size} pixels; "
+            f"{path} is damaged, or no network that takes one image of {size_text(size)} pixels; "
             "export it again or give --size"
         ) from error
     return {
         "model": str(path),
-        "size": size,
+        "size": size_figure(size),
         "size_bytes": path.stat().st_size,
         "latency_ms": {"onnxruntime": round(latency.median_ms, 3)},
     }

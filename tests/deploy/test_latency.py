@@ -9,6 +9,7 @@ from torch import nn
 
 from pocketgan.deploy import compare_onnx, latency, onnx_latency, torch_latency
 from pocketgan.errors import SpecError
+from pocketgan.networks import MunitSpec, SpadeSpec
 
 
 def relu(path, side="side"):
@@ -54,7 +55,7 @@ def test_the_budget_ends_the_runs_but_not_before_ten(clock, budget, runs):
 
 def test_median_and_quartiles():
     times = [5.0, 1.0, 2.0, 100.0, 3.0]
-    summary = latency._summary(times, name="n", size=8, threads=1, runtime="r")
+    summary = latency._summary(times, name="n", size=(8, 8), threads=1, runtime="r")
     assert summary.median_ms == 3
     assert summary.quartiles_ms == (np.quantile(times, 0.25), np.quantile(times, 0.75))
     assert summary.runs == 5
@@ -77,7 +78,7 @@ def test_onnx_files_are_measured_on_the_threads_asked_for(tmp_path, monkeypatch)
     assert [each.name for each in measured] == ["a.onnx", "b.onnx"]
     for each in measured:
         assert each.runs == 11
-        assert each.size == 16
+        assert each.size == (16, 16)
         assert each.threads == 2
         assert each.runtime == f"onnxruntime {onnxruntime.__version__}"
         assert 0 < each.quartiles_ms[0] <= each.median_ms <= each.quartiles_ms[1]
@@ -87,6 +88,42 @@ def test_onnx_files_are_measured_on_the_threads_asked_for(tmp_path, monkeypatch)
 def test_a_file_of_another_size_is_named(tmp_path):
     with pytest.raises(SpecError, match=r"'a\.onnx' takes images of 8 pixels, and 16 was asked for"):
         onnx_latency(relu(tmp_path / "a.onnx", side=8), 16)
+
+
+def test_height_width_and_channels(tmp_path):
+    spec = SpadeSpec.uniform(1, in_channels=4, upsampling="normal")
+    assert torch_latency(spec.build(), (64, 96), repeats=10).size == (64, 96)
+    assert onnx_latency(relu(tmp_path / "a.onnx"), (16, 24)).size == (16, 24)
+
+
+def test_inputs_beside_the_image(tmp_path, monkeypatch):
+    """Each is fed by its own name and shape; what a file leaves open is 1."""
+    import onnxruntime
+
+    kinds = {"image": ["batch", 36, "rows", "columns"], "style": ["batch", 8, 1, 1], "out": None}
+    image, style, out = (helper.make_tensor_value_info(name, TensorProto.FLOAT, kinds[name]) for name in kinds)
+    nodes = [
+        helper.make_node("ReduceMean", ["style"], ["mean"], keepdims=1),
+        helper.make_node("Add", ["image", "mean"], ["out"]),
+    ]
+    graph = helper.make_graph(nodes, "styled", [image, style], [out])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    save(model, tmp_path / "styled.onnx")
+    fed = []
+    run = onnxruntime.InferenceSession.run
+    watched = lambda self, names, feed: fed.append(feed) or run(self, names, feed)  # noqa: E731
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", watched)
+    both = compare_onnx([tmp_path / "styled.onnx", relu(tmp_path / "a.onnx")], (16, 24), repeats=10)
+    assert [each.runs for each in both] == [10, 10]
+    shapes = [{name: value.shape for name, value in feed.items()} for feed in fed[-2:]]
+    assert shapes == [{"image": (1, 36, 16, 24), "style": (1, 8, 1, 1)}, {"image": (1, 3, 16, 24)}]
+    assert all(value.dtype == np.float32 for feed in fed for value in feed.values())
+
+
+def test_torch_gets_the_style_too():
+    network = MunitSpec.uniform(1, blocks=1).build()
+    network.style_encoder.forward = None  # not called: it would be no part of what is shipped
+    assert torch_latency(network, 16, repeats=10).runs == 10
 
 
 def test_torch_is_measured_in_eval_mode_and_its_threads_are_restored():

@@ -11,6 +11,7 @@ from torch import nn
 
 from pocketgan.deploy import export_onnx, export_verified, verify_onnx
 from pocketgan.errors import OutputError, PocketGANError
+from pocketgan.networks import MunitSpec, SpadeSpec, UnetSpec
 
 from .networks import Branching, OneImage, Unet, resnet
 
@@ -19,11 +20,17 @@ def images(batch=2, height=32, width=32):
     return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def sides(path):
-    """Symbolic names and sizes of the input."""
-    (image,) = onnx.load(path).graph.input
-    assert image.name == "image"
-    return [side.dim_param or side.dim_value for side in image.type.tensor_type.shape.dim]
+def label_maps(channels, batch=2, height=64, width=64):
+    """Blocks of one class each, as 0 and 1."""
+    blocks = torch.randint(channels, (batch, height // 8, width // 8), generator=torch.Generator().manual_seed(0))
+    return torch.eye(channels)[blocks.repeat_interleave(8, 1).repeat_interleave(8, 2)].movedim(-1, 1).contiguous()
+
+
+def sides(path, number=0, name="image"):
+    """Symbolic names and sizes of an input."""
+    found = onnx.load(path).graph.input[number]
+    assert found.name == name
+    return [side.dim_param or side.dim_value for side in found.type.tensor_type.shape.dim]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,61 @@ def test_a_unet_keeps_its_size(tmp_path):
     assert verify_onnx(tmp_path / "unet.onnx", network, images()) < 1e-5
 
 
+def test_sides_are_open_as_multiples_of_the_stride(tmp_path):
+    """A U-Net too, though its smallest image has an innermost side of 1."""
+    network, path = UnetSpec.uniform(1, levels=5).build(), tmp_path / "unet.onnx"
+    export_onnx(network, 32, path)
+    assert sides(path) == ["batch", 3, "32*rows", "32*columns"]
+    assert verify_onnx(path, network, images(2, 96, 32)) < 1e-4
+
+
+def test_a_network_of_label_maps(tmp_path):
+    torch.manual_seed(0)
+    network, path = SpadeSpec.uniform(2, in_channels=5, upsampling="normal").build(), tmp_path / "spade.onnx"
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):  # statistics that matter
+            nn.init.normal_(norm.running_mean)
+    assert export_verified(network, (64, 96), path, label_maps(5, 3, 64, 96)) < 1e-4
+    assert sides(path) == ["batch", 5, "32*rows", "32*columns"]
+    for shape in ((1, 64, 64), (3, 128, 96)):
+        assert verify_onnx(path, network, label_maps(5, *shape)) < 1e-4
+    other = SpadeSpec.uniform(2, in_channels=5, upsampling="normal").build()
+    with pytest.raises(PocketGANError, match="must agree"):
+        verify_onnx(path, other, label_maps(5))
+
+
+def test_a_network_that_takes_a_style(tmp_path):
+    torch.manual_seed(0)
+    network, path = MunitSpec.uniform(4, blocks=1).build().eval(), tmp_path / "munit.onnx"
+    assert export_verified(network, 32, path) < 1e-3
+    assert sides(path) == ["batch", 3, "4*rows", "4*columns"]
+    assert sides(path, 1, "style") == ["batch", 8, 1, 1]
+    session, x = onnxruntime.InferenceSession(path), images(3, 20, 44)
+    made = []
+    for seed in (1, 2):
+        style = network.draw(3, torch.Generator().manual_seed(seed))["style"]
+        (y,) = session.run(None, {"image": x.numpy(), "style": style.numpy()})
+        np.testing.assert_allclose(y, network(x, style=style).detach(), atol=1e-4)
+        made.append(y)
+    assert np.abs(made[0] - made[1]).max() > 1e-2, "the style matters"
+    assert verify_onnx(path, network, x) < 1e-3
+    with torch.no_grad():
+        network.mlp.last.bias += 0.5
+    with pytest.raises(PocketGANError, match="must agree"):
+        verify_onnx(path, network, x)
+
+
+def test_an_output_of_another_shape_is_a_difference(exported):
+    """Though it could be broadcast."""
+
+    class First(nn.Module):
+        def forward(self, x):
+            return torch.zeros(1, 1, 1, 1)
+
+    with pytest.raises(PocketGANError, match="differs by inf"):
+        verify_onnx(exported, First(), images())
+
+
 def test_a_network_of_one_image_keeps_its_batch(tmp_path):
     export_onnx(OneImage(), 32, tmp_path / "one.onnx")
     assert sides(tmp_path / "one.onnx") == [1, 3, 32, 32]
@@ -95,6 +157,12 @@ def test_verify_measures_the_difference(exported, network):
     assert verify_onnx(exported, other, x, tolerance=1.0) == pytest.approx(expected, rel=1e-3)
     with pytest.raises(PocketGANError, match=r"within 0\.001, and this one differs by 0\.\d+; try another opset"):
         verify_onnx(exported, other, x)
+
+
+def test_images_need_not_be_square(network, tmp_path):
+    unet = UnetSpec.uniform(1, levels=5).build()
+    for each, size in ((network, (24, 40)), (unet, (32, 64))):
+        assert export_verified(each, size, tmp_path / "wide.onnx", images(2, *size)) < 1e-3
 
 
 def test_a_failed_export_leaves_nothing_and_keeps_the_old_file(network, tmp_path):

@@ -51,6 +51,14 @@ def test_the_size_is_the_card_s_unless_given(folder: Path):
     assert profile_model("resnet:1", None, [])["size"] == 256
 
 
+def test_images_that_are_not_square(folder: Path, onnx_file: Path):
+    found = profile_model(str(folder), (16, 32), ["torch", "onnxruntime"])
+    assert found["size"] == "16x32"
+    assert found["macs"] == 2 * profile_model(str(folder), 16, [])["macs"]
+    assert all(ms > 0 for ms in found["latency_ms"].values())
+    assert profile_model(str(onnx_file), (16, 32), [])["size"] == "16x32"
+
+
 def test_the_size_on_disk_is_that_of_the_weights(folder: Path):
     found = profile_model(str(folder), None, [])
     header = (folder / "weights.safetensors").stat().st_size - found["size_bytes"]
@@ -64,6 +72,11 @@ def test_latencies_are_measured_where_asked(folder: Path):
     assert list(found["latency_ms"]) == ["torch", "onnxruntime"]
     assert all(ms > 0 for ms in found["latency_ms"].values())
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(("text", "runtime"), [("munit:1", "onnxruntime"), ("mobile-spade:1@coco", "torch")])
+def test_networks_that_take_more_than_an_image(text: str, runtime: str):
+    assert profile_model(text, 64, [runtime])["latency_ms"][runtime] > 0
 
 
 def test_an_onnx_file(onnx_file: Path):
