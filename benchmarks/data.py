@@ -18,7 +18,7 @@ import numpy as np
 import training
 
 from pocketgan.data.batches import Batch, prefetch, training_batches
-from pocketgan.data.cache import PairSet, load_pairs
+from pocketgan.data.cache import Examples, load_examples
 from pocketgan.data.images import read_rgb, resize, to_tensor
 from pocketgan.data.task import Task, open_task
 
@@ -26,25 +26,26 @@ NUCLEI = measure.ROOT / "examples" / "nuclei" / "stained"
 BATCH = training.BATCH
 
 
-def from_cache(pairs: PairSet, size: int) -> Iterator[Batch]:
+def from_cache(examples: Examples, size: int) -> Iterator[Batch]:
     """Batches without end, epoch by epoch, as the training stages make them."""
     for epoch in count():
-        yield from training_batches(pairs, batch_size=BATCH, size=size, flip=True, seed=0, epoch=epoch)
+        yield from training_batches(examples, batch_size=BATCH, size=(size, size), flip=True, seed=0, epoch=epoch)
 
 
 def from_files(task: Task) -> Iterator[Batch]:
     """The same kind of batches, every image decoded and resized whenever it is needed."""
-    files, chance = task.files("train"), random.Random(0)
+    (load, _), (size, _) = task.load_size, task.size
+    pairs, chance = list(zip(*task.files("train"), strict=True)), random.Random(0)
     while True:
-        sides, chosen = ([], []), chance.sample(files, BATCH)
+        sides, chosen = ([], []), chance.sample(pairs, BATCH)
         for pair in chosen:
-            top, left = (chance.randint(0, task.load_size - task.size) for _ in range(2))
+            top, left = (chance.randint(0, load - size) for _ in range(2))
             mirrored = chance.random() < 0.5
-            for side, path in zip(sides, (pair.path_a, pair.path_b), strict=True):
-                image = resize(read_rgb(path), task.load_size, task.load_size)
-                crop = image[top : top + task.size, left : left + task.size]
+            for side, sample in zip(sides, pair, strict=True):
+                image = resize(read_rgb(sample.path), load, load)
+                crop = image[top : top + size, left : left + size]
                 side.append(crop[:, ::-1] if mirrored else crop)
-        yield Batch(*(to_tensor(np.stack(side)) for side in sides), tuple(pair.name for pair in chosen))
+        yield Batch(*(to_tensor(np.stack(side)) for side in sides), tuple(source.name for source, _ in chosen))
 
 
 def take(batches: Iterator[Batch], number: int) -> None:
@@ -52,10 +53,10 @@ def take(batches: Iterator[Batch], number: int) -> None:
         pass
 
 
-def waiting(pairs: PairSet, size: int, step: training.Step, steps: int) -> tuple[float, float]:
+def waiting(examples: Examples, size: int, step: training.Step, steps: int) -> tuple[float, float]:
     """Median seconds of a step, and of waiting for its batch, in a loop like that of `fit`."""
     waits, works = [], []
-    feed = prefetch(from_cache(pairs, size))
+    feed = prefetch(from_cache(examples, size))
     for draw in range(steps + 1):
         start = time.perf_counter()
         batch = next(feed)
@@ -72,13 +73,13 @@ def main() -> None:
     size, shape, steps = (32, (4, 4, (4, 2)), 2) if chosen.quick else (128, (32, 64, (32, 24, 16, 8)), 30)
     task = open_task(NUCLEI, size=size)
     with tempfile.TemporaryDirectory() as folder:
-        pairs = load_pairs(task, "train", Path(folder), training=True)
-        cache, files = from_cache(pairs, size), from_files(task)
+        examples = load_examples(task, "train", Path(folder), training=True)
+        cache, files = from_cache(examples, size), from_files(task)
         times = measure.in_turns(
             {"from the cache": lambda: take(cache, 10), "from files": lambda: take(files, 1)}, chosen.turns
         )
         networks = training.Networks("supernet", *shape)
-        loops = {p: waiting(pairs, size, training.our_step(networks, p), steps) for p in training.PRECISIONS}
+        loops = {p: waiting(examples, size, training.our_step(networks, p), steps) for p in training.PRECISIONS}
 
     per_batch = {"from the cache": times["from the cache"].median / 10, "from files": times["from files"].median}
     rows = [

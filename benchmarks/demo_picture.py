@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketgan.data.cache import load_pairs
+from pocketgan.data.cache import load_examples
 from pocketgan.data.images import save_image
 from pocketgan.pipeline.stages import Evaluate
 from pocketgan.recipes.recipe import read_recipe
@@ -22,13 +22,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main(run: Path) -> None:
     recipe, store = read_recipe(run), store_of(run)
-    pairs = load_pairs(recipe.task, "test", store.cache, training=False)
-    shown = np.linspace(0, len(pairs) - 1, COLUMNS).round().astype(int)
-    rows = [pairs.images[shown, 0]]
+    examples = load_examples(recipe.task, "test", store.cache, training=False)
+    shown = np.linspace(0, len(examples) - 1, COLUMNS).round().astype(int)
+    rows = [examples.sources.pictures(shown)]
     for network in (recipe.teacher, recipe.result):
         stage = Evaluate(network=network, task=recipe.task)
         rows.append(np.load(store.artifact(stage) / "images.npy")[shown])
-    rows.append(pairs.images[shown, 1])
+    rows.append(examples.targets.pictures(shown))
     sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
     picture = ROOT / "docs" / "images" / "demo.png"
     picture.parent.mkdir(parents=True, exist_ok=True)

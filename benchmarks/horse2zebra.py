@@ -17,7 +17,8 @@ from pocketgan.data.batches import Batch
 from pocketgan.data.images import list_images, read_rgb, to_tensor
 from pocketgan.elastic.cost import cost
 from pocketgan.interop.importing import import_checkpoint
-from pocketgan.metrics.evaluate import FRECHET, Evaluator
+from pocketgan.metrics.catalog import FRECHET
+from pocketgan.metrics.evaluate import Evaluator
 
 DATA = measure.ROOT.parent / "shared" / "data"
 CHECKPOINT = DATA / "weights" / "gan_compression_h2z" / "latest_net_G.pth"

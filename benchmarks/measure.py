@@ -107,9 +107,11 @@ def _backward_flops(
     return conv_flop_count(x, weight, grad_out, transposed) * sum(wanted[:2])
 
 
-def options(description: str, *, turns: int, threads: int) -> argparse.Namespace:
-    """The command line of a benchmark; sets torch's threads."""
-    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+def options(
+    description: str, *, turns: int, threads: int, own: argparse.ArgumentParser | None = None
+) -> argparse.Namespace:
+    """The command line of a benchmark, with options of its `own`; sets torch's threads."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0], parents=[own] if own else [])
     parser.add_argument("--quick", action="store_true", help="tiny, 2 turns, 1 thread: checks that it runs")
     parser.add_argument("--turns", type=int, default=turns, help=f"runs of each contestant (default {turns})")
     parser.add_argument("--threads", type=int, default=threads, help=f"CPU threads (default {threads})")

@@ -12,9 +12,10 @@ import torch
 from pocketgan.data.batches import Batch
 from pocketgan.elastic.spaces import resnet_space
 from pocketgan.elastic.supernet import Supernet
-from pocketgan.metrics.evaluate import FRECHET, Evaluator
-from pocketgan.metrics.features import MobileNetV2
+from pocketgan.metrics.catalog import FRECHET
+from pocketgan.metrics.evaluate import Evaluator
 from pocketgan.networks import init_normal
+from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 
 BATCH = 16  # that of the search stage
 GENOME = (24, 16, 24, 16, 24, 16, 24, 16)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ import torch
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from pocketgan.errors import DataError, OutputError
 from pocketgan.networks import (
@@ -30,6 +32,7 @@ from pocketgan.networks import (
     parse_spec,
 )
 from pocketgan.networks.spectral import fold
+from pocketgan.units import Size
 
 _SPECS: TypeAdapter[Any] = TypeAdapter(
     GeneratorSpec | PatchSpec | MultiscaleSpec | MsImageSpec | SharedPatchSpec | PixelSpec
@@ -42,6 +45,13 @@ class Model(NamedTuple):
     network: Any
     spec: Any
     card: dict[str, Any]
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the images that it was made for; 256 where the card says nothing."""
+        size = self.card.get("size", 256)  # cards of square images may hold a side alone
+        height, width = (size, size) if isinstance(size, int) else size
+        return height, width
 
 
 def save_model(folder: Path, network: Any, card: dict[str, Any]) -> None:
@@ -124,6 +134,28 @@ def find_model(text: str) -> Model:
         raise DataError(f"{text} does not exist; give a model folder, a run folder or a spec like mobile-resnet:48")
     spec = parse_spec(text)
     return Model(init_normal(spec.build(), torch.Generator().manual_seed(0)).eval(), spec, {})
+
+
+Draw = Callable[[int, torch.Generator], dict[str, Tensor]]
+
+
+def of_images(network: Callable[..., Tensor], draw: Draw | None = None) -> Callable[[Tensor], Tensor]:
+    """A network as a function of images alone: whatever else it takes (a style) is drawn for each image from the
+    image's own content, so that equal images get equal draws, in any batch and on any device.
+
+    `draw`: the network's own, where `network` is no generator itself.
+    """
+    draw = draw or network.draw  # type: ignore[attr-defined]
+
+    def translate(x: Tensor) -> Tensor:
+        if not draw(0, torch.Generator()):
+            return network(x)
+        draws = [
+            draw(1, torch.Generator().manual_seed(zlib.crc32(image.tobytes()))) for image in x.float().cpu().numpy()
+        ]
+        return network(x, **{name: torch.cat([each[name] for each in draws]).to(x) for name in draws[0]})
+
+    return translate
 
 
 def device_of(network: nn.Module) -> torch.device:

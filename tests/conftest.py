@@ -116,3 +116,10 @@ def recode(path: Path, kind: str) -> None:
     else:
         image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     image.save(path)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What users keep between runs is left alone, and nothing is downloaded but from the tests' own server."""
+    monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("POCKETGAN_OFFLINE", "1")

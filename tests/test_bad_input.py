@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -21,7 +22,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from pocketgan.models import save_model
-from pocketgan.networks import PatchSpec, ResnetSpec
+from pocketgan.networks import PatchSpec, ResnetSpec, SpadeSpec, init_normal
+from tests.data.pictures import numbers, write_labels, write_map, write_picture, write_sets
 
 from .conftest import TOY, Outcome, call_main, draw_pairs
 
@@ -135,7 +137,9 @@ def test_an_odd_width(cli: Cli, tmp_path: Path, out: Path):
 @pytest.mark.parametrize(("folder", "other"), ["AB", "BA"])
 def test_a_missing_partner(cli: Cli, data: Path, out: Path, folder: str, other: str):
     (data / other / "p06.png").unlink()
-    refused(cli(*toy(data, out)), str(data / folder / "p06.png"), "has no partner in", "add it or remove the file")
+    refused(
+        cli(*toy(data, out)), str(data / folder / "p06.png"), "has no partner in", "; add it, remove the file, or"
+    )
 
 
 def test_images_smaller_than_the_size(cli: Cli, data: Path, out: Path):
@@ -162,6 +166,92 @@ def test_too_few_pairs(cli: Cli, tmp_path: Path, out: Path):
     refused(cli(*toy(data, out)), "has 1 pair to select on", "at least 2; add images")
 
 
+def spoil_labels(folder: Path, what: str) -> None:
+    label, inst, photo = (folder / kind / "m02.png" for kind in ("label", "inst", "image"))
+    if what == "images missing":
+        rmtree(folder / "image")
+    elif what == "a partner missing":
+        photo.unlink()
+    elif what == "colours":
+        write_picture(label)
+    elif what == "instances of another size":
+        write_map(inst, numbers(0, 3, 24, 28))
+    elif what == "an image of another size":
+        write_picture(photo, 0, 28, 24)
+    elif what == "a label too large":
+        write_map(label, np.full((24, 24), 300, np.uint16))
+    elif what == "an empty folder":
+        rmtree(folder / "inst")
+        (folder / "inst").mkdir()
+    elif what == "a palette that is none":
+        (folder / "palette.txt").write_text("black white")
+    else:
+        label.write_bytes(label.read_bytes()[:50])
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("images missing", "there is no folder .*image; add it: label maps need their images"),
+        ("a partner missing", r"label/m02\.png has no partner in .*image; add it or remove the file"),
+        (
+            "colours",
+            r"m02\.png holds colours, and labels are numbers; write the classes as numbers, or put palette",
+        ),
+        (
+            "instances of another size",
+            r"m02\.png is 24x24 but .*m02\.png is 28x24; make instances and labels equally",
+        ),
+        (
+            "an image of another size",
+            r"m02\.png is 24x24 but .*m02\.png is 24x28; make both images of a pair equally",
+        ),
+        ("a label too large", "the largest label is 300, and at most 254 can be used; are these instance maps"),
+        ("an empty folder", "inst holds no images; add some or remove it"),
+        ("a palette that is none", r"palette\.txt is no palette: it needs a line R G B for each class"),
+        ("a damaged map", r"m02\.png is corrupt, truncated or no image; replace or remove it"),
+    ],
+)
+def test_label_maps_that_cannot_be_used(cli: Cli, tmp_path: Path, out: Path, model: Path, what: str, reason: str):
+    data = write_labels(tmp_path / "labels", 12, side=24)
+    spoil_labels(data, what)
+    for words in (toy(data, out), ("evaluate", model, data)):
+        outcome = cli(*words)
+        refused(outcome)
+        assert re.search(reason, outcome.err), outcome.err
+
+
+def test_a_label_out_of_range(cli: Cli, tmp_path: Path):
+    data = write_labels(tmp_path / "labels", 12, side=32, instances=False)
+    folder = tmp_path / "model"
+    save_model(folder, SpadeSpec.uniform(1, in_channels=3, upsampling="normal").build(), {"size": 64})
+    refused(
+        cli("evaluate", folder, data, "--classes", 3),
+        "label/m",
+        "holds the label 4; labels are 0 to 2 here: pass --classes 5 or mend the map",
+    )
+    refused(cli("evaluate", folder, data, "--classes", 0), "--classes")
+    refused(cli("evaluate", folder, data, "--classes", 256), "--classes 256 is not possible; give 1 to 255")
+
+
+def test_options_that_do_not_fit_the_layout(cli: Cli, pairs: Path, tmp_path: Path, out: Path):
+    labels = write_labels(tmp_path / "labels", 12, side=24)
+    halves = draw_pairs(tmp_path / "halves", "aligned")
+    refused(cli(*toy(labels, out, "--direction", "BtoA")), "label maps become images", "leave --direction BtoA out")
+    refused(cli(*toy(pairs, out, "--classes", 3)), "--classes is for label maps", "has none; leave it out")
+    refused(cli(*toy(halves, out, "--unpaired")), "--unpaired is for two folders", "side by side", "leave it out")
+    refused(cli(*toy(labels, out, "--unpaired")), "--unpaired is for two folders", "label maps", "leave it out")
+
+
+def test_two_sets_that_are_no_pairs(cli: Cli, pairs: Path, tmp_path: Path, out: Path):
+    data = write_sets(tmp_path / "sets", 12, 9, side=24, folders=("trainA", "trainB"))
+    refused(cli(*toy(data, out, "--paired")), "a00.png has no partner in", "(nor have 11 more); add it, remove")
+    rmtree(data / "trainB")
+    refused(cli(*toy(data, out)), "there is no folder", "trainB; add it: A needs B and B needs A")
+    few = write_sets(tmp_path / "few", 12, 2, side=24)
+    refused(cli(*toy(few, out)), "leaves no image to train on beside select and test; add training images")
+
+
 # -- sizes, budgets, numbers -------------------------------------------------------------------------------------
 
 
@@ -170,7 +260,7 @@ def test_a_size_that_the_generator_cannot_take(cli: Cli, data: Path, out: Path):
 
 
 def test_a_size_that_the_discriminator_cannot_take(cli: Cli, data: Path, out: Path):
-    refused(cli(*toy(data, out, size=20)), "size 20", "discriminator of 3 layers", "use --size 24 or more")
+    refused(cli(*toy(data, out, size=20)), "size 20", "patch discriminator", "use --size 24 or more")
 
 
 @pytest.mark.parametrize("size", ["0", "-4", "x", "2.5"])
@@ -245,11 +335,15 @@ def test_unknown_names_tell_the_nearest(cli: Cli, pairs: Path, model: Path, tmp_
         (("comprss",), "comprss", "compress"),
         (("run", "dem"), "unknown recipe 'dem'; did you mean demo?"),
         (("plan", "fast-citscapes"), "unknown recipe 'fast-citscapes'; did you mean fast-cityscapes"),
-        (toy(pairs, out, "--method", "fast-gan"), "unknown method 'fast-gan'; did you mean fast-gan-compression?"),
+        (toy(pairs, out, "--method", "fast-gan"), "'fast-gan'", "fast-gan-compression"),
+        (toy(pairs, out, "--model", "pix2pixHD"), "'pix2pixHD'", "pix2pix"),
+        (toy(pairs, out, "--weights", "vgg91=f"), "unknown network 'vgg91'; did you mean vgg19"),
+        (toy(pairs, out, "--weights", "vgg19"), "--weights 'vgg19' cannot be read; write NAME=FILE"),
+        (toy(pairs, out, "--weights", "vgg19=none"), "none, given as the weights of vgg19, is no file"),
         (toy(pairs, out, "--effort", "quik"), "'quik'", "quick"),
         (toy(pairs, out, "--device", "gpu"), "'gpu'", "cuda"),
         (toy(pairs, out, "--direction", "BtoB"), "'BtoB'", "BtoA"),
-        (toy(pairs, out, "--set", "metric=ssm"), "unknown metric 'ssm'; did you mean ssim?"),
+        (toy(pairs, out, "--set", "metric=ssm"), "unknown metric 'ssm'; did you mean ssim"),
         (toy(pairs, out, "--set", "space=channels-47"), "unknown search space 'channels-47'", "channels-48"),
         (toy(pairs, out, "--set", "teacher=resnt:4"), "unknown network 'resnt'; did you mean resnet"),
         (toy(pairs, out, "--set", "supernet.constnt=1"), "unknown setting", "did you mean supernet.constant"),
@@ -306,7 +400,7 @@ def test_a_device_that_is_not_there(cli: Cli, pairs: Path, out: Path, monkeypatc
         ("teacher.blocks=-1", "greater than or equal to 0"),
         ("teacher.widths=[4]", "a resnet of 1 blocks has 6 positive widths"),
         ("teacher.dropout=1", "less than 1"),
-        ("teacher=null", "ResnetSpec"),
+        ("teacher=null", "valid dictionary"),
         ("search.population=0", "greater than or equal to 2"),
         ("search.mutation_ratio=2", "less than or equal to 1"),
         ("search.first_generation=2", "no effect on uniform weighting"),
@@ -436,7 +530,7 @@ def full_disk(*_: object, **__: object) -> None:
     "place",
     [
         "pocketgan.models.save",
-        "pocketgan.pipeline.stages.save_model",
+        "pocketgan.pipeline.training.save_model",
         "pocketgan.training.fit.Log.write",
         "pocketgan.data.cache.resize",
         "pocketgan.pipeline.store._mark",
@@ -551,7 +645,12 @@ def test_a_discriminator_is_no_generator(cli: Cli, pairs: Path, out: Path, tmp_p
     reason = "judge holds a discriminator; give the folder of a generator"
     refused(cli("profile", tmp_path / "judge"), reason)
     refused(cli("translate", tmp_path / "judge", pairs / "A", "-o", tmp_path / "made"), reason)
-    refused(cli(*toy(pairs, out, "--teacher", tmp_path / "judge")), reason)
+    refused(cli(*toy(pairs, out, "--teacher", tmp_path / "judge")), "judge holds a discriminator; give a generator")
+    save_model(tmp_path / "teacher", init_normal(ResnetSpec.uniform(2).build(), torch.Generator()), {})
+    both = ("--teacher", tmp_path / "teacher", "--discriminator", tmp_path / "teacher")
+    refused(cli(*toy(pairs, out, *both)), "teacher holds a generator; give the teacher's discriminator")
+    alone = ("--discriminator", tmp_path / "judge")
+    refused(cli(*toy(pairs, out, *alone)), "judge has no teacher; name that with --teacher")
 
 
 def test_models_that_do_not_exist(cli: Cli, pairs: Path, out: Path, tmp_path: Path):
@@ -563,7 +662,7 @@ def test_models_that_do_not_exist(cli: Cli, pairs: Path, out: Path, tmp_path: Pa
     refused(cli("profile", file), "file.pth is a file; give a model folder, a run folder or a spec like")
     refused(cli("report", empty), "empty is no run folder: there is no recipe.json in it; give the --out of a run")
     refused(cli("report", nowhere), "nowhere is no run folder")
-    refused(cli(*toy(pairs, out, "--teacher", nowhere)), "nowhere holds no model")
+    refused(cli(*toy(pairs, out, "--teacher", nowhere)), "nowhere cannot be read")
 
 
 def test_an_onnx_file_that_does_not_exist(cli: Cli, tmp_path: Path):
@@ -638,6 +737,47 @@ def test_images_that_cannot_be_translated(cli: Cli, model: Path, tmp_path: Path)
     refused(cli("translate", model, tmp_path / "flat.png"), "--out")
     assert files(tmp_path) == before
     assert not (tmp_path / "made").exists()
+
+
+def test_label_maps_that_cannot_be_translated(cli: Cli, model: Path, tmp_path: Path):
+    labels = {"classes": 4, "dont_care": False, "instances": True}
+    spec = SpadeSpec.uniform(1, in_channels=5, upsampling="normal")
+    for name, card in (("painter", {"size": 64, "labels": labels}), ("silent", {"size": 64})):
+        save_model(tmp_path / name, spec.build(), card)
+    good = write_map(tmp_path / "label" / "good.png", numbers(0, 3, 64, 64))
+    bad = write_map(tmp_path / "label" / "bad.png", numbers(0, 4, 64, 64))
+    write_map(tmp_path / "inst" / "bad.png", numbers(0, 9, 64, 64))
+    write_picture(tmp_path / "label" / "photo.jpg")
+    write_map(tmp_path / "small" / "good.png", numbers(0, 9, 32, 64))
+    made = ("-o", tmp_path / "made")
+    painter = ("translate", tmp_path / "painter")
+    refused(cli(*painter, bad, *made), "bad.png holds the label 4; the model knows 0 to 3: mend the map")
+    refused(cli(*painter, tmp_path / "label" / "photo.jpg", *made), "photo.jpg is a JPEG", "save label maps as PNG")
+    refused(
+        cli(*painter, good, *made, "--instances", tmp_path / "inst"),
+        "good.png has no instance map good in",
+        "add it or leave --instances out",
+    )
+    refused(
+        cli(*painter, good, *made, "--instances", tmp_path / "small"),
+        "good.png is 64x64 but",
+        "good.png is 64x32; make instances and labels equally large",
+    )
+    refused(cli(*painter, good, *made, "--instances", tmp_path / "none"), "there is no folder", "none; add it")
+    refused(cli("translate", tmp_path / "silent", good, *made), "nothing says what their labels are; add them")
+    refused(
+        cli("translate", model, good, *made, "--instances", tmp_path / "inst"),
+        "--instances is for models that see the edges of instances, and this one does not; leave it out",
+    )
+    assert not (tmp_path / "made").exists()
+
+
+def test_styles_that_cannot_be(cli: Cli, model: Path, pairs: Path, tmp_path: Path):
+    words = ("translate", model, pairs / "A", "-o", tmp_path / "made", "--style-seed")
+    refused(cli(*words, 1), "--style-seed is for networks that take a style, and a resnet generator takes none")
+    refused(cli(*words, -1), "--style-seed")
+    refused(cli(*words, "blue"), "--style-seed")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pictures_of_one_name(cli: Cli, model: Path, pairs: Path, tmp_path: Path):

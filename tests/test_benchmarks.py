@@ -13,14 +13,19 @@ from benchmarks import measure, reference
 from pocketgan.networks import PatchSpec, ResnetSpec
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-SCRIPTS = ("training", "cost_model", "scoring", "inference", "startup", "data", "horse2zebra")
-HORSES = BENCHMARKS.parents[1] / "shared" / "data" / "horse2zebra_partial"
+SCRIPTS = (
+    *("training", "cost_model", "scoring", "inference", "startup", "data", "horse2zebra", "segmentation"),
+    *("bootstrap", "fid_profile"),
+)
+DATA = BENCHMARKS.parents[1] / "shared" / "data"
+#: what lies beside the repository, by the script that needs it
+NEEDED = {"horse2zebra": DATA / "horse2zebra_partial", "segmentation": DATA / "camvid_256"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_runs_and_writes_its_result(name, tmp_path):
-    if name == "horse2zebra" and not HORSES.exists():
-        pytest.skip("the checkpoint and the horses are not beside the repository")
+    if name in NEEDED and not NEEDED[name].exists():
+        pytest.skip("its data are not beside the repository")
     command = [sys.executable, BENCHMARKS / f"{name}.py", "--quick", "--results", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -18,9 +18,14 @@ from PIL import Image
 
 from pocketgan import __version__
 from pocketgan import cli as command_line
-from pocketgan.data.cache import load_pairs
+from pocketgan.data.cache import load_examples
+from pocketgan.data.labels import COCO
 from pocketgan.data.task import open_task
-from pocketgan.models import load_model
+from pocketgan.interop.official import save_official
+from pocketgan.models import load_model, save_model
+from pocketgan.networks import MunitSpec, init_normal, parse_spec
+from pocketgan.recipes.catalog import ENTRIES
+from tests.data.pictures import numbers, write_map, write_picture
 
 from .conftest import TOY, Outcome, ToyRun
 
@@ -29,16 +34,19 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
-    "compress": "--budget --device --direction --effort --json --method --out --set --size --teacher --yes -o data",
-    "evaluate": "--direction --json --metrics --size --split data model",
+    "compress": "--budget --classes --device --direction --discriminator --effort --json --method --model --out "
+    "--set --size --teacher --unpaired --weights --yes -o data",
+    "evaluate": "--also --classes --direction --json --metrics --out --protocol --segmenter --size --split "
+    "--statistics --teacher --unpaired --weights -o data model",
     "export": "--format --out --size -o model",
     "import": "--assume --json --out --size -o file",
     "list": "--json",
-    "plan": "--budget --data --device --json --out --set -o recipe",
+    "plan": "--budget --data --device --json --out --set --size -o recipe",
+    "prepare": "--from --json --list --out --yes -o task",
     "profile": "--json --layers --runtime --size --threads model",
     "report": "run",
-    "run": "--budget --data --device --json --out --set --yes -o recipe",
-    "translate": "--out --size -o images model",
+    "run": "--budget --data --device --json --out --set --size --weights --yes -o recipe",
+    "translate": "--instances --out --size --style-seed -o images model",
 }
 
 
@@ -127,9 +135,12 @@ def test_the_entry_point():
 
 def test_list(cli: Cli):
     rows = json.loads(printed(cli("list", "--json")))
-    assert [row["name"] for row in rows] == ["demo", "fast-edges2shoes-r", "fast-cityscapes", "fast-map2sat"]
-    assert {tuple(row) for row in rows} == {("name", "task", "method", "budget", "about", "published")}
-    assert rows[1]["published"] == {"params": 702_835, "macs": 4.83e9, "fid": 25.76}
+    assert [row["name"] for row in rows] == list(ENTRIES)
+    assert {tuple(row) for row in rows} == {("name", "task", "method", "budget", "about", "command", "published")}
+    named = {row["name"]: row for row in rows}
+    assert named["fast-edges2shoes-r"]["published"] == {"params": 702_835, "macs": 4.83e9, "fid": 25.76}
+    assert named["gaugan-cityscapes"]["command"] == "pocketgan run gaugan-cityscapes --data cityscapes-originals"
+    assert {row["method"] for row in rows} == {"gan-compression", "fast-gan-compression"}
     text = printed(cli("list"))
     assert all(row["name"] in text and row["budget"] in text for row in rows)
 
@@ -232,7 +243,8 @@ def test_what_a_run_leaves(toy_run: ToyRun):
     assert rows.keys() == {"teacher", "compressed"}
     for row in rows.values():
         assert {"params", "macs", "true_macs", "latency_ms", "scores", "digest"} <= row.keys()
-        assert row["scores"].keys() == {"fd_mobilenet_v2", "l1", "psnr", "ssim"}
+        taught = {"teacher_l1", "teacher_ssim"} if row["name"] == "compressed" else set()
+        assert row["scores"].keys() == {"fd_mobilenet_v2", "l1", "psnr", "ssim"} | taught
         assert row["latency_ms"] > 0
     assert rows["compressed"]["params"] < rows["teacher"]["params"]
     assert rows["compressed"]["macs"] <= report["budget_macs"] == 10**9
@@ -258,8 +270,8 @@ def test_images_of_every_kind_of_colour_are_converted(toy_run: ToyRun, tmp_path:
     task = open_task(toy_run.data, size=24)
     seen = {}
     for split in ("train", "select", "test"):
-        pairs = load_pairs(task, split, tmp_path, training=False)
-        seen |= dict(zip(pairs.names, pairs.images[:, 0], strict=True))
+        sources = load_examples(task, split, tmp_path, training=False).sources
+        seen |= dict(zip(sources.names, sources.pixels, strict=True))
     folder = toy_run.data / "A"
     modes = {name: Image.open(folder / f"{name}.png").mode for name in seen}
     assert [modes[f"p0{number}"] for number in range(5)] == ["L", "P", "RGBA", "I;16", "RGB"]
@@ -326,17 +338,29 @@ def test_a_teacher_that_is_brought_along(cli: Cli, toy_run: ToyRun, tmp_path: Pa
 def test_evaluate(cli: Cli, toy_run: ToyRun):
     words = ("evaluate", toy_run.folder, toy_run.data)
     found = json.loads(printed(cli(*words, "--json")))
-    assert found.keys() == {"model", "split", "images", "size", "data_digest", "scores", "intervals"}
+    about = {"model", "also", "split", "images", "size", "data_digest", "protocol", "sha256", "warnings"}
+    assert found.keys() == about | {"scores", "intervals", "errors", "worst", "members"}
     assert (found["split"], found["images"], found["size"]) == ("test", 3, 24)
     assert found["scores"].keys() == found["intervals"].keys()
     report = json.loads((toy_run.folder / "report.json").read_text())
-    assert found["scores"] == pytest.approx(rows_of(toy_run.folder)["compressed"]["scores"])
+    scores = rows_of(toy_run.folder)["compressed"]["scores"]
+    assert found["scores"] == pytest.approx({name: scores[name] for name in found["scores"]})
     assert found["data_digest"] == report["task"]["digest"]
     for low, high in found["intervals"].values():
         assert low <= high
     text = printed(cli(*words, "--metrics", "l1,psnr", "--split", "select"))
     assert text.splitlines()[0] == "2 images of the select split at 24 pixels"
     assert "ssim" not in text
+
+
+def test_evaluate_two_runs(cli: Cli, toy_run: ToyRun):
+    words = ("evaluate", toy_run.folder, toy_run.folder)
+    found = json.loads(printed(cli(*words, "--json")))
+    assert (found["images"], found["protocol"]) == (3, "held-out")
+    scores = rows_of(toy_run.folder)["compressed"]["scores"]
+    assert {each["metric"]: each["second"] for each in found["differences"]} == pytest.approx(scores)
+    assert {each["verdict"] for each in found["differences"]} == {"noise"}
+    assert "noise" in printed(cli(*words))
 
 
 def test_translate(cli: Cli, toy_run: ToyRun, tmp_path: Path):
@@ -356,3 +380,33 @@ def test_export(cli: Cli, toy_run: ToyRun, tmp_path: Path, monkeypatch: pytest.M
     x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 32, 24)).astype(np.float32)
     y = load_model(toy_run.folder / "model").network(torch.from_numpy(x)).detach()
     np.testing.assert_allclose(session.run(None, {"image": x})[0], y, atol=1e-3)
+
+
+def test_a_style_from_the_checkpoint_to_the_runtime(cli: Cli, tmp_path: Path):
+    """Translated with a seed, and exported with an input of its own."""
+    save_model(tmp_path / "munit", MunitSpec.uniform(4, blocks=1).build(), {"size": 16})
+    for number in range(2):
+        write_picture(tmp_path / "in" / f"p{number}.png", number)
+    words = ("translate", tmp_path / "munit", tmp_path / "in", "--style-seed", 3, "-o", tmp_path / "made")
+    assert cli(*words).out == f"2 images written to {tmp_path / 'made'}\n"
+    file = tmp_path / "munit.onnx"
+    assert ": largest difference" not in printed(cli("export", tmp_path / "munit", "-o", file))
+    session = onnxruntime.InferenceSession(file)
+    assert [each.name for each in session.get_inputs()] == ["image", "style"]
+    assert json.loads(printed(cli("profile", file, "--size", 24, "--json")))["latency_ms"]["onnxruntime"] > 0
+
+
+def test_labels_from_the_checkpoint_to_pictures(cli: Cli, tmp_path: Path):
+    """The published channels of a SPADE say what its labels are; the size of its images may be oblong."""
+    spec = parse_spec("mobile-spade:1@coco")
+    save_official(init_normal(spec.build(), torch.Generator().manual_seed(0)), tmp_path / "net.pth")
+    words = ("import", tmp_path / "net.pth", "-o", tmp_path / "model", "--size", "64x96", "--json")
+    assert "label maps as those of COCO-Stuff: 184 channels" in json.loads(printed(cli(*words)))["assumptions"]
+    card = load_model(tmp_path / "model").card
+    assert (card["size"], card["labels"]) == ([64, 96], COCO.model_dump())
+    labels = numbers(1, 181, 32, 48)
+    labels[:8] = 255
+    path = write_map(tmp_path / "label" / "a.png", labels)
+    outcome = cli("translate", tmp_path / "model", path, "--instances", path.parent, "-o", tmp_path / "made")
+    assert (outcome.code, outcome.out) == (0, f"1 images written to {tmp_path / 'made'}\n")
+    assert Image.open(tmp_path / "made" / "a.png").size == (96, 64)

@@ -45,6 +45,13 @@ def test_a_discriminator_comes_back(tmp_path: Path):
         load_generator(tmp_path)
 
 
+def test_the_size_of_a_model(folder: Path):
+    """Cards written before sizes had two sides hold one."""
+    for card, size in ((CARD, (24, 24)), ({"size": [24, 40]}, (24, 40)), ({}, (256, 256))):
+        save_model(folder, SPEC.build(), card)
+        assert load_model(folder).size == size
+
+
 def test_the_files(folder: Path):
     assert {path.name for path in folder.iterdir()} == {"model.json", "weights.safetensors"}
     description = json.loads((folder / "model.json").read_text())

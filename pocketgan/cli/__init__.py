@@ -14,8 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from pocketgan import __version__
+from pocketgan.cli.evaluate import evaluate
 from pocketgan.cli.foreign import import_
-from pocketgan.cli.models import evaluate, export, profile, translate
+from pocketgan.cli.models import export, profile, translate
+from pocketgan.cli.prepare import prepare
 from pocketgan.cli.runs import compress, list_, plan, report, run
 from pocketgan.errors import PocketGANError
 
@@ -37,6 +39,7 @@ VERBS: dict[Callable[..., None], str] = {
     translate: "pocketgan translate runs/demo sketches/*.png -o pictures",
     export: "pocketgan export runs/demo --format onnx -o model.onnx",
     import_: "pocketgan import latest_net_G.pth -o models/horse2zebra",
+    prepare: "pocketgan prepare horse2zebra",
 }
 for _verb, _example in VERBS.items():
     app.command(_verb.__name__.rstrip("_"), epilog=f"Example: {_example}")(_verb)

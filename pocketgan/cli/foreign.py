@@ -29,16 +29,29 @@ def import_(
     height, width = read_sides(size) or (max(256, found.spec.smallest_side),) * 2
     result: dict[str, Any] = {"file": str(file), "what": found.what, **figures(found.spec, height, width)}
     result["size"] = height if height == width else f"{height}x{width}"
-    result["assumptions"] = list(found.assumptions)
+    labels, told = _published_labels(found.spec)
+    result["assumptions"] = [*found.assumptions, *told]
     result["spec"] = found.spec.model_dump(mode="json")
     if out:
-        card = {"source": file.name, "layout": found.options, "assumptions": result["assumptions"]}
-        save_new_model(out, found.network, {**card, "size": height} if height == width else card)
+        card = {"source": file.name, "layout": found.options, "assumptions": result["assumptions"], **labels}
+        save_new_model(out, found.network, {**card, "size": [height, width]})
         result["model"] = str(out)
     if as_json:
         return print_json(result)
     for name, value in _lines(result, height, width):
         print(f"{name:28} {value}")
+
+
+def _published_labels(spec: Any) -> tuple[dict[str, Any], list[str]]:
+    """What the card says of the label maps of a SPADE of the authors' channels, and the same in words."""
+    from pocketgan.data.labels import CITYSCAPES, COCO
+
+    for name, maps in (("Cityscapes", CITYSCAPES), ("COCO-Stuff", COCO)):
+        if spec.kind == "spade" and spec.in_channels == maps.channels:
+            return {"labels": maps.model_dump(mode="json")}, [
+                f"label maps as those of {name}: {maps.channels} channels"
+            ]
+    return {}, []
 
 
 def _lines(result: dict[str, Any], height: int, width: int) -> list[tuple[str, str]]:

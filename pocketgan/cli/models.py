@@ -1,14 +1,14 @@
-"""Verbs that use one model: profile, evaluate, translate, export."""
+"""Verbs that use one model: profile, translate, export."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from pocketgan.cli.foreign import export_official
-from pocketgan.cli.options import Data, Json, ModelText, Sides, Size, read_sides
+from pocketgan.cli.options import Json, ModelText, Sides, read_sides
 from pocketgan.cli.show import print_json, progress_shown, table
 from pocketgan.errors import unknown
 
@@ -38,69 +38,39 @@ def profile(
         table(keys, [[str(layer[key]) for key in keys] for layer in result["layers"]])
 
 
-def evaluate(
-    model: ModelText,
-    data: Data,
-    metrics: Annotated[str | None, typer.Option(help="Comma-separated; default all.")] = None,
-    split: Annotated[Literal["train", "select", "test"], typer.Option(help="Which split.")] = "test",
-    size: Size = None,
-    direction: Annotated[
-        Literal["AtoB", "BtoA"] | None, typer.Option(help="What becomes what; default the model's.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Score a model on image pairs, with 95 % confidence intervals."""
-    import tempfile
-
-    from pocketgan.data.batches import evaluation_batches
-    from pocketgan.data.cache import load_pairs
-    from pocketgan.data.task import open_task
-    from pocketgan.metrics.evaluate import METRICS, Evaluator
-    from pocketgan.models import find_model
-
-    found = find_model(model)
-    side = size or found.card.get("size", 256)
-    found.spec.check_size(side)
-    task = open_task(data, direction=direction or found.card.get("direction", "AtoB"), size=side)
-    names = metrics.split(",") if metrics else list(METRICS)
-    with tempfile.TemporaryDirectory() as cache:
-        pairs = load_pairs(task, split, Path(cache), training=False)
-        result = Evaluator(list(evaluation_batches(pairs, 16)), metrics=names)(found.network, intervals=True)
-    content = {
-        "model": model,
-        "split": split,
-        "images": len(result.names),
-        "size": side,
-        "data_digest": task.data_digest,
-        "scores": result.scores,
-        "intervals": result.intervals,
-    }
-    if as_json:
-        return print_json(content)
-    print(f"{len(result.names)} images of the {split} split at {side} pixels")
-    rows = [
-        [name, f"{value:.4g}", "{:.4g} to {:.4g}".format(*result.intervals[name]), METRICS[name].better]
-        for name, value in result.scores.items()
-    ]
-    table(["metric", "score", "95 % interval", "better"], rows)
-
-
 def translate(
     model: ModelText,
     images: Annotated[list[Path], typer.Argument(help="Images or folders of images.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     size: Annotated[
-        int | None,
-        typer.Option(min=0, help="Resize to this side first; default the model's; 0 keeps each image's own."),
+        str | None,
+        typer.Option(
+            help="Resize to this side, or height x width, first; default the model's; 0 keeps each image's."
+        ),
+    ] = None,
+    style_seed: Annotated[
+        int | None, typer.Option(min=0, help="One style for all images, of this seed; default each its own.")
+    ] = None,
+    instances: Annotated[
+        Path | None, typer.Option(help="Folder of the instance maps of label maps; default the labels themselves.")
     ] = None,
 ) -> None:
-    """Run a model on images; each result is a PNG of the same name."""
+    """Run a model on images, or on label maps; each result is a PNG of the same name."""
     from pocketgan.deploy.translate import translate_images
     from pocketgan.models import find_model
 
     found = find_model(model)
+    sides = (0, 0) if size == "0" else read_sides(size)
     with progress_shown() as progress:
-        count = translate_images(found, images, out, size, lambda done, total: progress("translate", done, total))
+        count = translate_images(
+            found,
+            images,
+            out,
+            sides,
+            lambda done, total: progress("translate", done, total),
+            style_seed=style_seed,
+            instances=instances,
+        )
     print(f"{count} images written to {out}")
 
 
@@ -110,11 +80,9 @@ def export(
         str, typer.Option("--format", help="onnx, or official: a checkpoint for the papers' own code.")
     ] = "onnx",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File; default MODEL.onnx or .pth here.")] = None,
-    size: Size = None,
+    size: Sides = None,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
-    import torch
-
     from pocketgan.deploy.onnx import export_verified
     from pocketgan.models import find_model
 
@@ -124,9 +92,8 @@ def export(
     if format_ == "official":
         return export_official(model, out or Path(f"{name}.pth"))
     found = find_model(model)
-    side = size or found.card.get("size", 256)
-    found.spec.check_size(side)
+    sides = read_sides(size) or found.size
+    found.spec.check_size(*sides)
     target = out or Path(f"{name}.onnx")
-    probe = torch.rand(2, found.spec.in_channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    difference = export_verified(found.network, side, target, probe)
+    difference = export_verified(found.network, sides, target)
     print(f"{target}: {target.stat().st_size:,} bytes, largest difference to PyTorch {difference:.1e}")

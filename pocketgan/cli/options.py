@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from pocketgan.errors import SpecError
+from pocketgan.errors import DataError, SpecError, unknown
 
 Data = Annotated[Path, typer.Argument(help="Folder of image pairs.", show_default=False)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/NAME.")]
@@ -16,11 +17,21 @@ Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one set
 ModelText = Annotated[
     str, typer.Argument(help="Model folder, run folder, ONNX file or spec like mobile-resnet:48.")
 ]
-Size = Annotated[int | None, typer.Option(min=1, help="Side of the images; default the model's, else 256.")]
 Sides = Annotated[
     str | None,
-    typer.Option("--size", help="Side of the images, or height x width as 256x512; default the model's."),
+    typer.Option("--size", help="Side of the images, or height x width as 256x512; default the model's, else 256."),
 ]
+Unpaired = Annotated[
+    bool | None,
+    typer.Option("--unpaired/--paired", help="Whether two folders are pairs; default by the names in them."),
+]
+Classes = Annotated[
+    int | None, typer.Option(min=1, help="Classes of label maps; default as published, else the largest label + 1.")
+]
+Weights = Annotated[
+    list[str] | None, typer.Option(help="Weights of a feature network, as inception=FILE (repeatable).")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Recipe_ = Annotated[str, typer.Argument(help="A name from `pocketgan list`.", show_default=False)]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the image pairs.")]
@@ -35,3 +46,21 @@ def read_sides(text: str | None) -> tuple[int, int] | None:
     if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
         raise SpecError(f"--size '{text}' cannot be read; write a side as 256, or height x width as 256x512")
     return int(sides[0]), int(sides[-1])
+
+
+def read_weights(texts: Iterable[str]) -> dict[str, Path]:
+    """Files of weights by the name of their network, from NAME=FILE texts."""
+    from pocketgan.metrics.catalog import NETWORKS
+    from pocketgan.pretrained.perceptual import NAMES
+
+    found = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file):
+            raise SpecError(f"--weights '{text}' cannot be read; write NAME=FILE, as inception=weights.safetensors")
+        if name not in (known := {*NETWORKS, *NAMES}):
+            raise unknown("network", name, known)
+        if not Path(file).is_file():
+            raise DataError(f"{file}, given as the weights of {name}, is no file; mend its name")
+        found[name] = Path(file)
+    return found

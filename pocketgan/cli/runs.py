@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from pocketgan.cli.options import BudgetOption, Changes, Data, DataOption, Device, Json, Out, Recipe_
+from pocketgan.cli.options import (
+    BudgetOption,
+    Changes,
+    Classes,
+    Data,
+    DataOption,
+    Device,
+    Json,
+    Out,
+    Recipe_,
+    Sides,
+    Unpaired,
+    Weights,
+    Yes,
+    read_sides,
+    read_weights,
+)
 from pocketgan.cli.show import command_line, print_json, progress_shown, table
-from pocketgan.errors import SpecError, unknown
+from pocketgan.errors import SpecError
 
 LONG_HOURS = 12.0
 
@@ -19,34 +36,48 @@ def compress(
     budget: Annotated[
         str, typer.Option(help="MACs an image by the papers' count (2.6G), or e.g. true_macs=1G,params=400K.")
     ],
-    size: Annotated[int, typer.Option(min=1, help="Side of the images in pixels.")] = 256,
+    size: Sides = None,
     direction: Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")] = "AtoB",
-    method: Annotated[str, typer.Option(help="fast-gan-compression.")] = "fast-gan-compression",
+    unpaired: Unpaired = None,
+    classes: Classes = None,
+    model: Annotated[
+        Literal["pix2pix", "cyclegan", "gaugan", "munit"] | None,
+        typer.Option(help="Default by the data: pairs, no pairs, label maps; munit on demand."),
+    ] = None,
+    method: Annotated[
+        Literal["fast-gan-compression", "gan-compression"], typer.Option(help="How it is compressed.")
+    ] = "fast-gan-compression",
     effort: Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")] = "quick",
     teacher: Annotated[
-        Path | None, typer.Option(help="Folder of a finished teacher; it is not trained then.")
+        Path | None,
+        typer.Option(help="A finished teacher, which is not trained then: a model folder, or what import knows."),
     ] = None,
+    discriminator: Annotated[Path | None, typer.Option(help="The discriminator of that teacher.")] = None,
+    weights: Weights = None,
     out: Out = None,
     set_: Changes = None,
     device: Device = "auto",
-    yes: Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Turn a folder of image pairs into a small generator, an ONNX file and a report."""
+    """Turn a folder of images into a small generator, an ONNX file and a report."""
     from pocketgan.data.task import open_task
     from pocketgan.elastic.budget import Budget
     from pocketgan.pipeline.stages import Given
-    from pocketgan.recipes.catalog import METHODS, changed
+    from pocketgan.recipes.changes import changed
+    from pocketgan.recipes.compression import compression
     from pocketgan.recipes.effort import settings_for
+    from pocketgan.recipes.families import model_for
 
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
-    bound = Budget.parse(budget)
-    task = open_task(data, direction=direction, size=size)
-    settings = changed(settings_for(effort, len(task.files("train"))), set_ or [])
-    given = Given.of(teacher) if teacher else None
-    recipe = METHODS[method](data.resolve().name, task, bound, settings, given)
-    carry_out(recipe, out or Path("runs") / recipe.name, device, yes, as_json)
+    if discriminator and not teacher:
+        raise SpecError(f"the discriminator {discriminator} has no teacher; name that with --teacher")
+    bound, files = Budget.parse(budget), read_weights(weights or [])
+    task = open_task(data, direction=direction, size=read_sides(size) or 256, unpaired=unpaired, classes=classes)
+    settings = changed(settings_for(effort, task, model or model_for(task), method), set_ or [])
+    given = Given.of(teacher, discriminator) if teacher else None
+    settings = _sighted(settings, files, set_)
+    recipe = compression(data.resolve().name, task, bound, settings, given)
+    carry_out(recipe, out or Path("runs") / recipe.name, device, yes, as_json, files)
 
 
 def list_(as_json: Json = False) -> None:
@@ -60,6 +91,7 @@ def list_(as_json: Json = False) -> None:
             "method": entry.method,
             "budget": entry.budget,
             "about": entry.about,
+            "command": entry.command,
             "published": entry.published,
         }
         for entry in ENTRIES.values()
@@ -73,6 +105,7 @@ def plan(
     recipe: Recipe_,
     data: DataOption = None,
     budget: BudgetOption = None,
+    size: Sides = None,
     set_: Changes = None,
     out: Out = None,
     device: Device = "auto",
@@ -80,8 +113,10 @@ def plan(
 ) -> None:
     """What a recipe will do: its stages, what is finished, and how long the rest takes on this machine."""
     from pocketgan.recipes.catalog import entry_named, recipe_of
+    from pocketgan.recipes.changes import changed
 
-    made = recipe_of(entry_named(recipe), data, budget, set_ or [])
+    entry = entry_named(recipe)
+    made = recipe_of(entry, changed(entry.settings(), set_ or []), data, budget, read_sides(size))
     show_plan(made, out or Path("runs") / recipe, device, as_json)
 
 
@@ -89,17 +124,22 @@ def run(
     recipe: Recipe_,
     data: DataOption = None,
     budget: BudgetOption = None,
+    size: Sides = None,
+    weights: Weights = None,
     set_: Changes = None,
     out: Out = None,
     device: Device = "auto",
-    yes: Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Carry out a recipe of the catalog, or go on with it where it stopped."""
     from pocketgan.recipes.catalog import entry_named, recipe_of
+    from pocketgan.recipes.changes import changed
 
-    made = recipe_of(entry_named(recipe), data, budget, set_ or [])
-    carry_out(made, out or Path("runs") / recipe, device, yes, as_json)
+    entry, files = entry_named(recipe), read_weights(weights or [])
+    settings = _sighted(changed(entry.settings(), set_ or []), files, set_)
+    made = recipe_of(entry, settings, data, budget, read_sides(size))
+    carry_out(made, out or Path("runs") / recipe, device, yes, as_json, files)
 
 
 def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]) -> None:
@@ -110,6 +150,17 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_defaul
     print(run / "report.html")
 
 
+def _sighted(settings: Any, files: dict[str, Path], changes: list[str] | None) -> Any:
+    """The settings with a perceptual network that is there; a note on stderr where it is another than was meant."""
+    from pocketgan.recipes.sight import with_sight
+
+    chosen = any(change.startswith("sight") for change in changes or [])
+    settings, note = with_sight(settings, files, chosen=chosen)
+    if note:
+        print(f"note: {note}", file=sys.stderr)
+    return settings
+
+
 # -- how things are shown ----------------------------------------------------------------------------------------
 
 
@@ -118,7 +169,7 @@ def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = 
     from pocketgan.recipes.estimate import estimate_seconds
     from pocketgan.recipes.run import store_of
     from pocketgan.training.fit import Runtime
-    from pocketgan.units import duration_text
+    from pocketgan.units import duration_text, size_text
 
     store = store_of(out)
     left = estimate_seconds(recipe, store, Runtime(device=device))
@@ -137,7 +188,7 @@ def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = 
             print_json({"recipe": recipe.name, "digest": recipe.digest, "stages": rows, "seconds_left": total})
         return total
     print(
-        f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {recipe.task.size} pixels, "
+        f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {size_text(recipe.task.size)} pixels, "
         f"{recipe.task.split_note}"
     )
     table(
@@ -148,7 +199,7 @@ def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = 
     return total
 
 
-def carry_out(recipe: Any, out: Path, device: str, yes: bool, as_json: bool) -> None:
+def carry_out(recipe: Any, out: Path, device: str, yes: bool, as_json: bool, weights: dict[str, Path]) -> None:
     from pocketgan.pipeline.store import check_owner
     from pocketgan.recipes.recipe import owner
     from pocketgan.recipes.run import run_recipe
@@ -166,7 +217,7 @@ def carry_out(recipe: Any, out: Path, device: str, yes: bool, as_json: bool) -> 
         made = run_recipe(
             recipe,
             out,
-            Runtime(device=device),
+            Runtime(device=device, weights=weights),
             command_line(),
             lambda name, stage, done, total: progress(name, done, total),
         )

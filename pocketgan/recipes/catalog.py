@@ -5,56 +5,66 @@ An entry's settings are the published ones; `--set` changes single numbers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from pocketgan.data.task import Direction, open_task
 from pocketgan.elastic.budget import Budget
-from pocketgan.errors import DataError, SpecError, unknown
+from pocketgan.errors import DataError, unknown
 from pocketgan.networks import PatchSpec, ResnetSpec
-from pocketgan.objectives.distil import DistilSettings
-from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.recipes import published
+from pocketgan.recipes.compression import Settings, compression
 from pocketgan.recipes.effort import best_precision
-from pocketgan.recipes.fast import FastSettings, fast_gan_compression
+from pocketgan.recipes.families import parts
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
-
-#: what `compress --method` knows
-METHODS = {"fast-gan-compression": fast_gan_compression}
+from pocketgan.units import Size
 
 NUCLEI = Path(__file__).resolve().parents[2] / "examples" / "nuclei" / "stained"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One recipe of the catalog. `published`: params, macs and metric of the paper's result, where there is one."""
+    """One recipe of the catalog.
+
+    Attributes:
+        task: what becomes what.
+        about: what it reproduces, and what it costs to carry out.
+        prepare: the data set's name for `pocketgan prepare`, where it is a published one.
+        data: the folder of the images, where they come with PocketGAN.
+        published: params, macs and metric of the paper's result, where there is one.
+    """
 
     name: str
     task: str
     about: str
-    settings: Callable[[], FastSettings]
+    settings: Callable[[], Settings]
     budget: str
-    size: int = 256
+    size: int | Size = 256
+    load_size: int | Size | None = None
     direction: Direction = "AtoB"
+    unpaired: bool | None = None
+    prepare: str | None = None
     data: Path | None = None
     published: dict[str, int | float] | None = None
 
     @property
     def method(self) -> str:
-        return "fast-gan-compression"
+        return self.settings().method
+
+    @property
+    def command(self) -> str:
+        """How to carry it out."""
+        return f"pocketgan run {self.name}" + ("" if self.data else f" --data {self.prepare}")
 
 
-def demo() -> FastSettings:
+def demo() -> Settings:
     """Small enough for minutes on two cores."""
-    return FastSettings(
-        teacher=ResnetSpec.uniform(32),
-        discriminator=PatchSpec(width=64),
+    return Settings(
+        **{**parts("pix2pix", 32, 64), "teacher": ResnetSpec.uniform(32), "discriminator": PatchSpec(width=64)},
         teaching=Schedule(constant=30, decay=30, batch_size=4),
         space="24_16_12_8",
         supernet=Schedule(constant=20, decay=20, batch_size=4),
@@ -64,69 +74,175 @@ def demo() -> FastSettings:
     )
 
 
-def fast_edges2shoes() -> FastSettings:
-    return FastSettings(
-        teaching=Schedule(constant=5, decay=15, batch_size=4),
-        supernet=Schedule(constant=10, decay=30, batch_size=4),
-        tuning=Schedule(constant=5, decay=15, batch_size=4),
+def _row(
+    name: str,
+    task: str,
+    settings: Callable[[], Settings],
+    budget: str,
+    figures: tuple[str, float],
+    params: int,
+    macs: float,
+    data: str,
+    **fields: Any,
+) -> Entry:
+    """A published row: its figures, and days of one GPU to carry it out."""
+    metric, value = figures
+    method = "Fast GAN Compression" if name.startswith("fast") else "GAN Compression"
+    shown = {"fid": f"FID {value:g}", "miou": f"mIoU {value:g}"}[metric]
+    return Entry(
+        name=name,
+        task=task,
+        about=f"{method}, {data}: {shown} at {macs / 1e9:.4g} G MACs; days on a GPU",
+        settings=settings,
+        budget=budget,
+        prepare=data,
+        published={"params": params, "macs": macs, metric: value},
+        **fields,
     )
 
 
-def fast_cityscapes() -> FastSettings:
-    """The authors advise against fine-tuning here: no gain."""
-    return FastSettings(
-        teaching=Schedule(constant=100, decay=150, batch_size=1),
-        supernet=Schedule(constant=200, decay=300, batch_size=1),
-    )
-
-
-def fast_map2sat() -> FastSettings:
-    return FastSettings(
-        objective=Pix2PixSettings(recon=10),
-        distillation=DistilSettings(recon=10, distil=0.01),
-        teaching=Schedule(constant=100, decay=200, batch_size=1),
-        supernet=Schedule(constant=200, decay=400, batch_size=1),
-        tuning=Schedule(constant=100, decay=200, batch_size=1),
-    )
-
+_STREETS = dict(size=(256, 512), load_size=(256, 512))
 
 ENTRIES = {
     entry.name: entry
     for entry in (
         Entry(
-            "demo",
-            "nuclei maps to stained micrographs",
-            "the bundled data, small and quick: about ten minutes on two cores",
-            demo,
-            "250M",
+            name="demo",
+            task="nuclei maps to stained micrographs",
+            about="the bundled data, small and quick: about ten minutes on two cores",
+            settings=demo,
+            budget="250M",
             size=96,
             data=NUCLEI,
         ),
-        Entry(
+        _row(
+            "edges2shoes-r",
+            "edges to shoes",
+            published.edges2shoes,
+            "5.2G",
+            ("fid", 26.70),
+            822_051,
+            4.99e9,
+            "edges2shoes-r",
+        ),
+        _row(
             "fast-edges2shoes-r",
             "edges to shoes",
-            "Fast GAN Compression, edges2shoes-r: FID 25.76 at 4.83 G MACs; days on one GPU",
-            fast_edges2shoes,
+            published.fast_edges2shoes,
             "4.9G",
-            published={"params": 702_835, "macs": 4.83e9, "fid": 25.76},
+            ("fid", 25.76),
+            702_835,
+            4.83e9,
+            "edges2shoes-r",
         ),
-        Entry(
+        _row(
+            "cityscapes",
+            "street labels to photos",
+            published.cityscapes,
+            "5.68G",
+            ("miou", 38.63),
+            780_819,
+            5.59e9,
+            "cityscapes",
+            direction="BtoA",
+        ),
+        _row(
             "fast-cityscapes",
             "street labels to photos",
-            "Fast GAN Compression, Cityscapes: mIoU 41.71 at 5.61 G MACs; days on one GPU",
-            fast_cityscapes,
+            published.fast_cityscapes,
             "5.7G",
+            ("miou", 41.71),
+            867_000,
+            5.61e9,
+            "cityscapes",
             direction="BtoA",
-            published={"params": 867_000, "macs": 5.61e9, "miou": 41.71},
         ),
-        Entry(
+        _row(
+            "map2sat",
+            "maps to aerial photos",
+            published.map2sat,
+            "4.7G",
+            ("fid", 48.02),
+            746_211,
+            4.68e9,
+            "maps",
+            direction="BtoA",
+        ),
+        _row(
             "fast-map2sat",
             "maps to aerial photos",
-            "Fast GAN Compression, maps: FID 48.67 at 4.53 G MACs; days on one GPU",
-            fast_map2sat,
+            published.fast_map2sat,
             "4.6G",
+            ("fid", 48.67),
+            708_000,
+            4.53e9,
+            "maps",
             direction="BtoA",
-            published={"params": 708_000, "macs": 4.53e9, "fid": 48.67},
+        ),
+        _row(
+            "horse2zebra",
+            "horses to zebras, without pairs",
+            published.horse2zebra,
+            "2.6G",
+            ("fid", 65.12),
+            356_867,
+            2.55e9,
+            "horse2zebra",
+            unpaired=True,
+        ),
+        _row(
+            "fast-horse2zebra",
+            "horses to zebras, without pairs",
+            published.fast_horse2zebra,
+            "3G",
+            ("fid", 65.19),
+            355_235,
+            2.64e9,
+            "horse2zebra",
+            unpaired=True,
+        ),
+        _row(
+            "gaugan-cityscapes",
+            "street label maps to photos",
+            published.gaugan_cityscapes,
+            "35G",
+            ("miou", 60.29),
+            21_002_811,
+            31.2e9,
+            "cityscapes-originals",
+            **_STREETS,
+        ),
+        _row(
+            "fast-gaugan-cityscapes",
+            "street label maps to photos",
+            published.fast_gaugan_cityscapes,
+            "32G",
+            ("miou", 61.17),
+            20_174_275,
+            31.3e9,
+            "cityscapes-originals",
+            **_STREETS,
+        ),
+        _row(
+            "fast-gaugan-coco",
+            "label maps to photos",
+            published.fast_gaugan_coco,
+            "36G",
+            ("fid", 25.06),
+            25_985_755,
+            35.5e9,
+            "coco-stuff",
+        ),
+        _row(
+            "fast-munit-edges2shoes-r",
+            "edges to shoes in any style, without pairs",
+            published.fast_munit,
+            "2.7G",
+            ("fid", 30.53),
+            1_100_347,
+            2.63e9,
+            "edges2shoes-r-unaligned",
+            unpaired=True,
         ),
     )
 }
@@ -138,67 +254,19 @@ def entry_named(name: str) -> Entry:
     return ENTRIES[name]
 
 
-def recipe_of(entry: Entry, data: Path | None, budget: str | None, changes: list[str]) -> Recipe:
-    """The recipe of an entry on a data folder, with `path=value` changes to its settings."""
+def recipe_of(entry: Entry, settings: Settings, data: Path | None, budget: str | None, size: Size | None) -> Recipe:
+    """The recipe of an entry with these settings, on a data folder; None keeps what the entry has."""
     folder = data or entry.data
     if folder is None:
-        raise DataError(f"recipe {entry.name} needs its images; name their folder with --data")
-    settings = changed(entry.settings(), changes)
-    task = open_task(folder, direction=entry.direction, size=entry.size)
-    return fast_gan_compression(entry.name, task, Budget.parse(budget or entry.budget), settings)
-
-
-def changed(settings: FastSettings, changes: list[str]) -> FastSettings:
-    """Settings with single values replaced: 'supernet.constant=40', 'seed=1', 'search.population=50'."""
-    tree = settings.model_dump()
-    for change in changes:
-        path, equals, value = change.partition("=")
-        if not equals:
-            raise SpecError(f"--set {change} has no '='; write e.g. --set supernet.constant=40")
-        *parents, last = path.split(".")
-        node: Any = tree
-        for name in parents:
-            if name not in node or not isinstance(node[name], dict):
-                raise unknown("setting", path, _paths(tree))
-            node = node[name]
-        if last not in node:
-            raise unknown("setting", path, _paths(tree))
-        node[last] = _value(value)
-    try:
-        return FastSettings.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        words = " ".join(f"--set {change}" for change in _guilty(changes, tree, first["loc"]))
-        reason = first["msg"].removeprefix("Value error, ")
-        raise SpecError(f"{words}: {reason[0].lower()}{reason[1:]}; choose another value") from None
-
-
-def _guilty(changes: list[str], tree: dict[str, Any], place: tuple[int | str, ...]) -> list[str]:
-    """The changes at, above or below the place of an error, without those that a later one replaced."""
-    where, node = "", tree
-    for part in place:
-        # a place also holds what is no setting: the kind of a strategy, the number of an item
-        if isinstance(node, dict) and part in node:
-            where, node = f"{where}{part}.", node[part]
-    found: dict[str, str] = {}
-    for change in changes:
-        path = change.partition("=")[0] + "."
-        if path.startswith(where) or where.startswith(path):
-            found = {other: made for other, made in found.items() if not other.startswith(path)} | {path: change}
-    return list(found.values())
-
-
-def _value(text: str) -> Any:
-    """JSON where it reads as such (numbers, lists, null, true), else the text itself."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
-def _paths(tree: dict[str, Any], above: str = "") -> list[str]:
-    """The dotted names of all settings."""
-    paths = []
-    for name, value in tree.items():
-        paths += _paths(value, f"{above}{name}.") if isinstance(value, dict) else [f"{above}{name}"]
-    return paths
+        raise DataError(
+            f"recipe {entry.name} needs its images; name their folder with --data (`pocketgan prepare "
+            f"{entry.prepare}` makes it)"
+        )
+    task = open_task(
+        folder,
+        direction=entry.direction,
+        size=size or entry.size,
+        load_size=None if size else entry.load_size,
+        unpaired=entry.unpaired,
+    )
+    return compression(entry.name, task, Budget.parse(budget or entry.budget), settings)

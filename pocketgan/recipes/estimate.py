@@ -11,50 +11,82 @@ from statistics import median
 import torch
 
 from pocketgan.data.batches import Batch, steps_per_epoch
-from pocketgan.metrics.features import MobileNetV2
-from pocketgan.models import load_model
-from pocketgan.networks import Generator
+from pocketgan.elastic.calibrate import has_statistics
+from pocketgan.elastic.cost import cost
+from pocketgan.errors import SpecError
+from pocketgan.networks import Generator, initialise
 from pocketgan.objectives.base import Objective
+from pocketgan.pipeline.games import Sight
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import Distil, Evaluate, Search, Train, Training
 from pocketgan.pipeline.store import Store
+from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
+from pocketgan.recipes.families import check_sides
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.search import Evolution, Random, Strategy
 from pocketgan.training.fit import Runtime, make_fabric
+from pocketgan.units import Size
 
 STEPS = 3
+LONG = 3.0  # seconds that are enough for one figure
 EXPORT_SECONDS = 6.0  # tracing dominates; nearly the same for every network
+QUICK = 8_000_000_000  # true MACs of a teacher's forward that is measured as it is
 
 
 def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str, float]:
-    """Seconds for each stage of the recipe that is not finished; 0 for the others."""
+    """Seconds for each stage of the recipe that is not finished; 0 for the others.
+
+    Steps of large networks are measured on one small image, and taken to cost in proportion to the pixels.
+    """
     task = recipe.task
-    noise = torch.rand(1, 3, task.size, task.size) * 2 - 1
-    counts = {split: len(task.files(split)) for split in ("train", "select", "test")}
-    teacher_network = _generator(recipe)
+    size, batch_limit = _probe(recipe)
+    pixels = math.prod(task.size) / math.prod(size)
+    x, y = (torch.rand(1, channels, *size) * 2 - 1 for channels in (task.in_channels, 3))
+    counts = task.counts()
+    # as a student meets it, and initialised: other weights may overflow where no norm holds them
+    teacher_network = initialise(recipe.teacher.generator.folded.build(), torch.Generator().manual_seed(0)).eval()
     student_network = recipe.search.space.spec.build().eval()
     features = MobileNetV2.load()
 
-    def forward(network: torch.nn.Module) -> float:
+    def forward(network: Generator) -> float:
         with torch.inference_mode():
-            return _median(lambda: features(network(noise)))
+            seconds = _median(lambda: network(x)) * pixels
+            return seconds + _median(lambda: features(y))
 
     def seconds(stage: Stage) -> float:
         if store.status(stage) == "finished":
             return 0.0
         if isinstance(stage, Training):
-            batch = noise.expand(stage.schedule.batch_size, -1, -1, -1).contiguous()
-            step = _step_seconds(_game(recipe, stage, teacher_network), Batch(batch, batch, ()), stage, runtime)
-            return step * stage.schedule.epochs * steps_per_epoch(counts["train"], stage.schedule.batch_size)
+            count = min(stage.schedule.batch_size, batch_limit)
+            batch = Batch(x.repeat(count, 1, 1, 1), y.repeat(count, 1, 1, 1), ())
+            step = _step_seconds(_game(recipe, stage, teacher_network), batch, stage, runtime)
+            step *= pixels * stage.schedule.batch_size / count
+            steps = steps_per_epoch(task.epoch(stage.splits), stage.schedule.batch_size)
+            return step * stage.schedule.epochs * steps
         if isinstance(stage, Search):
             candidates = min(_candidates(stage.strategy), stage.space.size)
-            return forward(student_network) * counts["select"] * candidates
+            images = counts["select"] + (stage.calibration if has_statistics(student_network) else 0)
+            return forward(student_network) * images * candidates
         if isinstance(stage, Evaluate):
             network = teacher_network if stage.network == recipe.teacher else student_network
             return forward(network) * counts[stage.split]
         return EXPORT_SECONDS if stage.kind == "export" else 1.0
 
     return {name: seconds(stage) for name, stage in recipe.stages.items()}
+
+
+def _probe(recipe: Recipe) -> tuple[Size, int]:
+    """The largest size whose teacher is quickly run, halved from the task's as the networks allow; and the largest
+    batch that may be measured at it."""
+    size, spec = recipe.task.size, recipe.teacher.generator
+    while cost(spec, *size)["true_macs"] > QUICK:
+        half = (size[0] // 2, size[1] // 2)
+        try:
+            check_sides(half, spec, recipe.supernet.discriminator)
+        except SpecError:
+            break
+        size = half
+    return size, max(1, QUICK // cost(spec, *size)["true_macs"])
 
 
 def _candidates(strategy: Strategy) -> int | float:
@@ -64,16 +96,12 @@ def _candidates(strategy: Strategy) -> int | float:
     return strategy.candidates if isinstance(strategy, Random) else math.inf
 
 
-def _generator(recipe: Recipe) -> Generator:
-    if isinstance(recipe.teacher, Train):
-        return recipe.teacher.generator.build().eval()
-    return load_model(recipe.teacher.folder).network
-
-
 def _game(recipe: Recipe, stage: Training, teacher: Generator) -> Objective:
+    # the bundled network stands in for one that may have to be downloaded first
+    stage = stage.model_copy(update={"sight": stage.sight and Sight()})
     if isinstance(stage, Distil):
         # fine-tuning is measured on the widest network it could get: an upper bound
-        space = stage.space or recipe.search.space
+        space = stage.space or (None if stage.student else recipe.search.space)
         return stage.model_copy(update={"space": space, "init": None}).build(teacher, None, None)
     assert isinstance(stage, Train)
     return stage.build()
@@ -87,9 +115,10 @@ def _step_seconds(game: Objective, batch: Batch, stage: Training, runtime: Runti
 
 
 def _median(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(STEPS + 1):
+    """Seconds of a call; the first one warms up, unless it takes long by itself."""
+    times: list[float] = []
+    while len(times) <= STEPS and sum(times) < LONG:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    return median(times[1:])
+    return median(times[1:] or times)

@@ -9,18 +9,24 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from pocketgan.data.samples import Split
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError
+from pocketgan.metrics.catalog import DEFAULT_PAIRED, DEFAULT_UNPAIRED
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import Distil, Evaluate, Export, Extract, Given, Search, Train
 from pocketgan.pipeline.store import MARK, Owner
+
+#: how far a student's images are from its teacher's
+AGAINST_TEACHER = ("teacher_l1", "teacher_ssim")
 
 
 class Recipe(BaseModel):
     """What `pocketgan run` carries out.
 
-    `tuned` is the subnet after fine-tuning, where the recipe has that step; it is then the result.
+    `predistilled`: the narrower student between teacher and supernet, where the recipe has that step. `tuned`: the
+    subnet after fine-tuning, likewise; it is then the result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +36,7 @@ class Recipe(BaseModel):
     task: Task
     budget: Budget
     teacher: Train | Given
+    predistilled: Distil | None = None
     supernet: Distil
     search: Search
     subnet: Extract
@@ -43,19 +50,33 @@ class Recipe(BaseModel):
     @property
     def stages(self) -> dict[str, Stage]:
         """Every stage by its name, in the order in which they run."""
-        stages: dict[str, Stage] = {
+        stages: dict[str, Stage | None] = {
             "teacher": self.teacher,
+            "pre-distillation": self.predistilled,
             "supernet": self.supernet,
             "search": self.search,
             "subnet": self.subnet,
+            "fine-tuning": self.tuned,
         }
-        if self.tuned:
-            stages["fine-tuning"] = self.tuned
-        for name, network in (("teacher", self.teacher), ("compressed", self.result)):
-            stages[f"scores of the {name}"] = Evaluate(network=network, task=self.task)
+        for name, network in self.networks.items():
+            stages[f"scores of the {name}"] = self.scores(network)
             stages[f"export of the {name}"] = Export(network=network, task=self.task)
-        stages["teacher on select"] = Evaluate(network=self.teacher, task=self.task, split="select")
-        return stages
+        stages["teacher on select"] = self.scores(self.teacher, "select")
+        return {name: stage for name, stage in stages.items() if stage}
+
+    @property
+    def networks(self) -> dict[str, Train | Given | Extract | Distil]:
+        """What the report compares."""
+        return {"teacher": self.teacher, "compressed": self.result}
+
+    def scores(self, network: Train | Given | Extract | Distil, split: Split = "test") -> Evaluate:
+        """The evaluation of a network: what suits the data, what the search looked at, and for a student how far it
+        is from its teacher."""
+        usual = DEFAULT_PAIRED if self.task.paired else DEFAULT_UNPAIRED
+        student = network != self.teacher
+        names = dict.fromkeys((*usual, self.search.metric, *(AGAINST_TEACHER if student else ())))
+        teacher = self.teacher if student else None
+        return Evaluate(network=network, task=self.task, split=split, metrics=tuple(names), teacher=teacher)
 
     @property
     def digest(self) -> str:

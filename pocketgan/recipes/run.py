@@ -5,7 +5,6 @@ A run folder holds `report.html`, `report.json`, `model/`, `export/`, and the st
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -19,16 +18,16 @@ from typing import Any
 import numpy as np
 
 from pocketgan import __version__
-from pocketgan.data.cache import load_pairs
-from pocketgan.data.layouts import SPLITS
+from pocketgan.data.cache import load_examples
+from pocketgan.data.samples import SPLITS
 from pocketgan.deploy.latency import compare_onnx
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import DataError
-from pocketgan.metrics.evaluate import METRICS
+from pocketgan.metrics import METRICS, Evaluation, compare
 from pocketgan.models import load_model
 from pocketgan.networks import write_numbers
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.stages import Evaluate, Export, Training
+from pocketgan.pipeline.stages import Evaluate, Export, Train, Training
 from pocketgan.pipeline.store import STAGES, Store, claim, writing
 from pocketgan.recipes.recipe import Recipe, owner, read_recipe
 from pocketgan.report import (
@@ -66,7 +65,7 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
         # every image is decoded before anything is trained: a damaged one is named at once
         for split in SPLITS:
             seen = partial(watch, f"images of {split}", recipe.teacher)
-            load_pairs(recipe.task, split, store.cache, training=split == "train", progress=seen)
+            load_examples(recipe.task, split, store.cache, training=split == "train", progress=seen)
         for name, stage in recipe.stages.items():
             watch(name, stage, 0, 0)
             store.realise(stage, runtime, partial(watch, name))
@@ -78,7 +77,7 @@ def finish(recipe: Recipe, out: Path, command: str) -> Report:
     """Copy what the user takes away, measure latencies side by side, write the report."""
     store = store_of(out)
     exports = {}
-    for name, network in (("teacher", recipe.teacher), ("compressed", recipe.result)):
+    for name, network in recipe.networks.items():
         source = store.artifact(Export(network=network, task=recipe.task)) / "model.onnx"
         exports[name] = _replace_file(source, out / "export" / f"{name}.onnx")
     _replace_folder(store.artifact(recipe.result) / "model", out / "model")
@@ -106,8 +105,8 @@ def report_again(out: Path, command: str) -> Report:
         return finish(recipe, out, command)
 
 
-def _scores(store: Store, stage: Evaluate) -> dict[str, Any]:
-    return json.loads((store.artifact(stage) / "scores.json").read_text())
+def _scores(store: Store, stage: Evaluate) -> Evaluation:
+    return stage.load(store.artifact(stage))
 
 
 def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: str) -> Report:
@@ -116,25 +115,25 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
 
     task, metric = recipe.task, recipe.search.metric
     choice = recipe.search.load(store.artifact(recipe.search))
+    evaluations = [_scores(store, recipe.scores(network)) for network in recipe.networks.values()]
     rows = []
-    for name, network in (("teacher", recipe.teacher), ("compressed", recipe.result)):
+    for (name, network), scores in zip(recipe.networks.items(), evaluations, strict=True):
         model = load_model(store.artifact(network) / "model")
-        scores = _scores(store, Evaluate(network=network, task=task))
         rows.append(
             Row(
                 name=name,
                 kind="teacher" if network is recipe.teacher else "compressed",
-                **cost(model.spec, task.size),
+                **cost(model.spec, *task.size),
                 size_bytes=(store.artifact(network) / "model" / "weights.safetensors").stat().st_size,
                 latency_ms=latencies[name].median_ms,
                 latency_runtime=f"{latencies[name].runtime}, {latencies[name].threads} thread",
-                scores=scores["scores"],
-                intervals=scores["intervals"],
+                scores=scores.scores,
+                intervals=scores.intervals,
                 digest=network.digest,
                 genome=write_numbers(model.spec.genome),
             )
         )
-    on_select = _scores(store, Evaluate(network=recipe.teacher, task=task, split="select"))
+    on_select = _scores(store, recipe.scores(recipe.teacher, "select"))
     return Report(
         title=recipe.name,
         recipe=f"{recipe.name} ({recipe.method})",
@@ -145,16 +144,18 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
             layout=task.layout,
             direction=task.direction,
             size=task.size,
-            counts={split: len(task.files(split)) for split in ("train", "select", "test")},
+            counts={str(split): count for split, count in task.counts().items()},
         ),
         budget=str(recipe.budget),
         budget_macs=recipe.budget.macs,
         metric=metric,
-        better={name: m.better for name, m in METRICS.items()},
+        better={name: METRICS[name].better for row in rows for name in row.scores},
         selection_split="select",
         figure_split="test",
-        teacher_on_selection=on_select["scores"][metric],
-        protocol="images rounded to 8 bits; 95 % bootstrap intervals over the test images; one training seed",
+        teacher_on_selection=on_select.scores.get(metric),
+        differences={each.metric: each.interval for each in compare(evaluations[0], evaluations[-1])},
+        protocol="held-out: images rounded to 8 bits; 95 % bootstrap intervals over the test images, of changes over "
+        "the same images for both; one training seed",
         rows=tuple(rows),
         candidates=tuple(
             CandidatePoint(
@@ -178,6 +179,7 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
         notes=(
             f"splits: {task.split_note}",
             "Widths were chosen on the selection split; every figure of the tables is from the test split.",
+            *_notes(recipe, store),
         ),
         seed=recipe.search.seed,
         digest=recipe.digest,
@@ -192,33 +194,55 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
     )
 
 
+def _notes(recipe: Recipe, store: Store) -> list[str]:
+    """What else a reader must know."""
+    notes = []
+    if sight := recipe.supernet.sight:
+        whose = "weights that were given" if sight.content else "its published weights"
+        notes.append(f"The perceptual terms look through {sight.network} with {whose}.")
+    if isinstance(recipe.teacher, Train) and "select" in recipe.teacher.splits:
+        notes.append("The teacher and the fine-tuning learnt from the selection split too, as in the papers.")
+    for network in recipe.networks.values():
+        notes += _scores(store, recipe.scores(network)).warnings
+    return list(dict.fromkeys(notes))
+
+
 def _shown(recipe: Recipe, store: Store) -> dict[str, dict[str, float]]:
     """For each section of the image grid: the images in it with the compressed network's score (L1)."""
-    scores = _scores(store, Evaluate(network=recipe.result, task=recipe.task))
-    errors = dict(zip(scores["names"], scores["per_image"]["l1"], strict=True))
-    names = scores["names"]
-    every = max(1, len(names) // SHOWN)
-    worst = sorted(names, key=errors.__getitem__, reverse=True)[:WORST]
+    scores = _scores(store, recipe.scores(recipe.result))
+    errors = dict(zip(scores.names, scores.per_image[_score_shown(recipe)], strict=True))
+    every = max(1, len(scores.names) // SHOWN)
+    worst = sorted(scores.names, key=errors.__getitem__, reverse=True)[:WORST]
     return {
-        "Test images": {name: errors[name] for name in names[::every][:SHOWN]},
+        "Test images": {name: errors[name] for name in scores.names[::every][:SHOWN]},
         "Worst cases": {name: errors[name] for name in worst},
     }
 
 
+def _score_shown(recipe: Recipe) -> str:
+    """What a single image is judged by: the truth, or for want of one the teacher."""
+    return "l1" if recipe.task.paired else "teacher_l1"
+
+
 def _grids(recipe: Recipe, store: Store, report: Report) -> list[ImageRow]:
     task = recipe.task
-    pairs = load_pairs(task, "test", store.cache, training=False)
+    examples = load_examples(task, "test", store.cache, training=False)
     made = {
-        name: np.load(store.artifact(Evaluate(network=network, task=task)) / "images.npy")
-        for name, network in (("teacher", recipe.teacher), ("compressed", recipe.result))
+        name: np.load(store.artifact(recipe.scores(network)) / "images.npy")
+        for name, network in recipe.networks.items()
     }
-    places = {name: place for place, name in enumerate(pairs.names)}
+    places = {name: place for place, name in enumerate(examples.sources.names)}
+    words = "L1" if task.paired else "L1 to the teacher"
     rows = []
     for example in report.examples:
         place = places[example.name]
-        source, target = np.asarray(pairs.images[place])
-        images = {"input": source, **{name: own[place] for name, own in made.items()}, "ground truth": target}
-        caption = f"L1 {example.score:.3f}"
+        images = {
+            "input": examples.sources.pictures([place])[0],
+            **{name: own[place] for name, own in made.items()},
+        }
+        if task.paired:
+            images["ground truth"] = examples.targets.pictures([place])[0]
+        caption = f"{words} {example.score:.3f}"
         rows.append(ImageRow(name=example.name, caption=caption, section=example.section, images=images))
     return rows
 

@@ -131,16 +131,15 @@ def _interval(row: Row, metric: str) -> str:
 
 
 def _score_change(report: Report, metric: str, teacher: Row, small: Row) -> Cell:
-    """The difference of two scores; no news, good or bad, where their intervals overlap."""
+    """The difference of two scores; no news, good or bad, where it may be noise."""
     difference = small.scores.get(metric, math.nan) - teacher.scores.get(metric, math.nan)
     if not math.isfinite(difference):
         return Cell("")
     text = f"{'−' if difference < 0 else '+'}{number_text(abs(difference))}"
     if difference == 0:
         return Cell("equal")
-    if metric in teacher.intervals and metric in small.intervals:
-        (low, high), (other_low, other_high) = teacher.intervals[metric], small.intervals[metric]
-        if low <= other_high and other_low <= high:
-            return Cell(text, "intervals overlap")
+    low, high = report.differences.get(metric, (difference, difference))
+    if low <= 0 <= high:
+        return Cell(text, "may be noise")
     tone: Tone = "better" if (difference < 0) == (report.better[metric] == "lower") else "worse"
     return Cell(text, tone, tone)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from pocketgan.units import Number
+from pocketgan.units import Number, Size
 
 Better = Literal["lower", "higher"]
 
@@ -73,13 +73,13 @@ class Example(_Value):
 
 
 class TaskSummary(_Value):
-    """The data: layout (e.g. `aligned`), direction (e.g. `BtoA`), side in pixels, images in each split."""
+    """The data: layout (e.g. `aligned`), direction (`BtoA`), height and width in pixels, images in each split."""
 
     name: str
     digest: str
     layout: str
     direction: str
-    size: int
+    size: Size
     counts: dict[str, int]
 
 
@@ -109,6 +109,8 @@ class Report(_Value):
         better: for every metric that occurs, which direction is better.
         selection_split, figure_split: where candidates were compared; where the rows' scores come from.
         teacher_on_selection: the teacher's `metric` on `selection_split`, to stand beside candidates.
+        differences: by metric, the 95 % interval of the compressed network's score less the teacher's, both on the
+            same images.
         protocol: how the metrics were computed, in words.
         digest: address of the run.
         versions: of `python`, `torch`, `onnxruntime`, `pocketgan`.
@@ -126,6 +128,7 @@ class Report(_Value):
     selection_split: str
     figure_split: str
     teacher_on_selection: float | None = None
+    differences: dict[str, tuple[float, float]] = {}
     protocol: str = ""
     rows: tuple[Row, ...]
     candidates: tuple[CandidatePoint, ...] = ()

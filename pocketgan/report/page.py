@@ -90,6 +90,7 @@ def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | N
     environment.filters |= {
         "si": units.si,
         "number": units.number_text,
+        "size": units.size_text,
         "duration": units.duration_text,
         "data_url": _data_url,
     }

@@ -32,13 +32,15 @@ Progress = Callable[[int, int], None]
 
 
 class Runtime(BaseModel):
-    """What does not change any number: where and how chattily things run."""
+    """What is no part of a recipe: where and how chattily things run, and where files lie."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str = "auto"
     checkpoint_seconds: float = 60.0
     log_steps: int = 20
+    #: files of weights of feature networks, by the network's name; others are found by the rule of `find_weights`
+    weights: dict[str, Path] = {}
 
 
 def make_fabric(device: str, precision: Precision):
@@ -106,9 +108,9 @@ def fit(
         sample(step // steps_per_epoch)  # it may have been stopped just before that
     with _stop_between_steps() as stopped:
         for epoch in range(step // steps_per_epoch, schedule.epochs):
-            objective.set_lr_factor(schedule.factor(epoch))
             for batch in prefetch(epoch_batches(epoch, step - epoch * steps_per_epoch)):
                 # one step: its random numbers follow from the seed and its number
+                objective.set_lr_factor(schedule.factor(epoch, step))
                 torch.manual_seed(derive_seed(seed, "torch", step))
                 losses = objective.step(
                     Batch(fabric.to_device(batch.x), fabric.to_device(batch.y), batch.names),

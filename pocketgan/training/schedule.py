@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_v
 class Schedule(BaseModel):
     """`constant` epochs at the full learning rate, then `decay` epochs down a straight line.
 
-    Source: CycleGAN and GAN Compression, the 'linear' policy: factor(e) = 1 - max(0, e + 1 - N) / (D + 1).
+    `halving`: besides, the learning rate halves every so many steps.
+
+    Source: CycleGAN and GAN Compression, the 'linear' policy: factor(e) = 1 - max(0, e + 1 - N) / (D + 1); MUNIT,
+    the 'step' policy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -16,6 +19,7 @@ class Schedule(BaseModel):
     constant: NonNegativeInt
     decay: NonNegativeInt = 0
     batch_size: PositiveInt = 4
+    halving: PositiveInt | None = None
 
     @model_validator(mode="after")
     def _not_empty(self) -> Schedule:
@@ -27,6 +31,8 @@ class Schedule(BaseModel):
     def epochs(self) -> int:
         return self.constant + self.decay
 
-    def factor(self, epoch: int) -> float:
-        """The learning rate of an epoch (counted from 0) as a fraction of the full one."""
-        return 1 - max(0, epoch + 1 - self.constant) / (self.decay + 1)
+    def factor(self, epoch: int, step: int = 0) -> float:
+        """The learning rate in an epoch, and at a step of the whole training (both from 0), as a fraction of the
+        full one."""
+        linear = 1 - max(0, epoch + 1 - self.constant) / (self.decay + 1)
+        return linear * 0.5 ** (step // self.halving if self.halving else 0)

@@ -12,6 +12,7 @@ from pocketgan.elastic.spaces import uniform_space
 from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.pipeline.games import Sight
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import Distil, Evaluate, Export, Extract, Given, Search, Train
 from pocketgan.search import Evolution, Random
@@ -21,7 +22,7 @@ TASK = Task(root=Path("somewhere"), layout="folders", size=16, load_size=18, dat
 TINY = ResnetSpec.uniform(2, blocks=1)
 SCHEDULE = Schedule(constant=1)
 TRAIN = Train(task=TASK, schedule=SCHEDULE, generator=TINY)
-GIVEN = Given(folder=Path("models"), content="c1")
+GIVEN = Given(file=Path("models"), generator=TINY, content="c1")
 SUPERNET = Distil(task=TASK, schedule=SCHEDULE, teacher=TRAIN, space=uniform_space(TINY, (2, 1)))
 SEARCH = Search(supernet=SUPERNET, budget=Budget(macs=10**9), strategy=Random(candidates=2))
 EXTRACT = Extract(search=SEARCH)
@@ -32,6 +33,8 @@ OTHER_TASK = TASK.model_copy(update={"data_digest": "d2"})
 CHANGES: dict[Stage, dict[str, Any]] = {
     TRAIN: dict(
         task=OTHER_TASK,
+        splits=("train", "select"),
+        sight=Sight(),
         schedule=Schedule(constant=2),
         seed=1,
         precision="bf16-mixed",
@@ -39,9 +42,11 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         discriminator=PatchSpec(width=2),
         objective=Pix2PixSettings(recon=10),
     ),
-    GIVEN: dict(content="c2"),
+    GIVEN: dict(content="c2", judge="c3", generator=ResnetSpec.uniform(3, blocks=1)),
     SUPERNET: dict(
         task=OTHER_TASK,
+        splits=("train", "select"),
+        sight=Sight(),
         schedule=Schedule(constant=2),
         seed=1,
         precision="bf16-mixed",
@@ -58,10 +63,13 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         budget=Budget(params=10**9),
         strategy=Evolution(),
         metric="l1",
+        calibration=5,
         seed=1,
     ),
     EXTRACT: dict(search=SEARCH.model_copy(update={"seed": 1})),
-    Evaluate(network=TRAIN, task=TASK): dict(network=EXTRACT, task=OTHER_TASK, split="select"),
+    Evaluate(network=TRAIN, task=TASK): dict(
+        network=EXTRACT, task=OTHER_TASK, split="select", metrics=("l1",), teacher=TRAIN
+    ),
     Export(network=TRAIN, task=TASK): dict(network=EXTRACT, task=OTHER_TASK),
 }
 
@@ -81,6 +89,7 @@ NESTED: list[tuple[str, BaseModel, set[str]]] = [
     ("discriminator", PatchSpec(), set()),
     ("objective", Pix2PixSettings(), set()),
     ("generator", TINY, set()),
+    ("sight", Sight(), {"file"}),
 ]
 
 
@@ -98,7 +107,9 @@ def test_every_field_of_a_field_counts(name, value, left_out):
 def test_places_do_not_count():
     moved = TASK.model_copy(update={"root": Path("elsewhere")})
     assert TRAIN.model_copy(update={"task": moved}).digest == TRAIN.digest
-    assert GIVEN.model_copy(update={"folder": Path("elsewhere")}).digest == GIVEN.digest
+    assert GIVEN.model_copy(update={"file": Path("elsewhere")}).digest == GIVEN.digest
+    seen = [TRAIN.model_copy(update={"sight": Sight(file=Path(place))}) for place in ("a", "b")]
+    assert seen[0].digest == seen[1].digest
 
 
 def test_a_change_far_below_reaches_the_top():
@@ -144,6 +155,7 @@ def test_inputs():
     assert list(TRAIN.inputs()) == []
     assert list(SUPERNET.inputs()) == [TRAIN]
     assert list(SEARCH.inputs()) == [SUPERNET]
+    assert list(SEARCH.model_copy(update={"metric": "teacher_l1"}).inputs()) == [SUPERNET, TRAIN]
     assert list(EXTRACT.inputs()) == [SEARCH, SUPERNET]
     assert list(TUNED.inputs()) == [TRAIN, EXTRACT, SUPERNET]
 
@@ -157,6 +169,6 @@ def test_stages_are_frozen_and_know_their_fields():
 
 def test_digests_stay_what_they_were():
     """Whoever changes them makes every user's finished stages be made again: only on purpose, and then here too."""
-    assert Evaluate(network=GIVEN, task=TASK).address == "evaluate-6ff2f2c1ec67"
-    assert TRAIN.address == "train-eb4a37592163"
-    assert TUNED.address == "distil-e7e79c917bc7"
+    assert Evaluate(network=GIVEN, task=TASK).address == "evaluate-2420af41d6c5"
+    assert TRAIN.address == "train-edb658648c82"
+    assert TUNED.address == "distil-766c1d290de7"

@@ -2,25 +2,34 @@ from pathlib import Path
 
 import pytest
 
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import DataError, SpecError
 from pocketgan.networks import ResnetSpec
-from pocketgan.recipes.catalog import ENTRIES, METHODS, NUCLEI, changed, demo, entry_named, recipe_of
+from pocketgan.prepare.sets import SETS
+from pocketgan.recipes.catalog import ENTRIES, NUCLEI, demo, entry_named, recipe_of
+from pocketgan.recipes.changes import changed
+from pocketgan.recipes.families import FAMILIES, check_sides
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
-from pocketgan.units import parse_quantity
+from pocketgan.units import both_sides, parse_quantity
 
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=lambda entry: entry.name)
 def test_every_entry_holds_together(entry):
     settings = entry.settings()
-    settings.teacher.check_size(entry.size)
-    assert entry.size >= settings.discriminator.smallest_side
-    resnet_space(settings.space, settings.teacher)
-    assert entry.method in METHODS
+    check_sides(both_sides(entry.size), settings.teacher, settings.discriminator)
+    space = space_named(settings.space, settings.teacher.mobile)
+    family = next(own for own in FAMILIES.values() if own.teaching == settings.objective.kind)
+    assert family.distilling == settings.distillation.kind
     assert parse_quantity(entry.budget) > 0
+    if settings.predistillation:
+        assert settings.predistillation.student == space.spec, "the supernet starts where the narrow student ends"
+        assert entry.method == "gan-compression"
     if entry.published:
-        assert entry.published["macs"] <= parse_quantity(entry.budget) < 1.1 * entry.published["macs"]
+        assert entry.published["macs"] <= parse_quantity(entry.budget) < 1.15 * entry.published["macs"]
+        assert entry.prepare in SETS
+        assert entry.direction == SETS[entry.prepare].direction
+        assert both_sides(entry.size) == SETS[entry.prepare].size
 
 
 def test_an_entry_by_name():
@@ -105,17 +114,20 @@ def test_changes_that_cannot_be_made(changes: list[str], message: str):
 
 
 def test_the_recipe_of_an_entry():
-    recipe = recipe_of(entry_named("demo"), None, "200M", ["tuning=null", "seed=5"])
+    entry = entry_named("demo")
+    recipe = recipe_of(entry, changed(entry.settings(), ["tuning=null", "seed=5"]), None, "200M", None)
     assert recipe.name == "demo"
     assert recipe.budget.macs == 200_000_000
-    assert (recipe.task.size, recipe.task.direction) == (96, "AtoB")
+    assert (recipe.task.size, recipe.task.direction) == ((96, 96), "AtoB")
     assert recipe.tuned is None
     assert recipe.search.seed == recipe.supernet.seed == 5
-    assert recipe_of(entry_named("demo"), None, None, []).budget.macs == 250_000_000
+    assert recipe_of(entry, entry.settings(), None, None, None).budget.macs == 250_000_000
+    assert recipe_of(entry, entry.settings(), None, None, (64, 64)).task.load_size == (72, 72)
 
 
 def test_a_recipe_without_data(tmp_path: Path):
+    entry = entry_named("fast-map2sat")
     with pytest.raises(DataError, match="recipe fast-map2sat needs its images; name their folder with --data"):
-        recipe_of(entry_named("fast-map2sat"), None, None, [])
+        recipe_of(entry, entry.settings(), None, None, None)
     with pytest.raises(DataError, match="must be a folder of images"):
-        recipe_of(entry_named("fast-map2sat"), tmp_path / "nowhere", None, [])
+        recipe_of(entry, entry.settings(), tmp_path / "nowhere", None, None)

@@ -29,7 +29,9 @@ from pocketgan.data.task import open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.metrics.evaluate import Evaluator
 from pocketgan.networks import PatchSpec, ResnetSpec
-from pocketgan.recipes.fast import FastSettings, fast_gan_compression
+from pocketgan.objectives.distil import DistilSettings
+from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.recipes.compression import Settings, compression
 from pocketgan.recipes.run import run_recipe
 from pocketgan.search import Evolution
 from pocketgan.training.fit import Runtime
@@ -57,11 +59,12 @@ if torn:
     Path.write_bytes = write_and_die
 
 short = Schedule(constant=2, decay=1, batch_size=2)
-settings = FastSettings(
-    teacher=ResnetSpec.uniform(3, blocks=3, dropout=0.2), discriminator=PatchSpec(width=4, layers=1), space="4_3_2",
+settings = Settings(
+    objective=Pix2PixSettings(), distillation=DistilSettings(), space="4_3_2",
+    teacher=ResnetSpec.uniform(3, blocks=3, dropout=0.2), discriminator=PatchSpec(width=4, layers=1),
     teaching=short, supernet=short, tuning=short, search=Evolution(population=4, generations=2),
 )
-recipe = fast_gan_compression("toy", open_task(data, size=16), Budget(macs=10**9), settings)
+recipe = compression("toy", open_task(data, size=16), Budget(macs=10**9), settings)
 run_recipe(
     recipe, out, Runtime(device="cpu", checkpoint_seconds=0, log_steps=1), "toy",
     lambda name, stage, done, total: print(name, done, total, flush=True),

@@ -51,7 +51,7 @@ def report() -> Report:
             digest="3f9a1c0d77aa",
             layout="aligned",
             direction="AtoB",
-            size=128,
+            size=(128, 128),
             counts={"train": 465, "select": 66, "test": 133},
         ),
         budget="4.6 G MACs",
@@ -61,6 +61,7 @@ def report() -> Report:
         selection_split="select",
         figure_split="test",
         teacher_on_selection=40.3,
+        differences={"fd": (-0.9, 3.7)},
         protocol="clean",
         rows=(teacher, small),
         candidates=(

@@ -37,9 +37,11 @@ def test_without_a_teacher_there_is_no_headline(report):
 def test_changes(report):
     assert change(report, "True MACs") == Cell("16.2× fewer", "", "better")
     assert change(report, "Size on disk") == Cell("31.9× smaller", "", "better")
-    assert change(report, "fd") == Cell("+1.40", "intervals overlap")
+    assert change(report, "fd") == Cell("+1.40", "may be noise")
     assert change(report, "ssim") == Cell("−0.110", "worse", "worse")
-    apart = changed(report, 1, scores={"fd": 30.0}, intervals={"fd": (29.0, 31.0)})
+    sure = report.model_copy(update={"differences": {"fd": (0.2, 2.6)}})
+    assert change(sure, "fd") == Cell("+1.40", "worse", "worse")
+    apart = changed(report, 1, scores={"fd": 30.0}).model_copy(update={"differences": {"fd": (-11.0, -8.0)}})
     assert change(apart, "fd") == Cell("−9.80", "better", "better")
 
 

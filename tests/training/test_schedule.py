@@ -21,3 +21,10 @@ def test_published_example():
     schedule = Schedule(constant=100, decay=150)
     assert 2e-4 * schedule.factor(99) == 2e-4
     assert 2e-4 * schedule.factor(249) == pytest.approx(2e-4 / 151)
+
+
+def test_halving_counts_steps():
+    """MUNIT: half after 100,000 steps, a quarter after 200,000; it multiplies with the straight line."""
+    schedule = Schedule(constant=21, batch_size=1, halving=100_000)
+    assert [schedule.factor(0, step) for step in (0, 99_999, 100_000, 250_000)] == [1, 1, 0.5, 0.25]
+    assert Schedule(constant=0, decay=1, halving=2).factor(0, 2) == 0.25

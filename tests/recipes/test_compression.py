@@ -1,4 +1,4 @@
-"""Fast GAN Compression: how its settings become stages."""
+"""GAN Compression, fast or not: how its settings become stages."""
 
 import json
 from pathlib import Path
@@ -12,18 +12,19 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.spaces import resnet_space
 from pocketgan.errors import BudgetError, DataError, SpecError
 from pocketgan.models import save_model
-from pocketgan.networks import PatchSpec, ResnetSpec, init_normal
+from pocketgan.networks import MunitSpec, PatchSpec, ResnetSpec, init_normal
 from pocketgan.objectives.distil import DistilSettings
+from pocketgan.objectives.munit_distil import MunitDistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.stages import Given
 from pocketgan.pipeline.store import claim
-from pocketgan.recipes.fast import FastSettings, fast_gan_compression
+from pocketgan.recipes.compression import Predistillation, Settings, compression
 from pocketgan.recipes.recipe import owner, read_recipe
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
 from tests.conftest import draw_pairs
 
-SETTINGS = FastSettings(
+SETTINGS = Settings(
     teacher=ResnetSpec.uniform(4, blocks=3, norm="batch"),
     discriminator=PatchSpec(width=4, layers=1),
     objective=Pix2PixSettings(recon=10),
@@ -45,13 +46,13 @@ def task(tmp_path_factory) -> Task:
 
 
 def recipe(task: Task, teacher: Given | None = None, budget: Budget = BUDGET, **changes):
-    return fast_gan_compression("toy", task, budget, SETTINGS.model_copy(update=changes), teacher)
+    return compression("toy", task, budget, SETTINGS.model_copy(update=changes), teacher)
 
 
 @pytest.fixture
 def given_teacher(tmp_path) -> Given:
     network = init_normal(ResnetSpec.uniform(3, blocks=3).build(), torch.Generator().manual_seed(0))
-    save_model(tmp_path / "teacher", network, {"size": 16})
+    save_model(tmp_path / "teacher", network, {"size": [16, 16]})
     return Given.of(tmp_path / "teacher")
 
 
@@ -92,6 +93,29 @@ def test_every_setting_arrives(task):
             5,
         )
     assert made.search.seed == 5
+
+
+def test_gan_compression_has_a_student_in_between(task, given_teacher):
+    """The supernet starts from the narrow student and its discriminator; that one from the teacher's."""
+    narrow = Predistillation(
+        student=ResnetSpec.uniform(4, blocks=3, norm="batch", separable=("residual",)),
+        schedule=Schedule(constant=7),
+    )
+    made = recipe(task, predistillation=narrow)
+    assert (made.method, recipe(task).method) == ("gan-compression", "fast-gan-compression")
+    assert list(made.stages)[:4] == ["teacher", "pre-distillation", "supernet", "search"]
+    assert (made.predistilled.init, made.predistilled.judge) == (made.teacher, made.teacher)
+    assert (made.predistilled.student, made.predistilled.schedule.constant) == (narrow.student, 7)
+    assert (made.supernet.init, made.supernet.judge) == (made.predistilled, made.predistilled)
+    # a teacher that came without its discriminator has none to inherit
+    alone = recipe(task, given_teacher, predistillation=narrow)
+    assert (alone.predistilled.init, alone.predistilled.judge) == (given_teacher, None)
+
+
+def test_the_papers_teachers_see_all_of_train(task):
+    made = recipe(task, whole_train=True)
+    assert made.teacher.splits == made.tuned.splits == ("train", "select")
+    assert made.supernet.splits == ("train",), "what is searched never saw the selection split"
 
 
 def test_without_fine_tuning(task):
@@ -145,9 +169,9 @@ def test_the_place_of_the_data_is_no_part_of_it(task, tmp_path):
 
 
 def test_a_teacher_by_its_name():
-    settings = FastSettings.model_validate({**SETTINGS.model_dump(), "teacher": "mobile-resnet:8"})
+    settings = Settings.model_validate({**SETTINGS.model_dump(), "teacher": "mobile-resnet:8"})
     assert settings.teacher == ResnetSpec.uniform(8, separable=("residual",))
-    assert FastSettings.model_validate_json(settings.model_dump_json()) == settings
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
 # -- what is refused before anything runs ------------------------------------------------------------------------
@@ -166,19 +190,22 @@ def test_a_budget_out_of_reach(task):
         (dict(space="channels-33"), "unknown search space 'channels-33'; did you mean channels-32"),
         (
             dict(discriminator=PatchSpec(layers=3)),
-            "size 16 is too small for a discriminator of 3 layers, which judges images from 24 pixels on; "
+            "size 16 is too small for a patch discriminator, which judges images from 24 pixels on; "
             "use --size 24 or more",
         ),
         (
             dict(distillation=DistilSettings(paired=False)),
-            "this recipe is for pairs; leave distillation.paired as it is",
+            "whether students see pairs follows from the data; leave distillation.paired as it is",
         ),
+        (dict(teacher=MunitSpec.uniform(2)), "pix2pix trains no munit; choose a teacher among resnet"),
+        (dict(distillation=MunitDistilSettings()), "a student of pix2pix learns by distil; leave"),
+        (dict(discriminator=PatchSpec(in_channels=3)), "here a generator makes 3 channels of 3 and its discri"),
     ],
-    ids=["space", "discriminator", "unpaired"],
+    ids=["space", "discriminator", "unpaired", "teacher", "game", "channels"],
 )
 def test_settings_that_do_not_fit(task, changes, message):
     with pytest.raises(SpecError) as error:
-        recipe(task, **changes)
+        compression("toy", task, BUDGET, SETTINGS.model_copy(update=changes))
     assert str(error.value).startswith(message)
 
 
@@ -197,7 +224,7 @@ def test_too_few_images(tmp_path):
 
 def test_an_unknown_metric():
     with pytest.raises((SpecError, ValidationError), match="unknown metric 'fdd'"):
-        FastSettings.model_validate({**json.loads(SETTINGS.model_dump_json()), "metric": "fdd"})
+        Settings.model_validate({**json.loads(SETTINGS.model_dump_json()), "metric": "fdd"})
 
 
 def test_a_teacher_that_is_none(tmp_path):

@@ -1,0 +1,212 @@
+"""The verb that scores: a model on data, or one result against another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pocketgan.cli.options import Classes, Json, Sides, Unpaired, Weights, read_sides, read_weights
+from pocketgan.cli.show import print_json, table
+from pocketgan.errors import DataError
+
+if TYPE_CHECKING:
+    from pocketgan.metrics.evaluation import Evaluation
+
+#: names of worst images that are shown
+SHOWN = 3
+
+
+def evaluate(
+    model: Annotated[
+        str,
+        typer.Argument(help="Model folder, run folder or spec; or a result of --out.", show_default=False),
+    ],
+    data: Annotated[Path, typer.Argument(help="Folder of images; or the other result or run.", show_default=False)],
+    metrics: Annotated[
+        str | None, typer.Option(help="Comma-separated; default those that suit the data and need no download.")
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(help="held-out, paired-val, gan-compression-unpaired, cut-120-140 or pseudo-pair."),
+    ] = "held-out",
+    split: Annotated[
+        Literal["train", "select", "test"] | None, typer.Option(help="Which split; default the protocol's, test.")
+    ] = None,
+    size: Sides = None,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None, typer.Option(help="What becomes what; default the model's.")
+    ] = None,
+    unpaired: Unpaired = None,
+    classes: Classes = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="The model that the metrics teacher_... compare with.")
+    ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="Another model of the same recipe, say of another seed (repeatable).")
+    ] = None,
+    segmenter: Annotated[
+        str | None, typer.Option(help="For miou: an ONNX file, drn, deeplab, espnet-camvid or espnet-cityscapes.")
+    ] = None,
+    weights: Weights = None,
+    statistics: Annotated[
+        Path | None, typer.Option(help="An .npz with mu and sigma of the real images, for FIDs.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to keep the result in.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a model on images, with 95 % confidence intervals; or say whether two results really differ."""
+    from pocketgan.metrics.evaluation import is_evaluation
+
+    if is_evaluation(Path(model)) or is_evaluation(data) or _is_run(data):
+        return _compare(Path(model), data, as_json)
+
+    import tempfile
+
+    from pocketgan.data.task import open_task
+    from pocketgan.metrics.evaluate import METRICS
+    from pocketgan.metrics.on_task import evaluator_on
+    from pocketgan.metrics.pool import pool
+    from pocketgan.models import find_model, of_images
+    from pocketgan.pretrained.weights import cache_folder
+    from pocketgan.units import size_figure, size_text
+
+    found = [find_model(text) for text in (model, *(also or []))]
+    sides = read_sides(size) or found[0].size
+    judge = find_model(teacher) if teacher else None
+    for each in [*found, *([judge] if judge else [])]:
+        each.spec.check_size(*sides)
+    task = open_task(
+        data,
+        direction=direction or found[0].card.get("direction", "AtoB"),
+        size=sides,
+        unpaired=unpaired,
+        classes=classes,
+    )
+    for each in found:
+        if each.spec.in_channels != task.in_channels:
+            raise DataError(
+                f"the model takes {each.spec.in_channels} channels, and the inputs of {data} have "
+                f"{task.in_channels}; evaluate it on data of its own kind"
+            )
+    with tempfile.TemporaryDirectory() as pixels:
+        evaluator = evaluator_on(
+            task,
+            Path(pixels),
+            protocol=protocol,
+            split=split,
+            metrics=metrics.split(",") if metrics else None,
+            segmenter=segmenter,
+            weights=read_weights(weights or []),
+            teacher=of_images(judge.network) if judge else None,
+            statistics=statistics,
+            cache=cache_folder() / "features",
+        )
+        results = [evaluator(of_images(each.network), intervals=True) for each in found]
+    result = pool(results) if also else results[0]
+    if out:
+        result.save(out)
+    splits = split or "+".join(evaluator.protocol.sources)
+    if as_json:
+        content = result.content()
+        return print_json(
+            {
+                "model": model,
+                "also": also or [],
+                "split": splits,
+                "images": len(result.names),
+                "size": size_figure(sides),
+                "data_digest": task.data_digest,
+                **{key: content[key] for key in ("protocol", "scores", "intervals", "errors", "worst", "warnings")},
+                "members": content["members"],
+                "sha256": {side: listing.sha256 for side, listing in result.images.items()},
+            }
+        )
+    print(f"{len(result.names)} images of the {splits} split at {size_text(sides)} pixels")
+    print(f"protocol {evaluator.protocol.name}: {evaluator.protocol.about}")
+    if also:
+        print(f"mean over {len(results)} models")
+    rows = [
+        [name, _figure(value), _interval(result.intervals[name]), METRICS[name].better, *_worst(result, name)]
+        for name, value in result.scores.items()
+    ]
+    table(["metric", "score", "95 % interval", "better", "worst 5 %", "among them"], rows)
+    for warning in result.warnings:
+        print(f"note: {warning}")
+
+
+def _compare(first: Path, second: Path, as_json: bool) -> None:
+    """Two results against each other."""
+    from pocketgan.metrics.compare import compare
+
+    a, b = _result(first), _result(second)
+    differences = compare(a, b)
+    if as_json:
+        return print_json(
+            {
+                "first": str(first),
+                "second": str(second),
+                "protocol": a.protocol,
+                "images": len(a.names),
+                "differences": [_strict(vars(difference)) for difference in differences],
+            }
+        )
+    print(f"{len(a.names)} images, protocol {a.protocol}; difference: {second} less {first}")
+    rows = [
+        [d.metric, _figure(d.first), _figure(d.second), f"{d.difference:+.4g}", _interval(d.interval), _verdict(d)]
+        for d in differences
+    ]
+    table(["metric", "first", "second", "difference", "95 % interval", "verdict"], rows)
+    for warning in dict.fromkeys((*a.warnings, *b.warnings)):
+        print(f"note: {warning}")
+
+
+def _is_run(folder: Path) -> bool:
+    from pocketgan.pipeline.store import MARK
+
+    return (folder / MARK).is_file()
+
+
+def _result(folder: Path) -> Evaluation:
+    """The result that `--out` left; of a run, that of its compressed network on the test split."""
+    from pocketgan.metrics.evaluation import Evaluation
+
+    if not _is_run(folder):
+        return Evaluation.load(folder)
+    from pocketgan.recipes.recipe import read_recipe
+    from pocketgan.recipes.run import store_of
+
+    recipe, store = read_recipe(folder), store_of(folder)
+    scores = recipe.scores(recipe.result)
+    if store.status(scores) != "finished":
+        raise DataError(f"the run in {folder} is not finished; run its command again to go on with it")
+    return scores.load(store.artifact(scores))
+
+
+def _verdict(difference: Any) -> str:
+    return f"real: {difference.better} is better" if difference.better else "noise"
+
+
+def _worst(result: Evaluation, name: str) -> list[str]:
+    worst = result.worst.get(name)
+    if worst is None:
+        return ["", ""]
+    more = ", ..." if len(worst.names) > SHOWN else ""
+    return [_figure(worst.value), ", ".join(worst.names[:SHOWN]) + more]
+
+
+def _figure(value: float) -> str:
+    # a share that sums up to 1e-17 is 0
+    return f"{round(value, 12):.4g}"
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    return f"{_figure(ends[0])} to {_figure(ends[1])}"
+
+
+def _strict(content: dict[str, Any]) -> dict[str, Any]:
+    """As strict JSON takes it: infinity is the string "inf"."""
+    from pocketgan.metrics.evaluation import plain
+
+    return {key: plain(value) for key, value in content.items()}

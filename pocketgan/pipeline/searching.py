@@ -1,0 +1,136 @@
+"""Stages that choose: the search over a supernet's subnets, and the chosen one as a network of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from pydantic import PositiveInt, model_validator
+from torch import Tensor
+
+from pocketgan.data.batches import evaluation_batches, target_batches
+from pocketgan.data.cache import load_examples
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.calibrate import calibrate, has_statistics
+from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.space import SearchSpace
+from pocketgan.elastic.supernet import Supernet
+from pocketgan.metrics import METRICS, Evaluator
+from pocketgan.models import load_model, of_images, save_model
+from pocketgan.networks import Genome
+from pocketgan.pipeline.stage import Stage, Workspace
+from pocketgan.pipeline.training import Distil, card_of
+from pocketgan.search import AnyStrategy, SearchResult, search
+
+BATCH = 16
+
+
+class Search(Stage):
+    """The best subnet within a budget, judged on the selection split. Leaves `result.json`.
+
+    Batch norm is calibrated anew for every candidate, on the first `calibration` training images.
+    """
+
+    kind: Literal["search"] = "search"
+    supernet: Distil
+    budget: Budget
+    strategy: AnyStrategy
+    metric: str = "fd_mobilenet_v2"
+    calibration: PositiveInt = 64
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Search:
+        if self.supernet.space is None:
+            raise ValueError("only a supernet can be searched: the distillation needs a space")
+        return self
+
+    @property
+    def space(self) -> SearchSpace:
+        """Where the search looks."""
+        space = self.supernet.space
+        assert space is not None, "checked at construction"
+        return space
+
+    @property
+    def _teacher(self) -> Stage | None:
+        """The teacher, where the metric holds against its images."""
+        return self.supernet.teacher if "teacher" in METRICS[self.metric].needs else None
+
+    def inputs(self) -> Iterable[Stage]:
+        return (self.supernet, self._teacher) if self._teacher else (self.supernet,)
+
+    def run(self, work: Workspace) -> None:
+        task, space = self.supernet.task, self.space
+        model = CostModel(space.spec, *task.size)
+        self.budget.check(space, model)
+        supernet = Supernet(space.spec)
+        supernet.network = load_model(work.inputs(self.supernet) / "model").network
+        supernet.eval()
+        examples = load_examples(task, "select", work.cache, training=False)
+        evaluator = Evaluator(
+            list(evaluation_batches(examples, BATCH)),
+            metrics=(self.metric,),
+            targets=None if task.paired else list(target_batches(examples, BATCH)),
+            teacher=of_images(load_model(work.inputs(self._teacher) / "model").network) if self._teacher else None,
+            weights=work.runtime.weights,
+        )
+        images = calibration_images(self.supernet, self.calibration, work) if has_statistics(supernet) else []
+
+        def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
+            return [evaluator(self._candidate(supernet, genome, images)).scores for genome in genomes]
+
+        (work.folder / "state").mkdir(exist_ok=True)
+        result = search(
+            space,
+            model,
+            self.budget,
+            self.strategy,
+            score,
+            objective=self.metric,
+            better=METRICS[self.metric].better,
+            seed=self.seed,
+            storage=work.folder / "state" / "journal.log",
+            progress=work.progress,
+        )
+        (work.artifact / "result.json").write_text(result.model_dump_json(indent=1) + "\n")
+
+    def _candidate(self, supernet: Supernet, genome: Genome, images: list[Tensor]) -> Callable[[Tensor], Tensor]:
+        """A subnet as a function of images; a network of its own where it needs statistics of its own."""
+        widths = self.space.widths(genome)
+        if has_statistics(supernet):
+            return of_images(calibrate(supernet.extract(widths), images))
+        return of_images(partial(supernet, at=widths), supernet.network.draw)
+
+    def load(self, artifact: Path) -> SearchResult:
+        return SearchResult.model_validate_json((artifact / "result.json").read_text())
+
+
+class Extract(Stage):
+    """The chosen subnet as a network of its own, its batch norm calibrated. Leaves `model/`."""
+
+    kind: Literal["extract"] = "extract"
+    search: Search
+
+    def run(self, work: Workspace) -> None:
+        trained, space = self.search.supernet, self.search.space
+        choice = self.search.load(work.inputs(self.search)).best
+        supernet = Supernet(space.spec)
+        supernet.network = load_model(work.inputs(trained) / "model").network
+        network = supernet.extract(space.widths(choice.genome))
+        if has_statistics(network):
+            calibrate(network, calibration_images(trained, self.search.calibration, work))
+        save_model(work.artifact / "model", network, card_of(trained.task, self))
+
+    def inputs(self) -> Iterable[Stage]:
+        return (self.search, self.search.supernet)
+
+
+def calibration_images(trained: Distil, count: int, work: Workspace) -> list[Tensor]:
+    """The first `count` training images, in batches."""
+    examples = load_examples(trained.task, trained.splits, work.cache, training=False)
+    batches = islice(evaluation_batches(examples, BATCH), -(-count // BATCH))
+    return [batch.x for batch in batches]

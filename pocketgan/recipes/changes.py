@@ -1,0 +1,67 @@
+"""Changing single settings by `path=value` texts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from pocketgan.errors import SpecError, unknown
+from pocketgan.recipes.compression import Settings
+
+
+def changed(settings: Settings, changes: list[str]) -> Settings:
+    """Settings with single values replaced: 'supernet.constant=40', 'seed=1', 'search.population=50'."""
+    tree = settings.model_dump()
+    for change in changes:
+        path, equals, value = change.partition("=")
+        if not equals:
+            raise SpecError(f"--set {change} has no '='; write e.g. --set supernet.constant=40")
+        *parents, last = path.split(".")
+        node: Any = tree
+        for name in parents:
+            if name not in node or not isinstance(node[name], dict):
+                raise unknown("setting", path, _paths(tree))
+            node = node[name]
+        if last not in node:
+            raise unknown("setting", path, _paths(tree))
+        node[last] = _value(value)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        words = " ".join(f"--set {change}" for change in _guilty(changes, tree, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SpecError(f"{words}: {reason[0].lower()}{reason[1:]}; choose another value") from None
+
+
+def _guilty(changes: list[str], tree: dict[str, Any], place: tuple[int | str, ...]) -> list[str]:
+    """The changes at, above or below the place of an error, without those that a later one replaced."""
+    where, node = "", tree
+    for part in place:
+        # a place also holds what is no setting: the kind of a strategy, the number of an item
+        if isinstance(node, dict) and part in node:
+            where, node = f"{where}{part}.", node[part]
+    found: dict[str, str] = {}
+    for change in changes:
+        path = change.partition("=")[0] + "."
+        if path.startswith(where) or where.startswith(path):
+            found = {other: made for other, made in found.items() if not other.startswith(path)} | {path: change}
+    return list(found.values())
+
+
+def _value(text: str) -> Any:
+    """JSON where it reads as such (numbers, lists, null, true), else the text itself."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _paths(tree: dict[str, Any], above: str = "") -> list[str]:
+    """The dotted names of all settings."""
+    paths = []
+    for name, value in tree.items():
+        paths += _paths(value, f"{above}{name}.") if isinstance(value, dict) else [f"{above}{name}"]
+    return paths

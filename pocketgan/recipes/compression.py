@@ -1,0 +1,165 @@
+"""GAN Compression and Fast GAN Compression: from a teacher to a small generator within a budget.
+
+Both are one recipe. GAN Compression first distils its (mobile) teacher into a narrower student, from whose weights
+and discriminator the supernet then starts; the fast form leaves that out and starts the supernet from scratch.
+
+Source: Li et al., GAN Compression, CVPR 2020; the fast form: TPAMI 2022.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, field_validator
+
+from pocketgan.data.task import Task
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.spaces import space_named
+from pocketgan.errors import DataError, unknown
+from pocketgan.metrics import METRICS
+from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, parse_spec
+from pocketgan.pipeline.games import Distilling, Sight, Teaching, needs_sight
+from pocketgan.pipeline.stages import Distil, Extract, Given, Search, Train
+from pocketgan.recipes.families import check_family
+from pocketgan.recipes.recipe import Recipe
+from pocketgan.search import AnyStrategy
+from pocketgan.training.fit import Precision
+from pocketgan.training.schedule import Schedule
+
+
+def _by_name(value: Any) -> Any:
+    """A network may be given as a spec string, e.g. resnet:48."""
+    return parse_spec(value) if isinstance(value, str) else value
+
+
+class Predistillation(BaseModel):
+    """The narrower student that comes between the teacher and the supernet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    student: GeneratorSpec
+    schedule: Schedule
+
+    _student_by_name = field_validator("student", mode="before")(_by_name)
+
+
+class Settings(BaseModel):
+    """Every number of the method. Without `predistillation` it is the fast form; without `tuning` the result is the
+    subnet as the supernet has it.
+
+    `space` names a published space or lists the options of every width, e.g. 32_24_16_8. `whole_train`: teacher and
+    fine-tuning learn from the selection split too, as in the papers; what is searched never does. `calibration`: on
+    how many training images a candidate's batch norm is calibrated. `sight`: what a perceptual term looks through.
+    """
+
+    # a space of one width reads as a number on the command line
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    teacher: GeneratorSpec
+    discriminator: DiscriminatorSpec
+    objective: Teaching
+    teaching: Schedule
+    predistillation: Predistillation | None = None
+    space: str
+    distillation: Distilling
+    supernet: Schedule
+    search: AnyStrategy
+    metric: str = "fd_mobilenet_v2"
+    calibration: PositiveInt = 64
+    tuning: Schedule | None = None
+    whole_train: bool = False
+    sight: Sight = Sight()
+    precision: Precision = "32-true"
+    seed: int = 233
+
+    _teacher_by_name = field_validator("teacher", mode="before")(_by_name)
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in METRICS:
+            raise unknown("metric", value, METRICS)
+        return value
+
+    @property
+    def method(self) -> str:
+        return "gan-compression" if self.predistillation else "fast-gan-compression"
+
+
+def compression(name: str, task: Task, budget: Budget, settings: Settings, teacher: Given | None = None) -> Recipe:
+    """The recipe. `teacher`: a finished one, instead of training it; students take its form.
+
+    Raises:
+        DataError: the model needs other data, or more of them.
+        SpecError: networks, games and images do not belong together; an unknown space.
+        BudgetError: the smallest subnet is over the budget.
+    """
+    form = teacher.generator if teacher else settings.teacher
+    check_family(task, form, settings.discriminator, settings.objective, settings.distillation)
+    _check_counts(task)
+    space = space_named(settings.space, form.mobile)
+    budget.check(space, CostModel(space.spec, *task.size))
+    shared: dict[str, Any] = dict(task=task, seed=settings.seed, precision=settings.precision)
+    whole: dict[str, Any] = dict(splits=("train", "select")) if settings.whole_train else {}
+    taught: Train | Given = teacher or Train(
+        generator=settings.teacher,
+        discriminator=settings.discriminator,
+        objective=settings.objective,
+        schedule=settings.teaching,
+        sight=settings.sight if needs_sight(settings.objective) else None,
+        **whole,
+        **shared,
+    )
+    distil: dict[str, Any] = dict(
+        teacher=taught,
+        discriminator=settings.discriminator,
+        objective=settings.distillation,
+        sight=settings.sight if needs_sight(settings.distillation) else None,
+        **shared,
+    )
+    narrow = None
+    if settings.predistillation:
+        judged = teacher is None or teacher.judge is not None
+        narrow = Distil(
+            student=settings.predistillation.student,
+            init=taught,
+            judge=taught if judged else None,
+            schedule=settings.predistillation.schedule,
+            **distil,
+        )
+    supernet = Distil(space=space, init=narrow, judge=narrow, schedule=settings.supernet, **distil)
+    search = Search(
+        supernet=supernet,
+        budget=budget,
+        strategy=settings.search,
+        metric=settings.metric,
+        calibration=settings.calibration,
+        seed=settings.seed,
+    )
+    subnet = Extract(search=search)
+    tuned = None
+    if settings.tuning:
+        tuned = Distil(init=subnet, judge=supernet, schedule=settings.tuning, **whole, **distil)
+    return Recipe(
+        name=name,
+        method=settings.method,
+        task=task,
+        budget=budget,
+        teacher=taught,
+        predistilled=narrow,
+        supernet=supernet,
+        search=search,
+        subnet=subnet,
+        tuned=tuned,
+    )
+
+
+def _check_counts(task: Task) -> None:
+    for split in ("select", "test"):
+        count, domain = min((len(samples), name) for samples, name in zip(task.files(split), "AB", strict=True))
+        if count < 2:
+            what = f"{count} pair" if task.paired else f"{count} image of {domain}"
+            raise DataError(
+                f"{task.root} has {what} to {split} on, and scores need at least 2; add images ({task.split_note})"
+            )

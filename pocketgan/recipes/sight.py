@@ -1,0 +1,35 @@
+"""What perceptual terms look through: the user's weights, else the published ones, else the bundled network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pocketgan.errors import DataError, OutputError
+from pocketgan.pipeline.games import Sight, needs_sight
+from pocketgan.recipes.compression import Settings
+
+
+def with_sight(settings: Settings, weights: Mapping[str, Path], *, chosen: bool) -> tuple[Settings, str]:
+    """The settings with a network that is there, and what to tell the user ("" for nothing).
+
+    Args:
+        weights: files by the name of their network.
+        chosen: whether the user asked for this network; then no other takes its place, and `DataError` is raised
+            where its weights cannot be found.
+    """
+    wanted = settings.sight.network
+    if not any(needs_sight(game) for game in (settings.objective, settings.distillation)):
+        return settings, ""
+    if not chosen and "vgg19" in weights:
+        wanted = "vgg19"
+    sight = Sight.of(wanted, weights.get(wanted))
+    note = ""
+    try:
+        sight.open()
+    except (DataError, OutputError) as error:
+        if chosen:
+            raise
+        note = f"perceptual terms look through the bundled mobilenet_v2, because {error}"
+        sight = Sight()
+    return settings.model_copy(update={"sight": sight}), note
