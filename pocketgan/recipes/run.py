@@ -154,8 +154,8 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
         figure_split="test",
         teacher_on_selection=on_select.scores.get(metric),
         differences={each.metric: each.interval for each in compare(evaluations[0], evaluations[-1])},
-        protocol="held-out: images rounded to 8 bits; 95 % bootstrap intervals over the test images, of changes over "
-        "the same images for both; one training seed",
+        protocol="held-out: images rounded to 8 bits; 95 % bootstrap intervals over the test images, of changes "
+        "over the same images for both; one training seed",
         rows=tuple(rows),
         candidates=tuple(
             CandidatePoint(
