@@ -119,7 +119,8 @@ class _Recorder(TorchFunctionMode):
         )
 
 
-def layer_costs(spec: NetworkSpec, height: int, width: int | None = None) -> list[LayerCost]:
+@lru_cache(maxsize=1024)
+def layer_costs(spec: NetworkSpec, height: int, width: int | None = None) -> tuple[LayerCost, ...]:
     """The layers in the order in which they run, for one image."""
     network = skeleton(spec.folded).eval()
     parameters = dict(network.named_parameters())
@@ -127,10 +128,9 @@ def layer_costs(spec: NetworkSpec, height: int, width: int | None = None) -> lis
     image = torch.empty(1, spec.in_channels, height, width or height, device="meta")
     with torch.no_grad(), recorder:
         network(image)
-    return recorder.layers
+    return tuple(recorder.layers)
 
 
-@lru_cache(maxsize=256)
 def cost(spec: NetworkSpec, height: int, width: int | None = None) -> dict[str, int]:
     """`params`, `macs` and `true_macs` of one network for one image."""
     layers = layer_costs(spec, height, width)
@@ -168,7 +168,7 @@ class CostModel:
         }
         for name in dict(skeleton(spec).named_parameters()):
             self._add("params", 1, dims[name])
-        varied: list[list[LayerCost]] = []
+        varied: list[tuple[LayerCost, ...]] = []
         for i, layer in enumerate(layers):
             if layer.weights:
                 self._add("macs", layer.paper_positions, dims[f"{layer.name}.weight"])
