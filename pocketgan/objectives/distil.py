@@ -25,8 +25,8 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.losses.adversarial import fake_loss, fool_loss, real_loss
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.losses.pixel import Pixel, pixel_loss
-from pocketgan.objectives.base import Losses, Objective, ObjectiveSettings, detached, mean_losses
-from pocketgan.objectives.student import FeatureStudent, Taps, visited
+from pocketgan.objectives.base import Losses, ObjectiveSettings, detached, mean_losses
+from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, visited
 
 
 class DistilSettings(ObjectiveSettings):
@@ -40,7 +40,7 @@ class DistilSettings(ObjectiveSettings):
     sampling: AnySampling = UniformSampling()
 
 
-class Distiller(Objective):
+class Distiller(StudentGame):
     """`student`: a plain network, or a supernet together with the `space` that its widths are drawn from.
 
     The discriminator sees condition and image where data are paired, the image alone where they are not.
@@ -61,18 +61,6 @@ class Distiller(Objective):
         self.add_player("discriminator", discriminator, settings.lr, settings.betas)
         self._student = FeatureStudent(student, adaptors)
         self.add_player("student", self._student, settings.lr, settings.betas)
-
-    @property
-    def generator(self) -> nn.Module:
-        return self._student.network
-
-    @property
-    def products(self) -> dict[str, nn.Module]:
-        return {"model": self._student.product, "discriminator": self.players["discriminator"]}
-
-    @property
-    def adaptors(self) -> Adaptors:
-        return self._student.adaptors
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s, judge = self.settings, self.networks["discriminator"]

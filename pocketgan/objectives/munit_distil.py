@@ -31,9 +31,9 @@ from pocketgan.losses.adversarial import fake_loss, fool_loss, real_loss
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.networks import Generator, Widths
 from pocketgan.networks.munit import MunitGenerator
-from pocketgan.objectives.base import Losses, Objective, detached, mean_losses, total
+from pocketgan.objectives.base import Losses, detached, mean_losses, total
 from pocketgan.objectives.munit import MunitTerms, draw_styles
-from pocketgan.objectives.student import Student, Taps, translate, visited
+from pocketgan.objectives.student import Student, StudentGame, Taps, translate, visited
 
 
 class MunitDistilSettings(MunitTerms):
@@ -43,7 +43,7 @@ class MunitDistilSettings(MunitTerms):
     sampling: AnySampling = UniformSampling()
 
 
-class MunitDistiller(Objective):
+class MunitDistiller(StudentGame):
     """`teacher`: the translator that a `Munit` leaves. `student`: one like it, or a supernet together with the
     `space` that its widths are drawn from. `adaptors`: one, for the tap `content`. The discriminator sees images of
     the target domain alone."""
@@ -68,18 +68,6 @@ class MunitDistiller(Objective):
         self.add_player("discriminator", discriminator, *adam)
         self.add_player("student", self._student, *adam)
         self._teacher = teacher
-
-    @property
-    def generator(self) -> nn.Module:
-        return self._student.network
-
-    @property
-    def products(self) -> dict[str, nn.Module]:
-        return {"model": self._student.product, "discriminator": self.players["discriminator"]}
-
-    @property
-    def adaptors(self) -> Adaptors:
-        return self._student.adaptors
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s, judge = self.settings, self.networks["discriminator"]

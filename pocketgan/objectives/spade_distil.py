@@ -22,7 +22,7 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.objectives.base import Losses, detached, mean_losses, total
 from pocketgan.objectives.spade import SpadeGame, SpadeTerms
-from pocketgan.objectives.student import FeatureStudent, Taps, visited
+from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, visited
 
 
 class SpadeDistilSettings(SpadeTerms):
@@ -33,7 +33,7 @@ class SpadeDistilSettings(SpadeTerms):
     sampling: AnySampling = UniformSampling()
 
 
-class SpadeDistiller(SpadeGame):
+class SpadeDistiller(StudentGame, SpadeGame):
     """`student`: a plain network, or a supernet together with the `space` that its widths are drawn from."""
 
     def __init__(
@@ -51,18 +51,6 @@ class SpadeDistiller(SpadeGame):
         self.add_frozen("teacher", teacher)
         self._student = FeatureStudent(student, adaptors)
         self.add_player("student", self._student, settings.lr / 2, settings.betas)
-
-    @property
-    def generator(self) -> nn.Module:
-        return self._student.network
-
-    @property
-    def products(self) -> dict[str, nn.Module]:
-        return {"model": self._student.product, "discriminator": self.players["discriminator"]}
-
-    @property
-    def adaptors(self) -> Adaptors:
-        return self._student.adaptors
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         student = self.networks["student"]

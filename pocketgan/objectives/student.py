@@ -15,6 +15,7 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.networks import Widths
+from pocketgan.objectives.base import Objective
 
 
 class Taps:
@@ -41,6 +42,24 @@ class Student(nn.Module):
     def product(self) -> nn.Module:
         """The plain network that training leaves: of a supernet, the one at its widest."""
         return self.network.network if isinstance(self.network, Supernet) else self.network
+
+
+class StudentGame(Objective):
+    """A game whose point is a student, `_student`, that plays against a discriminator."""
+
+    _student: Student
+
+    @property
+    def generator(self) -> nn.Module:
+        return self._student.network
+
+    @property
+    def products(self) -> dict[str, nn.Module]:
+        return {"model": self._student.product, "discriminator": self.players["discriminator"]}
+
+    @property
+    def adaptors(self) -> Adaptors:
+        return self._student.adaptors
 
 
 class FeatureStudent(Student):

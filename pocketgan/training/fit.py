@@ -38,7 +38,8 @@ class Runtime(BaseModel):
 
     device: str = "auto"
     checkpoint_seconds: float = 60.0
-    log_steps: int = 20
+    #: odd, so that terms of every second step are seen
+    log_steps: int = 25
     #: files of weights of feature networks, by the network's name; others are found by the rule of `find_weights`
     weights: dict[str, Path] = {}
 
