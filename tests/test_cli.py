@@ -24,6 +24,7 @@ from pocketgan.data.task import open_task
 from pocketgan.interop.official import save_official
 from pocketgan.models import load_model, save_model
 from pocketgan.networks import MunitSpec, init_normal, parse_spec
+from pocketgan.pipeline.stages import Given
 from pocketgan.recipes.catalog import ENTRIES
 from tests.data.pictures import numbers, write_map, write_picture
 
@@ -330,6 +331,31 @@ def test_a_teacher_that_is_brought_along(cli: Cli, toy_run: ToyRun, tmp_path: Pa
     # the report needs the teacher's folder no more
     teacher.rename(tmp_path / "elsewhere")
     printed(cli("report", out))
+
+
+def test_a_foreign_teacher_with_its_discriminator(cli: Cli, toy_run: ToyRun, tmp_path: Path):
+    """Both in the papers' own files; GAN Compression's narrower student inherits the discriminator."""
+    (artifact,) = (toy_run.folder / "stages").glob("train-*/artifact")
+    for part in ("model", "discriminator"):
+        found = load_model(artifact / part)
+        save_official(found.network, tmp_path / f"{part}.pth")
+    out = tmp_path / "run"
+    words = [*toy_run.words[:6], "--out", out, *TOY, "--method", "gan-compression", "--yes"]
+    words += ["--teacher", tmp_path / "model.pth", "--discriminator", tmp_path / "discriminator.pth"]
+    outcome = cli(*words, "--set", "predistillation.constant=1", "--set", "predistillation.decay=0")
+    assert outcome.code == 0, outcome.err
+    (given,) = (out / "stages").glob("given-*/artifact")
+    for part in ("model", "discriminator"):
+        kept = load_model(given / part).network.state_dict()
+        wanted = load_model(artifact / part).network.state_dict()
+        assert kept.keys() == wanted.keys()
+        assert all(torch.equal(kept[name], tensor) for name, tensor in wanted.items())
+    # the folder of a finished stage, or of a run, will do as well
+    both = Given.of(artifact)
+    assert (both.generator, both.discriminator) == tuple(
+        load_model(artifact / part).spec for part in ("model", "discriminator")
+    )
+    assert Given.of(toy_run.folder).discriminator is None
 
 
 # -- using the result --------------------------------------------------------------------------------------------

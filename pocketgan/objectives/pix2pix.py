@@ -1,6 +1,7 @@
-"""pix2pix: a generator and a patch discriminator that sees the condition too.
+"""pix2pix: a generator, or several, and a patch discriminator that sees the condition too.
 
-L_D = (fake + real) / 2, then, against the updated D: L_G = gan * fool + recon * |G(x) - y|.
+L_D = (fake + real) / 2, then, against the updated D: L_G = gan * fool + recon * |G(x) - y|; with several generators
+each loss is the sum over them.
 
 Source: Isola et al., CVPR 2017; the order of updates is the official code's.
 """
@@ -8,16 +9,23 @@ Source: Isola et al., CVPR 2017; the order of updates is the official code's.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import NonNegativeFloat
-from torch import nn
+from torch import Tensor, nn
 
 from pocketgan.data.batches import Batch
+from pocketgan.errors import SpecError
 from pocketgan.losses.adversarial import fake_loss, fool_loss, real_loss
 from pocketgan.losses.pixel import Pixel, pixel_loss
-from pocketgan.objectives.base import Losses, Objective, ObjectiveSettings, detached
+from pocketgan.networks.discriminators import SharedPatchDiscriminator
+from pocketgan.objectives.base import Losses, Objective, ObjectiveSettings, detached, total
+
+#: what each generator made of one batch, by its name
+Fakes = Mapping[str, Float[Tensor, "batch 3 height width"]]
 
 
 class Pix2PixSettings(ObjectiveSettings):
@@ -29,31 +37,75 @@ class Pix2PixSettings(ObjectiveSettings):
 
 
 class Pix2Pix(Objective):
-    def __init__(self, settings: Pix2PixSettings, generator: nn.Module, discriminator: nn.Module) -> None:
+    """One generator, or several by name: their terms are then told apart by that name.
+
+    Several generators play against one discriminator, each against the head in its place where that has heads.
+    """
+
+    def __init__(
+        self,
+        settings: Pix2PixSettings,
+        generators: nn.Module | Mapping[str, nn.Module],
+        discriminator: nn.Module,
+    ) -> None:
         super().__init__()
         self.settings = settings
-        self.add_player("generator", generator, settings.lr, settings.betas)
+        if isinstance(generators, nn.Module):
+            generators = {"generator": generators}
+        self.names = tuple(generators)
+        self._heads: dict[str, tuple[int, ...]] = dict.fromkeys(generators, ())
+        if isinstance(discriminator, SharedPatchDiscriminator):
+            heads = discriminator.spec.heads
+            if heads != len(generators):
+                raise SpecError(
+                    f"a shared discriminator has a head for each generator, and there are {heads} heads for "
+                    f"{len(generators)}; set heads to {len(generators)}"
+                )
+            self._heads = {name: (head,) for head, name in enumerate(generators)}
+        for name, generator in generators.items():
+            self.add_player(name, generator, settings.lr, settings.betas)
         self.add_player("discriminator", discriminator, settings.lr, settings.betas)
 
     @property
     def generator(self) -> nn.Module:
-        return self.players["generator"]
+        return self.players[self.names[0]]
 
     @property
     def products(self) -> dict[str, nn.Module]:
-        return {"model": self.generator, "discriminator": self.players["discriminator"]}
+        others = {name: self.players[name] for name in self.names[1:]}
+        return {"model": self.generator, **others, "discriminator": self.players["discriminator"]}
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
-        s, judge = self.settings, self.networks["discriminator"]
-        fake = self.networks["generator"](batch.x)
-
-        d_fake = fake_loss(judge(torch.cat([batch.x, fake.detach()], 1)), s.gan_mode)
-        d_real = real_loss(judge(torch.cat([batch.x, batch.y], 1)), s.gan_mode)
-        self.backward((d_fake + d_real) / 2, "discriminator")
+        fakes = {name: self.networks[name](batch.x) for name in self.names}
+        judged = self.judge_terms(batch, fakes)
+        self.backward(total(judged) / 2, "discriminator")
         self.update("discriminator")
 
-        fool = s.gan * fool_loss(judge(torch.cat([batch.x, fake], 1)), s.gan_mode)
-        recon = s.recon * pixel_loss(fake, batch.y, s.recon_loss)
-        self.backward(fool + recon, "generator")
-        self.update("generator")
-        return detached(D_fake=d_fake, D_real=d_real, G_gan=fool, G_recon=recon)
+        terms = self.image_terms(batch, fakes)
+        self.backward(total(terms), *self.names)
+        self.update(*self.names)
+        return detached(**judged, **terms)
+
+    def judge_terms(self, batch: Batch, fakes: Fakes) -> Losses:
+        """The discriminator's terms; its loss is half of their sum."""
+        mode, terms = self.settings.gan_mode, {}
+        for name, fake in fakes.items():
+            terms[_term("D_fake", name)] = fake_loss(self._judged(batch, fake.detach(), name), mode)
+            terms[_term("D_real", name)] = real_loss(self._judged(batch, batch.y, name), mode)
+        return terms
+
+    def image_terms(self, batch: Batch, fakes: Fakes) -> Losses:
+        """The generators' terms."""
+        s, terms = self.settings, {}
+        for name, fake in fakes.items():
+            terms[_term("G_gan", name)] = s.gan * fool_loss(self._judged(batch, fake, name), s.gan_mode)
+            terms[_term("G_recon", name)] = s.recon * pixel_loss(fake, batch.y, s.recon_loss)
+        return terms
+
+    def _judged(self, batch: Batch, image: Float[Tensor, "batch 3 height width"], name: str) -> Tensor:
+        """What the discriminator says to this generator's image, or to a real one in its place."""
+        return self.networks["discriminator"](torch.cat([batch.x, image], 1), *self._heads[name])
+
+
+def _term(term: str, generator: str) -> str:
+    return term if generator == "generator" else f"{term}_{generator}"

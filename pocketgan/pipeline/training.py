@@ -25,13 +25,14 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import DataError, SpecError
 from pocketgan.interop.importing import import_checkpoint
-from pocketgan.models import device_of, load_model, of_images, save_model
+from pocketgan.models import device_of, is_model, load_model, of_images, save_model
 from pocketgan.networks import (
     DiscriminatorSpec,
     Generator,
     GeneratorSpec,
     NetworkSpec,
     PatchSpec,
+    SharedPatchSpec,
     initialise,
 )
 from pocketgan.objectives.base import Objective
@@ -130,35 +131,45 @@ class Train(Training):
 
 
 class Given(Stage):
-    """A finished teacher, brought along: a model folder, or a checkpoint that `import` knows. Leaves a copy as
-    `model/`, and as `discriminator/` where one came with it."""
+    """A finished teacher, brought along: a model folder, a folder with `model/` in it (a run, an artifact), or a
+    checkpoint that `import` knows. Leaves a copy as `model/`, and as `discriminator/` where one came with it."""
 
     kind: Literal["given"] = "given"
     generator: GeneratorSpec
+    discriminator: DiscriminatorSpec | None = None
     content: str
-    judge: str | None = None
     # only the copying needs them: a recipe that is read back from its run folder does without
     file: Path = Field(default=Path(), exclude=True)
     judge_file: Path | None = Field(default=None, exclude=True)
 
     @classmethod
     def of(cls, file: Path, judge_file: Path | None = None) -> Given:
-        """Its identity is the content of its files, not their place. Raises `DataError` where one is anything but a
-        generator, the other anything but a discriminator."""
+        """Its identity is the content of its files, not their place. A discriminator that lies beside `model/`
+        comes along. Raises `DataError` where one is no generator, or the other no discriminator of one."""
+        if file.is_dir() and not is_model(file) and (file / "model").is_dir():
+            if judge_file is None and is_model(file / "discriminator"):
+                judge_file = file / "discriminator"
+            file = file / "model"
         spec = _brought(file).spec
         if not isinstance(spec, NetworkSpec):
             raise DataError(f"{file} holds a discriminator; give a generator")
-        if judge_file and isinstance(_brought(judge_file).spec, NetworkSpec):
-            raise DataError(f"{judge_file} holds a generator; give the teacher's discriminator")
-        judge = _content(judge_file) if judge_file else None
-        generator = cast(GeneratorSpec, spec)
-        return cls(generator=generator, content=_content(file), judge=judge, file=file, judge_file=judge_file)
+        judge = _brought(judge_file).spec if judge_file else None
+        if isinstance(judge, (NetworkSpec, SharedPatchSpec)):
+            what = "generator" if isinstance(judge, NetworkSpec) else "discriminator of several generators"
+            raise DataError(f"{judge_file} holds a {what}; give the teacher's discriminator")
+        content = hashlib.sha256(b"".join(_bytes(path) for path in (file, judge_file) if path)).hexdigest()
+        return cls(
+            generator=cast(GeneratorSpec, spec),
+            discriminator=judge,
+            content=content,
+            file=file,
+            judge_file=judge_file,
+        )
 
     def run(self, work: Workspace) -> None:
         for name, file in (("model", self.file), ("discriminator", self.judge_file)):
             if file:
-                network = _brought(file)
-                save_model(work.artifact / name, network, {"made_by": self.address})
+                save_model(work.artifact / name, _brought(file), {"made_by": self.address})
 
 
 class Distil(Training):
@@ -253,6 +264,7 @@ def _brought(file: Path) -> Any:
     return load_model(file).network if file.is_dir() else import_checkpoint(file).network
 
 
-def _content(file: Path) -> str:
+def _bytes(file: Path) -> bytes:
+    """What makes a model folder or a checkpoint what it is."""
     files = [file / name for name in ("model.json", "weights.safetensors")] if file.is_dir() else [file]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    return b"".join(path.read_bytes() for path in files)

@@ -33,20 +33,9 @@ def _by_name(value: Any) -> Any:
     return parse_spec(value) if isinstance(value, str) else value
 
 
-class Predistillation(BaseModel):
-    """The narrower student that comes between the teacher and the supernet."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    student: GeneratorSpec
-    schedule: Schedule
-
-    _student_by_name = field_validator("student", mode="before")(_by_name)
-
-
 class Settings(BaseModel):
     """Every number of the method. Without `predistillation` it is the fast form; without `tuning` the result is the
-    subnet as the supernet has it.
+    subnet as the supernet has it. The student of the pre-distillation is the supernet's network at its widest.
 
     `space` names a published space or lists the options of every width, e.g. 32_24_16_8. `whole_train`: teacher and
     fine-tuning learn from the selection split too, as in the papers; what is searched never does. `calibration`: on
@@ -60,7 +49,7 @@ class Settings(BaseModel):
     discriminator: DiscriminatorSpec
     objective: Teaching
     teaching: Schedule
-    predistillation: Predistillation | None = None
+    predistillation: Schedule | None = None
     space: str
     distillation: Distilling
     supernet: Schedule
@@ -96,7 +85,8 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
         BudgetError: the smallest subnet is over the budget.
     """
     form = teacher.generator if teacher else settings.teacher
-    check_family(task, form, settings.discriminator, settings.objective, settings.distillation)
+    judge = (teacher and teacher.discriminator) or settings.discriminator
+    check_family(task, form, judge, settings.objective, settings.distillation)
     _check_counts(task)
     space = space_named(settings.space, form.mobile)
     budget.check(space, CostModel(space.spec, *task.size))
@@ -120,12 +110,13 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
     )
     narrow = None
     if settings.predistillation:
-        judged = teacher is None or teacher.judge is not None
+        judged = teacher is None or teacher.discriminator is not None
         narrow = Distil(
-            student=settings.predistillation.student,
-            init=taught,
+            student=space.spec,
+            # dense convolutions cannot be pruned into decomposed ones
+            init=taught if form.folded == form.mobile else None,
             judge=taught if judged else None,
-            schedule=settings.predistillation.schedule,
+            schedule=settings.predistillation,
             **distil,
         )
     supernet = Distil(space=space, init=narrow, judge=narrow, schedule=settings.supernet, **distil)

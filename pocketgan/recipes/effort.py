@@ -9,8 +9,7 @@ from typing import Any, Literal
 import torch
 
 from pocketgan.data.task import Task
-from pocketgan.networks import read_numbers
-from pocketgan.recipes.compression import Predistillation, Settings
+from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.families import ModelName, parts
 from pocketgan.search import Evolution
 from pocketgan.training.fit import Precision
@@ -99,8 +98,7 @@ def settings_for(
         made, space, narrow = parts(model, level.teacher, level.judge, **labels), level.space, None
     else:
         made, space = parts(model, level.mobile_teacher, level.judge, mobile=True, **labels), level.narrow_space
-        student = parts(model, max(read_numbers(space)), level.judge, mobile=True, **labels)["teacher"].folded
-        narrow = Predistillation(student=student, schedule=teaching)
+        narrow = teaching
     return Settings(
         **made,
         predistillation=narrow,

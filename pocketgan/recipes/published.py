@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketgan.networks import ResnetSpec, SpadeSpec
 from pocketgan.networks.presets import LABELS
-from pocketgan.recipes.compression import Predistillation, Settings
+from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.families import parts
 from pocketgan.search import Evolution, Exhaustive
 from pocketgan.training.schedule import Schedule
@@ -34,16 +33,12 @@ def _pix2pix(width: int, *, mobile: bool = False, aerial: bool = False) -> dict[
     return {**_PUBLISHED, **made}
 
 
-def _narrow(width: int, schedule: Schedule) -> Predistillation:
-    return Predistillation(student=ResnetSpec.uniform(width).mobile, schedule=schedule)
-
-
 def edges2shoes() -> Settings:
     teaching = _epochs(5, 15, 4)
     return Settings(
         **_pix2pix(64, mobile=True),
         teaching=teaching,
-        predistillation=_narrow(48, teaching),
+        predistillation=teaching,
         space="channels-48",
         supernet=_epochs(10, 30, 4),
         search=Exhaustive(),
@@ -56,7 +51,7 @@ def cityscapes() -> Settings:
     return Settings(
         **_pix2pix(96, mobile=True),
         teaching=teaching,
-        predistillation=_narrow(48, teaching),
+        predistillation=teaching,
         space="channels-48",
         supernet=_epochs(200, 300, 1),
         search=Exhaustive(),
@@ -69,7 +64,7 @@ def map2sat() -> Settings:
     return Settings(
         **_pix2pix(96, mobile=True, aerial=True),
         teaching=teaching,
-        predistillation=_narrow(48, teaching),
+        predistillation=teaching,
         space="channels-48",
         supernet=_epochs(200, 400, 1),
         search=Exhaustive(),
@@ -118,7 +113,7 @@ def horse2zebra() -> Settings:
         **_PUBLISHED,
         **parts("cyclegan", 64, 64, mobile=True),
         teaching=_epochs(100, 100, 1),
-        predistillation=_narrow(32, _epochs(100, 100, 1)),
+        predistillation=_epochs(100, 100, 1),
         space="channels-32",
         supernet=_epochs(200, 200, 1),
         search=Exhaustive(),
@@ -146,11 +141,10 @@ def _gaugan(labels: str, *, mobile: bool = False) -> dict[str, Any]:
 
 def gaugan_cityscapes() -> Settings:
     schedule = _epochs(100, 100, 16)
-    student = SpadeSpec.uniform(48, **LABELS["cityscapes"]).mobile
     return Settings(
         **_gaugan("cityscapes", mobile=True),
         teaching=schedule,
-        predistillation=Predistillation(student=student, schedule=schedule),
+        predistillation=schedule,
         space="channels-48",
         supernet=schedule,
         search=Exhaustive(),

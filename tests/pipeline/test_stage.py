@@ -42,7 +42,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         discriminator=PatchSpec(width=2),
         objective=Pix2PixSettings(recon=10),
     ),
-    GIVEN: dict(content="c2", judge="c3", generator=ResnetSpec.uniform(3, blocks=1)),
+    GIVEN: dict(content="c2", discriminator=PatchSpec(), generator=ResnetSpec.uniform(3, blocks=1)),
     SUPERNET: dict(
         task=OTHER_TASK,
         splits=("train", "select"),

@@ -18,7 +18,7 @@ from pocketgan.objectives.munit_distil import MunitDistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.stages import Given
 from pocketgan.pipeline.store import claim
-from pocketgan.recipes.compression import Predistillation, Settings, compression
+from pocketgan.recipes.compression import Settings, compression
 from pocketgan.recipes.recipe import owner, read_recipe
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
@@ -97,19 +97,16 @@ def test_every_setting_arrives(task):
 
 def test_gan_compression_has_a_student_in_between(task, given_teacher):
     """The supernet starts from the narrow student and its discriminator; that one from the teacher's."""
-    narrow = Predistillation(
-        student=ResnetSpec.uniform(4, blocks=3, norm="batch", separable=("residual",)),
-        schedule=Schedule(constant=7),
-    )
-    made = recipe(task, predistillation=narrow)
+    changes = dict(teacher=ResnetSpec.uniform(6, blocks=3).mobile, predistillation=Schedule(constant=7))
+    made = compression("toy", task, BUDGET, SETTINGS.model_copy(update=changes))
     assert (made.method, recipe(task).method) == ("gan-compression", "fast-gan-compression")
     assert list(made.stages)[:4] == ["teacher", "pre-distillation", "supernet", "search"]
     assert (made.predistilled.init, made.predistilled.judge) == (made.teacher, made.teacher)
-    assert (made.predistilled.student, made.predistilled.schedule.constant) == (narrow.student, 7)
+    assert (made.predistilled.student, made.predistilled.schedule.constant) == (made.supernet.space.spec, 7)
     assert (made.supernet.init, made.supernet.judge) == (made.predistilled, made.predistilled)
-    # a teacher that came without its discriminator has none to inherit
-    alone = recipe(task, given_teacher, predistillation=narrow)
-    assert (alone.predistilled.init, alone.predistilled.judge) == (given_teacher, None)
+    # a dense teacher's channels cannot be pruned, and one without a discriminator has none to inherit
+    alone = recipe(task, given_teacher, predistillation=Schedule(constant=7))
+    assert (alone.predistilled.init, alone.predistilled.judge) == (None, None)
 
 
 def test_the_papers_teachers_see_all_of_train(task):

@@ -78,10 +78,7 @@ def shrunk(settings: Settings) -> Settings:
     if settings.tuning:
         small["tuning"] = TWO_STEPS
     if settings.predistillation:
-        student = settings.predistillation.student
-        small["predistillation"] = settings.predistillation.model_copy(
-            update={"student": student.resized((2,) * len(student.widths)), "schedule": TWO_STEPS}
-        )
+        small["predistillation"] = TWO_STEPS
     return Settings.model_validate({**settings.model_dump(), **small})
 
 

@@ -16,7 +16,8 @@ from pocketgan.errors import DataError
 from pocketgan.models import load_model
 from pocketgan.networks import UnetSpec
 from pocketgan.pipeline.store import Store
-from pocketgan.recipes.compression import Predistillation, Settings, compression
+from pocketgan.recipes.compression import Settings, compression
+from pocketgan.recipes.effort import settings_for
 from pocketgan.recipes.families import LABELS, PAIRS, UNPAIRED, data_of, model_for, parts
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.search import Evolution
@@ -119,7 +120,7 @@ def recipe_of(model: str, folder: Path) -> Recipe:
     narrow = None
     if model == "pix2pix":
         made = parts(family, 6, 4, mobile=True)
-        narrow = Predistillation(student=parts(family, 4, 4, mobile=True)["teacher"], schedule=SHORT)
+        narrow = SHORT
     settings = Settings(
         **made,
         teaching=SHORT,
@@ -214,6 +215,22 @@ def test_a_model_for_other_data(cli: Cli, data: dict[str, Path], model: str, fol
     assert ended.err.startswith(f"pocketgan: {message.format(data[folder])}")
     assert ended.err.count("\n") == 1
     assert ("--unpaired to ignore the pairs" in ended.err) == (model == "cyclegan")
+
+
+@pytest.mark.parametrize("effort", ["quick", "paper"])
+@pytest.mark.parametrize("method", ["fast-gan-compression", "gan-compression"])
+@pytest.mark.parametrize("model", ["pix2pix", "cyclegan", "munit", "gaugan"])
+def test_every_effort_makes_a_recipe(data: dict[str, Path], model: Any, method: Any, effort: Any):
+    task = open_task(data[model], size=SIZE)
+    settings = settings_for(effort, task, model, method)
+    made = compression("toy", task, Budget(macs=10**12), settings)
+    assert made.method == method
+    assert made.supernet.space.spec == made.teacher.generator.mobile.resized(made.supernet.space.spec.widths)
+    images = task.epoch() * settings.teaching.epochs
+    assert images >= {"quick": 6_000, "paper": 800_000}[effort]
+    assert (made.tuned is None) == (model in ("cyclegan", "munit")), "the authors saw it harm without pairs"
+    if made.predistilled:
+        assert made.predistilled.init == made.teacher
 
 
 def test_too_few_images_of_one_domain(cli: Cli, tmp_path: Path):

@@ -1,0 +1,310 @@
+"""OMGD's game, and pix2pix with several generators, which it is made of."""
+
+import json
+import random
+
+import pytest
+import torch
+from torch import nn
+
+from pocketgan.errors import SpecError
+from pocketgan.losses.distillation import ChannelConnectors
+from pocketgan.losses.perceptual import feature_loss, style_loss
+from pocketgan.losses.structural import ssim_loss, total_variation
+from pocketgan.networks import DeepResnetSpec, PatchSpec, SharedPatchSpec
+from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
+from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
+from tests.objectives import test_games, test_golden
+from tests.objectives.toys import JUDGE, STUDENT, TEACHER, Seer, batch, filled, play, same
+
+DEEP = DeepResnetSpec.uniform(1)
+SHARED = SharedPatchSpec(width=2, layers=1, shared=2)
+
+
+def online(
+    *, roles=("wide", "deep"), judge=SHARED, lr: float = 2e-4, teaching_lr: float | None = None, **settings
+) -> OnlineDistiller:
+    teaching = Pix2PixSettings(lr=teaching_lr or lr, **settings.pop("teaching", {}))
+    made = OnlineSettings(teaching=teaching, lr=lr, **{"n_dis": 1, **settings})
+    connectors = ChannelConnectors({t: (STUDENT.tap_channels(t), TEACHER.tap_channels(t)) for t in STUDENT.taps})
+    teachers = {"wide": filled(TEACHER.build(), 0.3), "deep": filled(DEEP.build(), 0.7)}
+    return OnlineDistiller(
+        made,
+        filled(STUDENT.build(), 0.45),
+        filled(judge.build(), 0.6),
+        connectors=filled(connectors, 0.5) if made.channel else None,
+        perceptual=filled(Seer(), 0.9) if made.style or made.feature else None,
+        **{role: teachers[role] for role in roles},
+    )
+
+
+GAMES = {
+    "omgd": (online, {}),
+    "omgd-cadence": (online, dict(n_dis=2, teaching=dict(gan_mode="lsgan", recon_loss="l2"))),
+    "omgd-wide": (online, dict(roles=("wide",), judge=JUDGE, style=0, feature=0, channel=5)),
+    "omgd-deep": (online, dict(roles=("deep",), judge=JUDGE, channel=0)),
+}
+games = pytest.mark.parametrize("name", GAMES)
+
+
+@pytest.fixture(autouse=True)
+def _known(monkeypatch):
+    """What holds for every game is asked of these too."""
+    for name, entry in GAMES.items():
+        monkeypatch.setitem(test_golden.GAMES, name, entry)
+
+
+@games
+@pytest.mark.parametrize(
+    "check",
+    [
+        test_golden.test_losses_are_those_on_record,
+        test_golden.test_the_record_depends_on_the_updates,
+        test_games.test_a_turn_concerns_its_players_alone,
+        test_games.test_what_is_told_is_what_is_learned,
+        test_games.test_losses_are_numbers_without_gradients,
+        test_games.test_products_are_whole_networks,
+        test_games.test_lower_precision_reaches_every_network,
+    ],
+    ids=lambda check: check.__name__.removeprefix("test_"),
+)
+def test_it_is_a_game(name, check):
+    check(name)
+
+
+@games
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(name, tmp_path):
+    """After three steps, which is between two turns of a teacher that learns every other step."""
+    test_games.test_a_stopped_training_goes_on_as_if_it_had_not_been(name, tmp_path)
+
+
+@games
+@pytest.mark.parametrize("half", ["x", "y"])
+def test_a_loss_that_is_not_finite_changes_no_weight(name, half):
+    test_games.test_a_loss_that_is_not_finite_changes_no_weight(name, half)
+
+
+def weights(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+
+
+def test_the_student_s_step_leaves_the_others_as_they_are():
+    game = online(n_dis=3)
+    for number in range(1, 7):
+        before = {role: weights(network) for role, network in game.players.items()}
+        (losses,) = play(game, 1, first=number)
+        moved = {role for role, network in game.players.items() if not same(weights(network), before[role])}
+        assert moved == ({"student", "wide", "deep", "discriminator"} if number % 3 == 0 else {"student"})
+        assert ("D_real_wide" in losses) == (number % 3 == 0)
+
+
+def test_teachers_see_a_batch_once_and_keep_no_graph_without_a_turn():
+    game, seen = online(n_dis=2), []
+    for role in ("wide", "deep"):
+        game.players[role].register_forward_hook(
+            lambda module, inputs, output, role=role: seen.append((role, output.requires_grad))
+        )
+    play(game, 2)
+    assert seen == [("wide", False), ("deep", False), ("wide", True), ("deep", True)]
+
+
+def test_the_student_s_terms_are_those_of_the_paper():
+    """Written out, against the images and features of the teachers from before the step."""
+    game, wanted, x = online(), online(), batch(0).x
+    taken = {}
+
+    def keep(name, value):
+        return taken.setdefault(name, value)
+
+    images = {"wide": wanted.players["wide"](x, keep).detach(), "deep": wanted.players["deep"](x).detach()}
+    of_teacher, taken = taken, {}
+    image = wanted.generator(x, lambda name, value: taken.setdefault(name, value))
+    terms, see = {"G_tv": 2 * 1e-5 * total_variation(image)}, wanted.frozen["perceptual"]
+    for role, target in images.items():
+        mine, theirs = see(image), see(target)
+        stages = ("stage1", "stage2", "stage3", "stage4")
+        terms[f"G_ssim_{role}"] = 10 * ssim_loss(image, target)
+        terms[f"G_style_{role}"] = 1e4 * sum(style_loss({s: mine[s]}, theirs) for s in stages)
+        terms[f"G_feature_{role}"] = 10 * feature_loss(mine["stage2"], theirs["stage2"])
+    connectors = wanted.players["student"].connectors
+    terms["G_channel"] = 50 * sum(
+        (connectors.taps[tap](taken[tap]).mean((2, 3)) - of_teacher[tap].mean((2, 3))).square().mean()
+        for tap in STUDENT.taps
+    )
+    adam = torch.optim.Adam(wanted.players["student"].parameters(), 2e-4, (0.5, 0.999))
+    sum(terms.values()).backward()
+    adam.step()
+
+    found = game.step(batch(0), random.Random(0))
+    teaching = {f"{t}_{role}" for t in ("D_fake", "D_real", "G_gan", "G_recon") for role in images}
+    assert found.keys() == terms.keys() | teaching
+    for name, term in terms.items():
+        assert found[name].item() == pytest.approx(term.item(), rel=1e-12), name
+    for name, tensor in weights(wanted.players["student"]).items():
+        # biases before a norm without affine have no gradient but rounding, which Adam enlarges
+        torch.testing.assert_close(weights(game.players["student"])[name], tensor, rtol=0, atol=1e-8)
+
+
+def test_the_student_imitates_what_teachers_were():
+    """How far they go in a step is nothing to it before the next one."""
+    slow, fast = online(teaching_lr=1e-4), online(teaching_lr=1e-2)
+    play(slow, 1), play(fast, 1)
+    assert not same(weights(slow.players["wide"]), weights(fast.players["wide"]))
+    assert same(weights(slow.players["student"]), weights(fast.players["student"]))
+    play(slow, 1, first=1), play(fast, 1, first=1)
+    assert not same(weights(slow.players["student"]), weights(fast.players["student"]))
+
+
+def test_the_student_needs_no_real_image():
+    game, other = online(), online()
+    given = batch(0)
+    game.step(given, random.Random(0))
+    other.step(given._replace(y=-given.y), random.Random(0))
+    assert same(weights(game.players["student"]), weights(other.players["student"]))
+    assert not same(weights(game.players["wide"]), weights(other.players["wide"]))
+
+
+def test_teachers_know_nothing_of_the_student():
+    """They learn the same with another one; and with the discriminator of before the step."""
+    game, other = online(), online(lr=1e-3, teaching_lr=2e-4, ssim=1, channel=0)
+    play(game, 3), play(other, 3)
+    for role in ("wide", "deep", "discriminator"):
+        assert same(weights(game.players[role]), weights(other.players[role]))
+
+    first = online()
+    b, (mine,) = batch(0), play(online(), 1)
+    fakes = {role: first.players[role](b.x) for role in ("wide", "deep")}
+    for name, loss in first.teaching.image_terms(b, fakes).items():
+        assert mine[name].item() == loss.item(), name
+
+
+def test_products_are_the_student_and_its_teachers():
+    game = online()
+    assert game.products == {
+        "model": game.generator,
+        "teacher": game.players["wide"],
+        "deep_teacher": game.players["deep"],
+        "discriminator": game.players["discriminator"],
+    }
+    assert online(roles=("wide",), judge=JUDGE).products.keys() == {"model", "teacher", "discriminator"}
+    deep = online(roles=("deep",), judge=JUDGE, channel=0)
+    assert deep.products.keys() == {"model", "deep_teacher", "discriminator"}
+
+
+def test_a_term_without_weight_needs_nothing():
+    game = online(style=0, feature=0, channel=0)
+    assert not game.frozen
+    assert weights(game.players["student"]).keys() == {f"network.{name}" for name in weights(game.generator)}
+    (losses,) = play(game, 1)
+    assert {name for name in losses if "style" in name or "feature" in name or "channel" in name} == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "message"),
+    [
+        (
+            {},
+            {},
+            "an online student learns from its teachers alone, and there is none; hand in a wide or a deep one",
+        ),
+        (
+            dict(style=0, feature=0),
+            dict(deep=TEACHER),
+            "channel distillation has the weight 50 and no wide teacher; hand one in, or set channel to 0",
+        ),
+        (
+            dict(style=0, feature=0),
+            dict(wide=TEACHER),
+            "channel distillation has the weight 50 and no connectors; hand some in, or set channel to 0",
+        ),
+        (
+            dict(channel=0, feature=0),
+            dict(wide=TEACHER),
+            "the style term has the weight 10000 and no network to see with; hand one in, or set style to 0",
+        ),
+        (
+            dict(channel=0, style=0),
+            dict(wide=TEACHER),
+            "the feature term has the weight 10 and no network to see with; hand one in, or set feature to 0",
+        ),
+    ],
+)
+def test_what_is_missing_is_told(settings, given, message):
+    teachers = {role: spec.build() for role, spec in given.items()}
+    with pytest.raises(SpecError) as error:
+        OnlineDistiller(OnlineSettings(**settings), STUDENT.build(), JUDGE.build(), **teachers)
+    assert str(error.value) == message
+
+
+def test_settings_are_the_published_ones_and_survive_json():
+    settings = OnlineSettings()
+    assert settings.model_dump() == {
+        "kind": "omgd",
+        "teaching": Pix2PixSettings().model_dump(),
+        "n_dis": 3,
+        "ssim": 10,
+        "style": 1e4,
+        "feature": 10,
+        "total_variation": 1e-5,
+        "channel": 50,
+        "lr": 2e-4,
+        "betas": (0.5, 0.999),
+    }
+    assert OnlineSettings.model_validate_json(settings.model_dump_json()) == settings
+    assert hash(settings) == hash(settings.model_copy())
+
+
+# -- pix2pix with several generators
+
+
+def test_generators_that_share_nothing_play_games_of_their_own():
+    shared = SharedPatchSpec(width=2, layers=1, shared=0)
+    judge = filled(shared.build(), 0.6)
+    both = Pix2Pix(
+        Pix2PixSettings(), {"wide": filled(TEACHER.build(), 0.3), "deep": filled(DEEP.build(), 0.7)}, judge
+    )
+    assert both.generator is both.products["model"] is both.players["wide"]
+    assert both.products["deep"] is both.players["deep"]
+    alone = {}
+    for head, (role, spec, phase) in enumerate((("wide", TEACHER, 0.3), ("deep", DEEP, 0.7))):
+        own = PatchSpec(width=2, layers=1).build().double()
+        for layer, copies in zip(own.layers, judge.layers, strict=True):
+            layer.load_state_dict(copies[head].state_dict())
+        alone[role] = Pix2Pix(Pix2PixSettings(), filled(spec.build(), phase), own)
+    wanted = {role: play(game, 3) for role, game in alone.items()}
+    for number, losses in enumerate(play(both, 3)):
+        expected = {f"{k}_{role}": v.item() for role, steps in wanted.items() for k, v in steps[number].items()}
+        assert {name: loss.item() for name, loss in losses.items()} == pytest.approx(expected, rel=1e-9)
+
+
+def test_generators_share_a_plain_discriminator():
+    """Its loss is half the sum over both of them."""
+    game = Pix2Pix(
+        Pix2PixSettings(),
+        {"wide": filled(TEACHER.build(), 0.3), "deep": filled(DEEP.build(), 0.7)},
+        filled(JUDGE.build(), 0.6),
+    )
+    learned, gradients = [], game.backward
+    game.backward = lambda loss, *players: (learned.append((loss.item(), players)), gradients(loss, *players))
+    (losses,) = play(game, 1)
+    assert losses["D_real_wide"] == losses["D_real_deep"]
+    assert losses["D_fake_wide"] != losses["D_fake_deep"]
+    assert learned == [
+        (pytest.approx(sum(v.item() for k, v in losses.items() if k.startswith("D")) / 2), ("discriminator",)),
+        (pytest.approx(sum(v.item() for k, v in losses.items() if k.startswith("G"))), ("wide", "deep")),
+    ]
+
+
+def test_a_head_for_each_generator():
+    with pytest.raises(SpecError) as error:
+        Pix2Pix(Pix2PixSettings(), TEACHER.build(), SHARED.build())
+    assert str(error.value) == (
+        "a shared discriminator has a head for each generator, and there are 2 heads for 1; set heads to 1"
+    )
+
+
+if __name__ == "__main__":
+    # puts new curves on record: `python -m tests.objectives.test_online`
+    test_golden.GAMES.update(GAMES)
+    for game in GAMES:
+        (test_golden.FOLDER / f"{game}.json").write_text(json.dumps(test_golden.curve(game), indent=1) + "\n")
