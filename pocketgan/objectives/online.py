@@ -162,12 +162,12 @@ class OnlineDistiller(Objective):
     def _imitation_terms(self, image: Float[Tensor, "batch 3 height width"], targets: Fakes) -> Losses:
         """The student's terms that its image alone decides."""
         s, sight = self.settings, self.frozen.get("perceptual")
-        seen = sight(image) if sight else {}
+        seen = {} if sight is None else sight(image)
         # once for each teacher, whose images it does not concern
         terms = {"G_tv": len(targets) * s.total_variation * total_variation(image)}
         for name, target in targets.items():
             terms[f"G_ssim_{name}"] = s.ssim * ssim_loss(image, target)
-            if sight:
+            if sight is not None:
                 with torch.no_grad():
                     wanted = sight(target)
                 terms[f"G_style_{name}"] = s.style * style_loss({stage: seen[stage] for stage in _STYLE}, wanted)

@@ -33,7 +33,7 @@ def online(
         filled(STUDENT.build(), 0.45),
         filled(judge.build(), 0.6),
         connectors=filled(connectors, 0.5) if made.channel else None,
-        perceptual=filled(Seer(), 0.9) if made.style or made.feature else None,
+        perceptual=filled(Seer(), 2.0) if made.style or made.feature else None,
         **{role: teachers[role] for role in roles},
     )
 
@@ -124,7 +124,9 @@ def test_the_student_s_terms_are_those_of_the_paper():
         mine, theirs = see(image), see(target)
         stages = ("stage1", "stage2", "stage3", "stage4")
         terms[f"G_ssim_{role}"] = 10 * ssim_loss(image, target)
-        terms[f"G_style_{role}"] = 1e4 * sum(style_loss({s: mine[s]}, theirs) for s in stages)
+        styles = [1e4 * style_loss({stage: mine[stage]}, theirs) for stage in stages]
+        assert min(styles) > 1e-6, "else a stage could be forgotten"
+        terms[f"G_style_{role}"] = sum(styles)
         terms[f"G_feature_{role}"] = 10 * feature_loss(mine["stage2"], theirs["stage2"])
     connectors = wanted.players["student"].connectors
     terms["G_channel"] = 50 * sum(
