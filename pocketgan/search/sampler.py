@@ -31,6 +31,7 @@ class GenerationSampler(BaseGASampler):
         self._generation = -1
         self._open: deque[Genome] = deque()
         self._taken: set[Genome] = set()
+        self._next: Genome = ()
 
     def genome(self, trial: Trial | FrozenTrial) -> Genome:
         return tuple(trial.params[name] for name in self.distributions)
@@ -84,16 +85,19 @@ class GenerationSampler(BaseGASampler):
             study._storage.set_trial_system_attr(trial._trial_id, self._get_generation_key(), noted)
         return int(noted)
 
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        # here and not when its parameters are drawn, which Optuna leaves out where no choice has two options
+        self.get_trial_generation(study, trial)
+        self._next = self._open.popleft()
+        self._taken.add(self._next)
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.distributions
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        self.get_trial_generation(study, trial)
-        genome = self._open.popleft()
-        self._taken.add(genome)
-        return dict(zip(self.distributions, genome, strict=True))
+        return dict(zip(self.distributions, self._next, strict=True))
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -7,7 +7,10 @@ import pytest
 from filelock import FileLock
 
 from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.spaces import uniform_space
 from pocketgan.errors import BudgetError, OutputError, SpecError
+from pocketgan.networks import ResnetSpec
 from pocketgan.search import Evolution, Exhaustive, Random, SearchResult, search
 
 BUDGET = Budget(macs=120_000_000, params=180_000)
@@ -246,3 +249,22 @@ def test_optuna_is_silent_and_reads_the_journal(run, tmp_path, capfd):
     assert [tuple(trial.params.values()) for trial in kept] == [c.genome for c in result.candidates]
     assert [trial.user_attrs["costs"] for trial in kept] == [c.costs for c in result.candidates]
     assert [trial.user_attrs["scores"] for trial in kept] == [c.scores for c in result.candidates]
+
+
+@by_kind
+def test_a_space_without_a_choice_has_one_candidate(tmp_path, strategy):
+    """Optuna draws no parameter that has one option; the search must end all the same."""
+    space = uniform_space(ResnetSpec.uniform(1, separable=("residual",)), (8,))
+    scored = Scorer()
+    found = search(
+        space,
+        CostModel(space.spec, 32),
+        Budget(macs=10**12),
+        strategy,
+        scored,
+        objective="fid",
+        better="lower",
+        seed=0,
+        storage=tmp_path / "journal",
+    )
+    assert scored.seen == [candidate.genome for candidate in found.candidates] == [space.largest]
