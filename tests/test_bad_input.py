@@ -887,3 +887,47 @@ def test_in_a_process_of_its_own(tmp_path: Path):
     refused(Outcome(ended.returncode, ended.stdout, ended.stderr), "there is no folder nowhere")
     assert ended.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ("metric=miou", ("a search by miou needs a segmenter; search by fd_mobilenet_v2",)),
+        ("metric=ms_ssim", ("ms_ssim needs images of at least 176 pixels a side, and these are 24 x 24",)),
+        ("metric=fid_clean", ("inception needs its trained weights", "--weights inception=FILE")),
+        ("distillation.kind=spade-distil", ("--set distillation.kind=spade-distil: ",)),
+    ],
+)
+def test_a_search_that_cannot_be_scored_is_refused_before_training(
+    cli: Cli, pairs: Path, out: Path, change: str, parts: tuple[str, ...]
+):
+    ended = cli(*toy(pairs, out, "--set", change))
+    *before, line = ended.err.splitlines()
+    refused(ended._replace(err=f"{line}\n", out=""), *parts)
+    assert all(each.startswith("images of ") for each in before), "images are read, nothing is trained"
+    assert not out.exists()
+
+
+def test_a_teacher_of_the_other_direction(cli: Cli, pairs: Path, out: Path, tmp_path: Path):
+    network = init_normal(ResnetSpec.uniform(4, blocks=1).build(), torch.Generator())
+    save_model(tmp_path / "teacher", network, {"size": [24, 24], "direction": "BtoA"})
+    refused(
+        cli(*toy(pairs, out, "--teacher", tmp_path / "teacher")),
+        "was made for the direction BtoA, and this is AtoB; pass --direction BtoA, or another teacher",
+    )
+
+
+def test_options_that_two_results_do_not_take(cli: Cli, pairs: Path, model: Path, tmp_path: Path):
+    assert cli("evaluate", model, pairs, "--size", 24, "--out", tmp_path / "a").code == 0
+    words = ("evaluate", tmp_path / "a", tmp_path / "a")
+    assert cli(*words).code == 0
+    refused(
+        cli(*words, "--metrics", "l1"), "--metrics is for scoring a model, and here are two results; leave it out"
+    )
+    refused(cli(*words, "--protocol", "paired-val"), "--protocol is for scoring a model")
+
+
+def test_weights_that_nothing_looks_through(cli: Cli, pairs: Path, out: Path, tmp_path: Path):
+    (tmp_path / "vgg19.pth").write_bytes(b"no weights")
+    words = ("--weights", f"vgg19={tmp_path / 'vgg19.pth'}")
+    refused(cli(*toy(pairs, out, *words)), "vgg19 was given, and nothing here looks through it; leave it out")

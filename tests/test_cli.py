@@ -350,12 +350,17 @@ def test_a_foreign_teacher_with_its_discriminator(cli: Cli, toy_run: ToyRun, tmp
         wanted = load_model(artifact / part).network.state_dict()
         assert kept.keys() == wanted.keys()
         assert all(torch.equal(kept[name], tensor) for name, tensor in wanted.items())
-    # the folder of a finished stage, or of a run, will do as well
+    # the folder of a finished stage will do as well, and a run stands for its teacher
     both = Given.of(artifact)
-    assert (both.generator, both.discriminator) == tuple(
-        load_model(artifact / part).spec for part in ("model", "discriminator")
+    assert (both.generator, both.discriminator, both.direction) == (
+        load_model(artifact / "model").spec,
+        load_model(artifact / "discriminator").spec,
+        "AtoB",
     )
-    assert Given.of(toy_run.folder).discriminator is None
+    again = tmp_path / "again"
+    outcome = cli(*toy_run.words[:6], "--out", again, *TOY, "--teacher", toy_run.folder)
+    assert outcome.code == 0, outcome.err
+    assert rows_of(again)["teacher"]["params"] == rows_of(toy_run.folder)["teacher"]["params"]
 
 
 # -- using the result --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import typer
 
 from pocketgan.cli.options import Classes, Json, Sides, Unpaired, Weights, read_sides, read_weights
 from pocketgan.cli.show import print_json, table
-from pocketgan.errors import DataError
+from pocketgan.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from pocketgan.metrics.evaluation import Evaluation
@@ -60,6 +60,15 @@ def evaluate(
     from pocketgan.metrics.evaluation import is_evaluation
 
     if is_evaluation(Path(model)) or is_evaluation(data) or _is_run(data):
+        told: dict[str, Any] = dict(
+            metrics=metrics, split=split, size=size, direction=direction, unpaired=unpaired, classes=classes
+        )
+        told |= dict(
+            teacher=teacher, also=also, segmenter=segmenter, weights=weights, statistics=statistics, out=out
+        )
+        told |= dict(protocol=None if protocol == "held-out" else protocol)
+        if given := [name for name, value in told.items() if value is not None]:
+            raise SpecError(f"--{given[0]} is for scoring a model, and here are two results; leave it out")
         return _compare(Path(model), data, as_json)
 
     import tempfile
@@ -96,7 +105,7 @@ def evaluate(
             Path(pixels),
             protocol=protocol,
             split=split,
-            metrics=metrics.split(",") if metrics else None,
+            metrics=[name.strip() for name in metrics.split(",") if name.strip()] if metrics else None,
             segmenter=segmenter,
             weights=read_weights(weights or []),
             teacher=of_images(judge.network) if judge else None,
@@ -124,7 +133,8 @@ def evaluate(
             }
         )
     print(f"{len(result.names)} images of the {splits} split at {size_text(sides)} pixels")
-    print(f"protocol {evaluator.protocol.name}: {evaluator.protocol.about}")
+    instead = f" (but of the {split} split)" if split else ""
+    print(f"protocol {evaluator.protocol.name}: {evaluator.protocol.about}{instead}")
     if also:
         print(f"mean over {len(results)} models")
     rows = [
@@ -138,10 +148,10 @@ def evaluate(
 
 def _compare(first: Path, second: Path, as_json: bool) -> None:
     """Two results against each other."""
-    from pocketgan.metrics.compare import compare
+    from pocketgan.metrics.compare import compare, unlike
 
     a, b = _result(first), _result(second)
-    differences = compare(a, b)
+    differences, left_out = compare(a, b), unlike(a, b)
     if as_json:
         return print_json(
             {
@@ -149,6 +159,7 @@ def _compare(first: Path, second: Path, as_json: bool) -> None:
                 "second": str(second),
                 "protocol": a.protocol,
                 "images": len(a.names),
+                "left_out": left_out,
                 "differences": [_strict(vars(difference)) for difference in differences],
             }
         )
@@ -158,8 +169,14 @@ def _compare(first: Path, second: Path, as_json: bool) -> None:
         for d in differences
     ]
     table(["metric", "first", "second", "difference", "95 % interval", "verdict"], rows)
+    absent = {*a.scores, *b.scores} - {d.metric for d in differences}
     for warning in dict.fromkeys((*a.warnings, *b.warnings)):
-        print(f"note: {warning}")
+        if warning.partition(":")[0] not in absent:
+            print(f"note: {warning}")
+    if left_out:
+        print(
+            f"note: not compared, because computed with other settings, weights or teachers: {', '.join(left_out)}"
+        )
 
 
 def _is_run(folder: Path) -> bool:

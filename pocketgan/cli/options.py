@@ -10,12 +10,15 @@ import typer
 
 from pocketgan.errors import DataError, SpecError, unknown
 
-Data = Annotated[Path, typer.Argument(help="Folder of image pairs.", show_default=False)]
+Data = Annotated[
+    Path, typer.Argument(help="Folder of images: pairs, two sets, or label maps with photos.", show_default=False)
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/NAME.")]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one setting, e.g. supernet.constant=40.")]
 ModelText = Annotated[
-    str, typer.Argument(help="Model folder, run folder, ONNX file or spec like mobile-resnet:48.")
+    str,
+    typer.Argument(help="Model folder, run folder or spec like mobile-resnet:48; profile takes ONNX files too."),
 ]
 Sides = Annotated[
     str | None,
@@ -34,7 +37,7 @@ Weights = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Recipe_ = Annotated[str, typer.Argument(help="A name from `pocketgan list`.", show_default=False)]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the image pairs.")]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the images.")]
 BudgetOption = Annotated[str | None, typer.Option("--budget", help="Another budget than the recipe's.")]
 
 

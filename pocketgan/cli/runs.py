@@ -50,7 +50,9 @@ def compress(
     effort: Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")] = "quick",
     teacher: Annotated[
         Path | None,
-        typer.Option(help="A finished teacher, which is not trained then: a model folder, or what import knows."),
+        typer.Option(
+            help="A finished teacher, not trained then: a model folder, a run (its teacher), or what import knows."
+        ),
     ] = None,
     discriminator: Annotated[Path | None, typer.Option(help="The discriminator of that teacher.")] = None,
     weights: Weights = None,
@@ -64,17 +66,22 @@ def compress(
     from pocketgan.data.task import open_task
     from pocketgan.elastic.budget import Budget
     from pocketgan.pipeline.stages import Given
+    from pocketgan.pipeline.store import MARK
     from pocketgan.recipes.changes import changed
     from pocketgan.recipes.compression import compression
     from pocketgan.recipes.effort import settings_for
     from pocketgan.recipes.families import model_for
+    from pocketgan.recipes.run import teacher_of
 
     if discriminator and not teacher:
         raise SpecError(f"the discriminator {discriminator} has no teacher; name that with --teacher")
     bound, files = Budget.parse(budget), read_weights(weights or [])
     task = open_task(data, direction=direction, size=read_sides(size) or 256, unpaired=unpaired, classes=classes)
     settings = changed(settings_for(effort, task, model or model_for(task), method), set_ or [])
+    if teacher and (teacher / MARK).is_file():
+        teacher = teacher_of(teacher)
     given = Given.of(teacher, discriminator) if teacher else None
+    compression(data.resolve().name, task, bound, settings, given)  # what is wrong, before weights are looked for
     settings = _sighted(settings, files, set_)
     recipe = compression(data.resolve().name, task, bound, settings, given)
     carry_out(recipe, out or Path("runs") / recipe.name, device, yes, as_json, files)
@@ -137,8 +144,9 @@ def run(
     from pocketgan.recipes.changes import changed
 
     entry, files = entry_named(recipe), read_weights(weights or [])
-    settings = _sighted(changed(entry.settings(), set_ or []), files, set_)
-    made = recipe_of(entry, settings, data, budget, read_sides(size))
+    settings = changed(entry.settings(), set_ or [])
+    recipe_of(entry, settings, data, budget, read_sides(size))  # what is wrong, before weights are looked for
+    made = recipe_of(entry, _sighted(settings, files, set_), data, budget, read_sides(size))
     carry_out(made, out or Path("runs") / recipe, device, yes, as_json, files)
 
 
@@ -189,7 +197,7 @@ def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = 
         return total
     print(
         f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {size_text(recipe.task.size)} pixels, "
-        f"{recipe.task.split_note}"
+        f"{recipe.task.split_note}{_labels_text(recipe.task.labels)}"
     )
     table(
         ["stage", "status", "time left on this machine"],
@@ -227,3 +235,11 @@ def carry_out(recipe: Any, out: Path, device: str, yes: bool, as_json: bool, wei
 
     table(*summary_lines(made))
     print(out / "report.html")
+
+
+def _labels_text(labels: Any) -> str:
+    """What label maps were found to hold, where there are any: a stray label would show here."""
+    if labels is None:
+        return ""
+    more = [word for word, there in (("don't care", labels.dont_care), ("instances", labels.instances)) if there]
+    return f"; label maps of {' + '.join([f'{labels.classes} classes', *more])}"

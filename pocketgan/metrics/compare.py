@@ -38,23 +38,18 @@ class Difference:
 
 
 def compare(first: Evaluation, second: Evaluation, seed: int = 0) -> list[Difference]:
-    """The differences of every metric that both have.
+    """The differences of every metric that both have and computed alike (see `unlike` for the others).
 
-    Raises SpecError where the results are under different protocols, on other images, have no metric in common, or
-    a metric was computed otherwise.
+    Raises SpecError where the results are under different protocols, on other images, or have no such metric.
     """
     check_alike(first, second)
-    common = [name for name in first.scores if name in second.scores]
+    left_out = unlike(first, second)
+    common = [name for name in first.scores if name in second.scores and name not in left_out]
     if not common:
         raise SpecError(
-            f"the results have no metric in common ({', '.join(first.scores)}; {', '.join(second.scores)}); "
-            "evaluate both with the same --metrics"
+            f"the results have no metric in common that was computed alike ({', '.join(first.scores)}; "
+            f"{', '.join(second.scores)}); evaluate both with the same --metrics, weights and teacher"
         )
-    for name in common:
-        if first.settings.get(name) != second.settings.get(name):
-            raise SpecError(
-                f"{name} was computed with other settings or weights in each result; evaluate both alike"
-            )
     drawn = resample_differences(
         {name: first.contributions[name] for name in common},
         {name: second.contributions[name] for name in common},
@@ -63,6 +58,15 @@ def compare(first: Evaluation, second: Evaluation, seed: int = 0) -> list[Differ
     return [
         _difference(name, first.scores[name], second.scores[name], drawn[name].interval, drawn[name].values)
         for name in common
+    ]
+
+
+def unlike(first: Evaluation, second: Evaluation) -> list[str]:
+    """Metrics that both have, but with other settings, weights or teachers."""
+    return [
+        name
+        for name in first.scores
+        if name in second.scores and first.settings.get(name) != second.settings.get(name)
     ]
 
 

@@ -43,8 +43,10 @@ def ssim(
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     _require(images, 6, "ssim")
-    scores = structural_similarity_index_measure(images + 1, targets + 1, data_range=_RANGE, reduction="none")
-    return cast(Tensor, scores)
+    # variances are differences of large numbers: in float32 a score is off by some 1e-4
+    x, y = images.double() + 1, targets.double() + 1
+    scores = structural_similarity_index_measure(x, y, data_range=_RANGE, reduction="none")
+    return cast(Tensor, scores).float()
 
 
 def ms_ssim(
@@ -60,10 +62,11 @@ def ms_ssim(
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
     _require(images, 176, "ms_ssim")
+    x, y = images.double() + 1, targets.double() + 1
     scores = multiscale_structural_similarity_index_measure(
-        images + 1, targets + 1, data_range=_RANGE, reduction="none", normalize="relu"
+        x, y, data_range=_RANGE, reduction="none", normalize="relu"
     )
-    return cast(Tensor, scores)
+    return cast(Tensor, scores).float()
 
 
 def _require(images: Float[Tensor, "batch 3 height width"], side: int, name: str) -> None:

@@ -19,7 +19,7 @@ from pocketgan.data.batches import Batch, evaluation_batches, steps_per_epoch, t
 from pocketgan.data.cache import Examples, load_examples
 from pocketgan.data.images import save_image, to_uint8
 from pocketgan.data.samples import Split
-from pocketgan.data.task import Task
+from pocketgan.data.task import Direction, Task
 from pocketgan.elastic.order import keep_important
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
@@ -131,12 +131,16 @@ class Train(Training):
 
 
 class Given(Stage):
-    """A finished teacher, brought along: a model folder, a folder with `model/` in it (a run, an artifact), or a
-    checkpoint that `import` knows. Leaves a copy as `model/`, and as `discriminator/` where one came with it."""
+    """A finished teacher, brought along: a model folder, an artifact with `model/` in it, or a checkpoint that
+    `import` knows. Leaves a copy as `model/`, and as `discriminator/` where one came with it.
+
+    `direction`: what it was trained for, where its card says so.
+    """
 
     kind: Literal["given"] = "given"
     generator: GeneratorSpec
     discriminator: DiscriminatorSpec | None = None
+    direction: Direction | None = None
     content: str
     # only the copying needs them: a recipe that is read back from its run folder does without
     file: Path = Field(default=Path(), exclude=True)
@@ -161,6 +165,7 @@ class Given(Stage):
         return cls(
             generator=cast(GeneratorSpec, spec),
             discriminator=judge,
+            direction=load_model(file).card.get("direction") if file.is_dir() else None,
             content=content,
             file=file,
             judge_file=judge_file,

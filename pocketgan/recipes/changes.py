@@ -31,7 +31,8 @@ def changed(settings: Settings, changes: list[str]) -> Settings:
         return Settings.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        words = " ".join(f"--set {change}" for change in _guilty(changes, tree, first["loc"]))
+        guilty = _guilty(changes, tree, first["loc"]) or changes
+        words = " ".join(f"--set {change}" for change in guilty)
         reason = first["msg"].removeprefix("Value error, ")
         raise SpecError(f"{words}: {reason[0].lower()}{reason[1:]}; choose another value") from None
 

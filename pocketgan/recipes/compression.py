@@ -16,7 +16,7 @@ from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.spaces import space_named
-from pocketgan.errors import DataError, unknown
+from pocketgan.errors import DataError, SpecError, unknown
 from pocketgan.metrics import METRICS
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, parse_spec
 from pocketgan.pipeline.games import Distilling, Sight, Teaching, needs_sight
@@ -88,6 +88,12 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
     judge = (teacher and teacher.discriminator) or settings.discriminator
     check_family(task, form, judge, settings.objective, settings.distillation)
     _check_counts(task)
+    _check_metric(task, settings.metric)
+    if teacher and teacher.direction not in (None, task.direction):
+        raise SpecError(
+            f"{teacher.file} was made for the direction {teacher.direction}, and this is {task.direction}; pass "
+            f"--direction {teacher.direction}, or another teacher"
+        )
     space = space_named(settings.space, form.mobile)
     budget.check(space, CostModel(space.spec, *task.size))
     shared: dict[str, Any] = dict(task=task, seed=settings.seed, precision=settings.precision)
@@ -154,3 +160,12 @@ def _check_counts(task: Task) -> None:
             raise DataError(
                 f"{task.root} has {what} to {split} on, and scores need at least 2; add images ({task.split_note})"
             )
+
+
+def _check_metric(task: Task, name: str) -> None:
+    """Whether candidates can be scored by it: said before anything is trained."""
+    needs = METRICS[name].needs
+    if "labels" in needs or ("pairs" in needs and not task.paired):
+        lack = "a segmenter" if "labels" in needs else f"pairs, and {task.root} has none"
+        usual = "fd_mobilenet_v2" if task.paired else "fd_mobilenet_v2 or teacher_l1"
+        raise SpecError(f"a search by {name} needs {lack}; search by {usual}")

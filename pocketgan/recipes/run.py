@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pocketgan import __version__
+from pocketgan.data.batches import evaluation_batches, target_batches
 from pocketgan.data.cache import load_examples
 from pocketgan.data.samples import SPLITS
 from pocketgan.deploy.latency import compare_onnx
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import DataError
-from pocketgan.metrics import METRICS, Evaluation, compare
+from pocketgan.metrics import METRICS, Evaluation, Evaluator, compare
 from pocketgan.models import load_model
 from pocketgan.networks import write_numbers
 from pocketgan.pipeline.stage import Stage
@@ -66,11 +69,25 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
         for split in SPLITS:
             seen = partial(watch, f"images of {split}", recipe.teacher)
             load_examples(recipe.task, split, store.cache, training=split == "train", progress=seen)
+        _try_metrics(recipe, store, runtime)
         for name, stage in recipe.stages.items():
             watch(name, stage, 0, 0)
             store.realise(stage, runtime, partial(watch, name))
         with writing(out):
             return finish(recipe, out, command)
+
+
+def _try_metrics(recipe: Recipe, store: Store, runtime: Runtime) -> None:
+    """Raise what would only show after hours of training: missing weights, images too small for a metric."""
+    examples = load_examples(recipe.task, "select", store.cache, training=False)
+    few = next(evaluation_batches(examples, 16))
+    targets = None if recipe.task.paired else [next(target_batches(examples, 16))]
+    metrics = recipe.scores(recipe.result).metrics
+
+    def any_image(x: Tensor) -> Tensor:
+        return torch.zeros(len(x), 3, *recipe.task.size)
+
+    Evaluator([few], metrics=metrics, targets=targets, teacher=any_image, weights=runtime.weights)(any_image)
 
 
 def finish(recipe: Recipe, out: Path, command: str) -> Report:
@@ -92,6 +109,14 @@ def finish(recipe: Recipe, out: Path, command: str) -> Report:
     return report
 
 
+def teacher_of(run: Path) -> Path:
+    """Where a run keeps its teacher, with its discriminator beside. Raises `DataError` when it is not trained."""
+    recipe = read_recipe(run)
+    if store_of(run).status(recipe.teacher) != "finished":
+        raise DataError(f"the teacher of the run in {run} is not finished; run its command again to go on with it")
+    return store_of(run).artifact(recipe.teacher)
+
+
 def report_again(out: Path, command: str) -> Report:
     """Write the report of a finished run anew. Raises `DataError` when the run is not finished."""
     recipe = read_recipe(out)
@@ -111,7 +136,6 @@ def _scores(store: Store, stage: Evaluate) -> Evaluation:
 
 def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: str) -> Report:
     import onnxruntime
-    import torch
 
     task, metric = recipe.task, recipe.search.metric
     choice = recipe.search.load(store.artifact(recipe.search))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pocketgan.errors import DataError, OutputError
+from pocketgan.errors import DataError, OutputError, SpecError
+from pocketgan.metrics.catalog import NETWORKS
 from pocketgan.pipeline.games import Sight, needs_sight
 from pocketgan.recipes.compression import Settings
 
@@ -20,9 +21,11 @@ def with_sight(settings: Settings, weights: Mapping[str, Path], *, chosen: bool)
     """
     wanted = settings.sight.network
     if not any(needs_sight(game) for game in (settings.objective, settings.distillation)):
+        if unused := sorted(weights.keys() & {"vgg16", "vgg19"} - set(NETWORKS)):
+            raise SpecError(f"{unused[0]} was given, and nothing here looks through it; leave it out")
         return settings, ""
     if not chosen and "vgg19" in weights:
-        wanted = "vgg19"
+        wanted, chosen = "vgg19", True
     sight = Sight.of(wanted, weights.get(wanted))
     note = ""
     try:

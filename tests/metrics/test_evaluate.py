@@ -10,6 +10,7 @@ import torch
 from pocketgan.errors import DataError, PocketGANError, SpecError
 from pocketgan.metrics import METRICS, Evaluator, MobileNetV2, Stream, compare, pairs
 from pocketgan.metrics.catalog import DEFAULT_PAIRED, DEFAULT_UNPAIRED
+from pocketgan.metrics.compare import unlike
 from pocketgan.metrics.encoders import ENCODERS, as_saved, as_truncated
 from pocketgan.metrics.frechet import Statistics, frechet_distance
 from pocketgan.metrics.kernel import kernel_distance
@@ -161,8 +162,14 @@ def test_results_of_different_teachers_are_not_compared():
         for teacher in (torch.neg, torch.zeros_like)
     )
     assert compare(first, first)[0].verdict == "noise"
-    with pytest.raises(SpecError, match="teacher_l1 was computed with other settings or weights in each result"):
+    assert unlike(first, second) == ["teacher_l1"]
+    with pytest.raises(SpecError, match="no metric in common that was computed alike"):
         compare(first, second)
+    both = [
+        Evaluator(batches(), metrics=("l1", "teacher_l1"), teacher=teacher)(darker, intervals=True)
+        for teacher in (torch.neg, torch.zeros_like)
+    ]
+    assert [each.metric for each in compare(*both)] == ["l1"], "what is alike is compared all the same"
 
 
 def test_pseudo_pairs_are_held_against_the_teacher():
