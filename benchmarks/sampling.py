@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import measure
@@ -140,7 +141,12 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     chosen = measure.options(__doc__, turns=1, threads=1, own=parser)
     plan = Plan(chosen.quick, chosen.seed, chosen.scale)
-    work = (chosen.results / "work" if chosen.quick else chosen.work) / f"seed{plan.seed}"
+    with TemporaryDirectory() as brief:
+        compare(plan, (Path(brief) if chosen.quick else chosen.work) / f"seed{plan.seed}", chosen)
+
+
+def compare(plan: Plan, work: Path, chosen: argparse.Namespace) -> None:
+    """Train what is not trained yet, score all, report."""
     genomes, space = plan.genomes(), plan.space
     load_examples(plan.task, "train", work / "cache", training=True)
 
