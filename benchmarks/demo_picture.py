@@ -12,7 +12,6 @@ import numpy as np
 
 from pocketgan.data.cache import load_examples
 from pocketgan.data.images import save_image
-from pocketgan.pipeline.stages import Evaluate
 from pocketgan.recipes.recipe import read_recipe
 from pocketgan.recipes.run import store_of
 
@@ -25,9 +24,8 @@ def main(run: Path) -> None:
     examples = load_examples(recipe.task, "test", store.cache, training=False)
     shown = np.linspace(0, len(examples) - 1, COLUMNS).round().astype(int)
     rows = [examples.sources.pictures(shown)]
-    for network in (recipe.teacher, recipe.result):
-        stage = Evaluate(network=network, task=recipe.task)
-        rows.append(np.load(store.artifact(stage) / "images.npy")[shown])
+    for network in recipe.networks.values():
+        rows.append(np.load(store.artifact(recipe.scores(network)) / "images.npy")[shown])
     rows.append(examples.targets.pictures(shown))
     sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
     picture = ROOT / "docs" / "images" / "demo.png"
