@@ -168,4 +168,4 @@ def test_results_that_must_not_be_compared(good, bad):
         with pytest.raises(SpecError, match=reason):
             compare(good, second)
     otherwise = replace(bad, settings={**bad.settings, "fd_mobilenet_v2": {}})
-    assert "fd_mobilenet_v2" not in [each.metric for each in compare(good, otherwise)], "computed with other weights"
+    assert "fd_mobilenet_v2" not in [each.metric for each in compare(good, otherwise)], "other weights"
