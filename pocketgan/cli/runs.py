@@ -159,13 +159,14 @@ def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_defaul
 
 
 def _sighted(settings: Any, files: dict[str, Path], changes: list[str] | None) -> Any:
-    """The settings with a perceptual network that is there; a note on stderr where it is another than was meant."""
-    from pocketgan.recipes.sight import with_sight
+    """The settings with networks of others that are there; notes on stderr where they are not what was meant."""
+    from pocketgan.recipes.sight import with_metric, with_sight
 
-    chosen = any(change.startswith("sight") for change in changes or [])
-    settings, note = with_sight(settings, files, chosen=chosen)
-    if note:
-        print(f"note: {note}", file=sys.stderr)
+    for name, resolve in (("sight", with_sight), ("metric", with_metric)):
+        chosen = any(change.startswith(name) for change in changes or [])
+        settings, note = resolve(settings, files, chosen=chosen)
+        if note:
+            print(f"note: {note}", file=sys.stderr)
     return settings
 
 

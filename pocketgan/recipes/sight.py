@@ -1,12 +1,16 @@
-"""What perceptual terms look through: the user's weights, else the published ones, else the bundled network."""
+"""What perceptual terms and scores look through: the user's weights, else the published ones, else the bundled
+network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
 from pocketgan.errors import DataError, OutputError, SpecError
-from pocketgan.metrics.catalog import NETWORKS
+from pocketgan.metrics.catalog import FRECHET, METRICS, NETWORKS
+from pocketgan.metrics.encoders import Encoders
 from pocketgan.pipeline.games import Sight, needs_sight
 from pocketgan.recipes.compression import Settings
 
@@ -36,3 +40,16 @@ def with_sight(settings: Settings, weights: Mapping[str, Path], *, chosen: bool)
         note = f"perceptual terms look through the bundled mobilenet_v2, because {error}"
         sight = Sight()
     return settings.model_copy(update={"sight": sight}), note
+
+
+def with_metric(settings: Settings, weights: Mapping[str, Path], *, chosen: bool) -> tuple[Settings, str]:
+    """The settings with a metric whose network is there, and what to tell the user; arguments as `with_sight`."""
+    encoder = METRICS[settings.metric].encoder
+    if encoder is None or chosen:
+        return settings, ""
+    try:
+        Encoders([encoder], weights, torch.device("cpu"))
+    except (DataError, OutputError) as error:
+        note = f"the search scores by {FRECHET} instead of {settings.metric}, because {error}"
+        return settings.model_copy(update={"metric": FRECHET}), note
+    return settings, ""

@@ -70,6 +70,7 @@ def shrunk(settings: Settings) -> Settings:
         discriminator=settings.discriminator.model_copy(update={"width": 2}),
         space="2_1",
         search=Random(candidates=2),
+        metric="fd_mobilenet_v2",
         teaching=TWO_STEPS.model_copy(update={"halving": settings.teaching.halving}),
         supernet=TWO_STEPS,
         sight=Sight(),

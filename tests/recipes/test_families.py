@@ -19,7 +19,9 @@ from pocketgan.pipeline.store import Store
 from pocketgan.recipes.compression import Settings, compression
 from pocketgan.recipes.effort import settings_for
 from pocketgan.recipes.families import LABELS, PAIRS, UNPAIRED, data_of, model_for, parts
+from pocketgan.recipes.published import edges2shoes, gaugan_cityscapes
 from pocketgan.recipes.recipe import Recipe
+from pocketgan.recipes.sight import with_metric, with_sight
 from pocketgan.search import Evolution
 from pocketgan.training.fit import Runtime
 from pocketgan.training.schedule import Schedule
@@ -249,3 +251,32 @@ def test_pairs_may_be_ignored(data: dict[str, Path]):
 
 def _brief(made: dict[str, Any]) -> dict[str, Any]:
     return {**made, "teaching": SHORT, "supernet": SHORT, "space": "4_2", "search": Evolution(population=2)}
+
+
+# -- networks that others trained ----------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_had_is_replaced_by_the_bundled_network_and_said():
+    """The user's file, the cache, a download; else MobileNetV2 under its own name. Never against a wish."""
+    gaugan, shoes = gaugan_cityscapes(), edges2shoes()
+    assert (gaugan.sight.network, shoes.metric) == ("vgg19", "fid_legacy")
+    seen, note = with_sight(gaugan, {}, chosen=False)
+    assert seen.sight.network == "mobilenet_v2"
+    assert note.startswith(
+        "perceptual terms look through the bundled mobilenet_v2, because vgg19 needs its trained"
+    )
+    scored, note = with_metric(shoes, {}, chosen=False)
+    assert scored.metric == "fd_mobilenet_v2"
+    assert note.startswith(
+        "the search scores by fd_mobilenet_v2 instead of fid_legacy, because inception needs its"
+    )
+    with pytest.raises(DataError, match="vgg19 needs its trained weights"):
+        with_sight(gaugan, {}, chosen=True)
+    assert with_metric(shoes, {}, chosen=True) == (shoes, ""), "the run itself says what is missing"
+    assert with_sight(shoes, {}, chosen=False) == (shoes, ""), "it has no perceptual term"
+
+
+def test_a_file_that_is_no_weights_is_not_replaced(tmp_path: Path):
+    (tmp_path / "vgg.pth").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"vgg\.pth is no checkpoint"):
+        with_sight(gaugan_cityscapes(), {"vgg19": tmp_path / "vgg.pth"}, chosen=False)
