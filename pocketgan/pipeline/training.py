@@ -87,6 +87,8 @@ class Training(Stage):
             )
 
         (work.folder / "samples").mkdir(exist_ok=True)
+        for torn in (work.folder / "samples").glob(".*"):
+            torn.unlink()  # a picture in whose writing an earlier session was killed
 
         def sample(epoch: int) -> None:
             if epoch in drawn:

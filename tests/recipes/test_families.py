@@ -156,7 +156,9 @@ def trained(recipe: Recipe, folder: Path, stop_at: tuple[str, ...] = ()) -> dict
             with pytest.raises(Stopped):
                 store.realise(stage, runtime, watch)
             assert store.status(stage) == "partial"
+            (store.home(stage) / "samples" / ".epoch-0001-1.png").write_bytes(b"torn in the midst of writing")
         store.realise(stage, runtime)
+    assert list(folder.glob("*/samples/.*")) == []
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for stage in stages.values()
