@@ -8,7 +8,6 @@ from pocketgan.metrics.frechet import Statistics, frechet_distance
 from pocketgan.metrics.pool import pool
 from pocketgan.metrics.protocols import PROTOCOLS
 from pocketgan.metrics.stream import Stream
-from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 
 __all__ = [
     "METRICS",
@@ -17,7 +16,6 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "Metric",
-    "MobileNetV2",
     "Statistics",
     "Stream",
     "compare",

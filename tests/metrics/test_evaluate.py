@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from pocketgan.errors import DataError, PocketGANError, SpecError
-from pocketgan.metrics import METRICS, Evaluator, MobileNetV2, Stream, compare, pairs
+from pocketgan.metrics import METRICS, Evaluator, Stream, compare, pairs
 from pocketgan.metrics.catalog import DEFAULT_PAIRED, DEFAULT_UNPAIRED
 from pocketgan.metrics.compare import unlike
 from pocketgan.metrics.encoders import ENCODERS, as_saved, as_truncated
 from pocketgan.metrics.frechet import Statistics, frechet_distance
 from pocketgan.metrics.kernel import kernel_distance
 from pocketgan.pretrained.inception import resize_clean, resize_legacy
+from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 
 from ..parity.golden import GOLDEN
 from .toy import batches, darker

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from pocketgan.errors import OutputError
-from pocketgan.metrics import Evaluator, MobileNetV2
+from pocketgan.metrics import Evaluator
+from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 
 from .toy import batches, darker
 
