@@ -1,20 +1,28 @@
 """Search: which subnet of a supernet to keep. Knows costs and scores, never training."""
 
+from pocketgan.search.curves import best_so_far
 from pocketgan.search.feasible import Feasible
-from pocketgan.search.result import Better, Candidate, SearchResult
-from pocketgan.search.strategies import AnyStrategy, Evolution, Exhaustive, Random, Strategy
+from pocketgan.search.nsga2 import Nsga2
+from pocketgan.search.reinforcement import Reinforcement
+from pocketgan.search.result import Better, Candidate, Cost, SearchResult
+from pocketgan.search.strategies import AnyStrategy, Evolution, Exhaustive, Random
+from pocketgan.search.strategy import Strategy
 from pocketgan.search.study import Score, search
 
 __all__ = [
     "AnyStrategy",
     "Better",
     "Candidate",
+    "Cost",
     "Evolution",
     "Exhaustive",
     "Feasible",
+    "Nsga2",
     "Random",
+    "Reinforcement",
     "Score",
     "SearchResult",
     "Strategy",
+    "best_so_far",
     "search",
 ]

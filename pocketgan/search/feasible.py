@@ -24,7 +24,8 @@ Draw = tuple[random.Random, Callable[[random.Random], Genome]]
 class Feasible:
     """A space under a budget. Raises `BudgetError` when not even the smallest subnet fits.
 
-    Rests on one property of every network: a larger choice never makes it cheaper.
+    Rests on one property of every network: a larger choice never makes it cheaper. No network is listed or drawn by
+    two genomes: widths of blocks that it has not are at their smallest.
     """
 
     #: the largest number of genomes that `all` lists
@@ -36,7 +37,7 @@ class Feasible:
 
     def costs(self, genomes: Sequence[Genome]) -> Costs:
         """What the genomes' networks cost for one image."""
-        return self.model(self.space.all_widths(np.asarray(genomes, dtype=np.int64)))
+        return self.model.of(self.space, np.asarray(genomes, dtype=np.int64))
 
     def fits(self, genomes: Sequence[Genome]) -> Bool[np.ndarray, " n"]:
         """Which genomes fit the budget."""
@@ -51,9 +52,10 @@ class Feasible:
         for column, choice in enumerate(self.space.choices):
             genomes = np.repeat(genomes, len(choice.options), axis=0)
             genomes[:, column] = np.tile(choice.options, len(genomes) // len(choice.options))
-            genomes = genomes[self.budget.admits(self.model(self.space.all_widths(genomes)))]
+            genomes = genomes[self.budget.admits(self.model.of(self.space, genomes))]
             if len(genomes) > self.most:
                 return None
+        genomes = genomes[(genomes == self.space.canonical(genomes)).all(axis=1)]
         return tuple(tuple(genome) for genome in genomes.tolist())
 
     def first_fitting(self, draws: Sequence[Draw]) -> list[Genome]:
@@ -69,7 +71,9 @@ class Feasible:
         for i in range(len(draws)):
             if i not in found:
                 found[i] = self.shrunk(drawn[i], draws[i][0])
-        return [found[i] for i in range(len(draws))]
+        genomes = np.array([found[i] for i in range(len(draws))], dtype=np.int64)
+        genomes = genomes.reshape(len(draws), len(self.space.choices))
+        return [tuple(genome) for genome in self.space.canonical(genomes).tolist()]
 
     def shrunk(self, genome: Genome, rng: random.Random) -> Genome:
         """The genome with choices, drawn at random, made one option smaller until it fits."""

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict
 from pocketgan.networks import Genome
 
 Better = Literal["lower", "higher"]
+Cost = Literal["macs", "true_macs", "params"]
 
 
 class Candidate(BaseModel):
     """A scored genome.
 
     `costs` are `params`, `macs` and `true_macs` for one image; a score that was not finite is None.
-    `generation` is 0 unless the strategy is an evolution.
+    `generation` is 0 throughout where the strategy has no generations.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,14 +49,14 @@ class SearchResult(BaseModel):
         """The candidate with the best objective; of equals that with fewer MACs, then the one found first."""
         return min(self.candidates, key=lambda candidate: (self.loss(candidate), candidate.costs["macs"]))
 
-    def front(self) -> tuple[Candidate, ...]:
-        """The non-dominated candidates, fewest MACs first: no other has as few MACs and as good an objective.
+    def front(self, cost: Cost = "macs") -> tuple[Candidate, ...]:
+        """The non-dominated candidates, cheapest first: no other costs as little and has as good an objective.
 
         Of candidates equal in both the one found first stays.
         """
         front: list[Candidate] = []
         least = math.inf
-        for candidate in sorted(self.candidates, key=lambda one: (one.costs["macs"], self.loss(one))):
+        for candidate in sorted(self.candidates, key=lambda one: (one.costs[cost], self.loss(one))):
             if self.loss(candidate) < least:
                 front.append(candidate)
                 least = self.loss(candidate)

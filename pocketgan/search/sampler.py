@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseGASampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pocketgan.networks import Genome
 from pocketgan.search.feasible import Feasible
-from pocketgan.search.strategies import Strategy
+from pocketgan.search.strategy import Scored, Strategy
+
+#: where a trial's generation is noted, as Optuna's own genetic samplers name it
+_GENERATION = "GenerationSampler:generation"
 
 
-class GenerationSampler(BaseGASampler):
+class GenerationSampler(BaseSampler):
     """Hands out the genomes of a strategy, generation by generation, without those that were scored before.
 
     A genome is the categorical parameters c0, c1, ... Call `waiting` before asking for trials.
     """
 
     def __init__(self, strategy: Strategy, feasible: Feasible, seed: int) -> None:
-        super().__init__(population_size=None)
-        self.strategy, self.feasible, self.seed = strategy, feasible, seed
+        self.strategy, self.feasible = strategy, feasible
         self.distributions: dict[str, BaseDistribution] = {
             f"c{i}": CategoricalDistribution(choice.options) for i, choice in enumerate(feasible.space.choices)
         }
+        self._course = strategy.course(feasible, seed)
         self._generation = -1
         self._open: deque[Genome] = deque()
         self._taken: set[Genome] = set()
@@ -56,38 +58,34 @@ class GenerationSampler(BaseGASampler):
         return planned if self.feasible.all is None else min(planned, len(self.feasible.all))
 
     def _plan(self, study: Study) -> bool:
-        """Open the next generation; False when nobody can be a parent."""
-        self._generation += 1
-        # Optuna keeps the parents in the study, but not their order.
-        parents = self.get_parent_population(study, self._generation)
-        parents = sorted(parents, key=lambda trial: _rank(study, trial))
-        if self._generation and not parents:
+        """Open the next generation; False when the strategy has nothing to go on from."""
+        try:
+            if self._generation < 0:
+                proposed = next(self._course)
+            else:
+                proposed = self._course.send(self._scored(study))
+        except StopIteration:
             return False
-        proposed = self.strategy.propose(
-            self._generation, self.feasible, [self.genome(trial) for trial in parents], self.seed
-        )
+        self._generation += 1
         self._open.extend(genome for genome in dict.fromkeys(proposed) if genome not in self._taken)
         return True
 
-    def select_parent(self, study: Study, generation: int) -> list[FrozenTrial]:
-        """The best of the last generation and its own parents, nobody without a finite score."""
-        last = generation - 1
-        rivals = self.get_parent_population(study, last) + self.get_population(study, last)
-        finite = [trial for trial in rivals if trial.value is not None and math.isfinite(trial.value)]
-        return sorted(finite, key=lambda trial: _rank(study, trial))[: self.strategy.survivors]
+    def _scored(self, study: Study) -> list[Scored]:
+        """What this generation brought."""
+        sign = 1 if study.direction == StudyDirection.MINIMIZE else -1
+        return [
+            Scored(self.genome(trial), sign * trial.values[0], trial.user_attrs["costs"])
+            for trial in completed(study)
+            if self.generation(trial) == self._generation
+        ]
 
-    def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
-        """The generation noted with a trial; for a new one that which is handed out now."""
-        # Optuna's own rule, a fixed number of trials in each, does not hold: repeated genomes are no trials.
-        noted = trial.system_attrs.get(self._get_generation_key())
-        if noted is None:
-            noted = self._generation
-            study._storage.set_trial_system_attr(trial._trial_id, self._get_generation_key(), noted)
-        return int(noted)
+    def generation(self, trial: FrozenTrial) -> int:
+        """The generation that a trial belongs to."""
+        return int(trial.system_attrs[_GENERATION])
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         # here and not when its parameters are drawn, which Optuna leaves out where no choice has two options
-        self.get_trial_generation(study, trial)
+        study._storage.set_trial_system_attr(trial._trial_id, _GENERATION, self._generation)
         self._next = self._open.popleft()
         self._taken.add(self._next)
 
@@ -108,9 +106,3 @@ class GenerationSampler(BaseGASampler):
 def completed(study: Study) -> list[FrozenTrial]:
     """The scored trials, in the order in which they were asked for."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def _rank(study: Study, trial: FrozenTrial) -> tuple[float, int]:
-    """Smaller is better; of equals the one that was found first."""
-    assert trial.value is not None
-    return (trial.value if study.direction == StudyDirection.MINIMIZE else -trial.value), trial.number

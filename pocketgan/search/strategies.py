@@ -1,8 +1,4 @@
-"""Strategies: which genomes to score, one generation after the other.
-
-A strategy is a value. All its random numbers derive from the seed, the generation and the place in the
-generation, so that what it proposes does not depend on when, where or how often the search was interrupted.
-"""
+"""The strategies of the papers: everything, at random, by evolution; and any strategy as a type."""
 
 from __future__ import annotations
 
@@ -12,45 +8,27 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.errors import SpecError
 from pocketgan.networks import Genome
 from pocketgan.search.feasible import Draw, Feasible
-from pocketgan.seeds import derive_seed
+from pocketgan.search.nsga2 import Nsga2
+from pocketgan.search.reinforcement import Reinforcement
+from pocketgan.search.strategy import Strategy, stream
+from pocketgan.search.variation import crossed, mutated
 
 Weighting = Literal["uniform", "arithmetic", "geometric"]
-
-
-class Strategy(BaseModel):
-    """Base of all strategies."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: str
-
-    @property
-    def survivors(self) -> int:
-        """How many of the best may have children."""
-        return 0
-
-    def most_after(self, generation: int) -> int:
-        """How many genomes at most the generations after this one propose; 0 after the last."""
-        return 0
-
-    def propose(self, generation: int, feasible: Feasible, parents: list[Genome], seed: int) -> list[Genome]:
-        """The genomes of a generation, all within the budget; one that was scored before is not scored again.
-
-        `parents` are the best so far, best first; none in generation 0.
-        """
-        raise NotImplementedError
 
 
 class Exhaustive(Strategy):
     """Every genome that fits the budget, in an order that the seed shuffles."""
 
     kind: Literal["exhaustive"] = "exhaustive"
+
+    def most_after(self, generation: int) -> int:
+        return Feasible.most if generation < 0 else 0
 
     def propose(self, generation: int, feasible: Feasible, parents: list[Genome], seed: int) -> list[Genome]:
         if feasible.all is None:
@@ -68,13 +46,16 @@ class Random(Strategy):
     kind: Literal["random"] = "random"
     candidates: int = Field(gt=0)
 
+    def most_after(self, generation: int) -> int:
+        return self.candidates if generation < 0 else 0
+
     def propose(self, generation: int, feasible: Feasible, parents: list[Genome], seed: int) -> list[Genome]:
         if feasible.all is not None:
             return _shuffled(feasible.all, seed)[: self.candidates]
         drawn: dict[Genome, None] = {}
         for first in itertools.count(step=self.candidates):
             draws: list[Draw] = [
-                (_stream(seed, 0, first + i), feasible.space.sample) for i in range(self.candidates)
+                (stream(seed, 0, first + i), feasible.space.sample) for i in range(self.candidates)
             ]
             known = len(drawn)
             drawn |= dict.fromkeys(feasible.first_fitting(draws))
@@ -125,7 +106,7 @@ class Evolution(Strategy):
 
     def propose(self, generation: int, feasible: Feasible, parents: list[Genome], seed: int) -> list[Genome]:
         space = feasible.space
-        rngs = [_stream(seed, generation, child) for child in range(self.population)]
+        rngs = [stream(seed, generation, child) for child in range(self.population)]
         if generation == 0:
             weights = [
                 sampling_weights(len(choice.options), self.weighting, self.first_generation)
@@ -137,14 +118,14 @@ class Evolution(Strategy):
         for child, rng in enumerate(rngs):
             if child < mutants:
                 parent = rng.choice(parents)
-                draws.append((rng, partial(_mutated, space, parent, self.mutation_probability)))
+                draws.append((rng, partial(mutated, space, parent, self.mutation_probability)))
             else:
                 first, second = rng.sample(parents, 2) if len(parents) > 1 else parents * 2
-                draws.append((rng, partial(_crossed, first, second)))
+                draws.append((rng, partial(crossed, first, second)))
         return feasible.first_fitting(draws)
 
 
-AnyStrategy = Annotated[Exhaustive | Random | Evolution, Field(discriminator="kind")]
+AnyStrategy = Annotated[Exhaustive | Random | Evolution | Nsga2 | Reinforcement, Field(discriminator="kind")]
 
 
 def sampling_weights(options: int, weighting: Weighting, strength: float) -> tuple[float, ...]:
@@ -161,26 +142,11 @@ def sampling_weights(options: int, weighting: Weighting, strength: float) -> tup
     return tuple(weight / sum(weights) for weight in weights)
 
 
-def _stream(seed: int, generation: int, position: int) -> random.Random:
-    return random.Random(derive_seed(seed, "search", generation, position))
-
-
 def _shuffled(genomes: Sequence[Genome], seed: int) -> list[Genome]:
-    return _stream(seed, 0, 0).sample(genomes, len(genomes))
+    return stream(seed, 0, 0).sample(genomes, len(genomes))
 
 
 def _weighted(space: SearchSpace, weights: list[tuple[float, ...]], rng: random.Random) -> Genome:
     return tuple(
         rng.choices(choice.options, weight)[0] for choice, weight in zip(space.choices, weights, strict=True)
     )
-
-
-def _mutated(space: SearchSpace, parent: Genome, probability: float, rng: random.Random) -> Genome:
-    return tuple(
-        rng.choice(choice.options) if rng.random() < probability else number
-        for number, choice in zip(parent, space.choices, strict=True)
-    )
-
-
-def _crossed(first: Genome, second: Genome, rng: random.Random) -> Genome:
-    return tuple(rng.choice(pair) for pair in zip(first, second, strict=True))

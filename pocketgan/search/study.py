@@ -18,7 +18,7 @@ from pocketgan.search.feasible import Feasible
 from pocketgan.search.journal import open_study
 from pocketgan.search.result import Better, Candidate, SearchResult
 from pocketgan.search.sampler import GenerationSampler, completed
-from pocketgan.search.strategies import Strategy
+from pocketgan.search.strategy import Strategy
 
 #: from genomes to their scores by name, in the same order; a score may be NaN or infinite
 Score = Callable[[Sequence[Genome]], Sequence[Mapping[str, float]]]
@@ -79,7 +79,7 @@ def search(
         candidates = tuple(
             Candidate(
                 genome=sampler.genome(trial),
-                generation=sampler.get_trial_generation(study, trial),
+                generation=sampler.generation(trial),
                 costs=trial.user_attrs["costs"],
                 scores=trial.user_attrs["scores"],
             )

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketgan.elastic.budget import Budget
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.spaces import resnet_space, space_named
 from pocketgan.errors import BudgetError
+from pocketgan.networks import ResnetSpec
 from pocketgan.search import Feasible
 
 
@@ -75,3 +77,19 @@ def test_a_vast_space_under_a_tight_budget(model):
     feasible = Feasible(space, model, between(space, model, 0.01))
     assert 1 < len(feasible.all) < 1000
     assert space.smallest in feasible.all
+
+
+def test_networks_of_several_depths_and_kernels_are_listed_once():
+    space = space_named("2_1,depth=2_1,kernel=5_3", ResnetSpec.uniform(1))
+    model = CostModel(space.spec, 16)
+    genomes = space.genomes(np.arange(space.size))
+    every = [tuple(genome) for genome in genomes.tolist()]
+    macs = dict(zip(every, model.of(space, genomes).macs.tolist(), strict=True))
+    budget = Budget(macs=sorted(macs.values())[len(macs) // 3])
+    feasible = Feasible(space, model, budget)
+    wanted = {space.subspec(genome) for genome in every if macs[genome] <= budget.macs}
+    assert len(feasible.all) == len(wanted) < sum(value <= budget.macs for value in macs.values())
+    assert {space.subspec(genome) for genome in feasible.all} == wanted
+    drawn = feasible.first_fitting([(random.Random(seed), space.sample) for seed in range(50)])
+    assert set(drawn) <= set(feasible.all)
+    assert feasible.first_fitting([]) == []

@@ -40,6 +40,17 @@ def test_front_holds_what_nothing_dominates(better, points):
     assert all(i == min(j for j in scored if scored[j] == scored[i]) for i in front)
 
 
+def test_front_by_another_cost():
+    found = result([(5, 1.0), (4, 2.0), (3, 3.0)])
+    by_params = [
+        one.model_copy(update={"costs": {"macs": 1, "params": params}})
+        for one, params in zip(found.candidates, (1, 2, 0), strict=True)
+    ]
+    found = found.model_copy(update={"candidates": tuple(by_params)})
+    assert genomes(found.front("params")) == [2, 0]
+    assert genomes(found.front()) == [0]
+
+
 def test_json_both_ways():
     found = result([(5, 2.5), (4, None)])
     assert SearchResult.model_validate_json(found.model_dump_json()) == found

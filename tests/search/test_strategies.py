@@ -1,11 +1,14 @@
+from functools import partial
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.spaces import resnet_space
 from pocketgan.errors import SpecError
-from pocketgan.search import AnyStrategy, Evolution, Exhaustive, Feasible, Random
+from pocketgan.search import AnyStrategy, Evolution, Exhaustive, Feasible, Nsga2, Random, Reinforcement
 from pocketgan.search.strategies import sampling_weights
+from tests.search.conftest import interacting
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +17,15 @@ def feasible(space, model):
 
 
 @pytest.mark.parametrize(
-    "strategy", [Exhaustive(), Random(candidates=3), Evolution(weighting="geometric", first_generation=2)]
+    "strategy",
+    [
+        Exhaustive(),
+        Random(candidates=3),
+        Evolution(weighting="geometric", first_generation=2),
+        Nsga2(cost="params", generations=7),
+        Reinforcement(population=4, entropy=0.3),
+    ],
+    ids=lambda strategy: strategy.kind,
 )
 def test_json_both_ways(strategy):
     adapter = TypeAdapter(AnyStrategy)
@@ -115,3 +126,37 @@ def test_sampling_weights():
     assert sampling_weights(1, "arithmetic", 5.0) == (1.0,)
     assert sampling_weights(3, "arithmetic", 3.0) == pytest.approx((1 / 6, 2 / 6, 3 / 6))
     assert sampling_weights(3, "geometric", 2.0) == pytest.approx((1 / 7, 2 / 7, 4 / 7))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "most"),
+    [
+        (Exhaustive(), Feasible.most),
+        (Random(candidates=30), 30),
+        (Evolution(population=4, generations=5), 24),
+        (Nsga2(population=4, generations=5), 24),
+        (Reinforcement(population=4, generations=5), 24),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_how_many_a_strategy_scores_at_most(strategy, most):
+    assert strategy.most_after(-1) == most
+    assert strategy.most_after(getattr(strategy, "generations", 0)) == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        Evolution(population=20, generations=40, mutation_probability=0.4),
+        Nsga2(population=30, generations=40, mutation_probability=0.3),
+        Reinforcement(population=10, generations=35),
+    ],
+    ids=lambda strategy: strategy.kind,
+)
+def test_the_best_of_all_is_found_with_a_part_of_the_evaluations(find, strategy, seed):
+    best, alone = (min(find.feasible.all, key=partial(interacting, of=of)) for of in (1, 0))
+    assert best != alone, "without interaction another one were best"
+    found = find(strategy, seed)
+    assert len(found.candidates) < len(find.feasible.all) / 3
+    assert found.best.genome == best
