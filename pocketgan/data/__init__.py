@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketgan.data.cache import Examples, Images, load_examples
 from pocketgan.data.images import list_images, read_rgb, resize, save_image, to_tensor, to_uint8
+from pocketgan.data.inputs import Inputs, load_inputs, open_inputs
 from pocketgan.data.labels import LabelMaps
 from pocketgan.data.samples import Sample, Split
 from pocketgan.data.task import Task, open_task
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         evaluation_batches,
         prefetch,
         steps_per_epoch,
+        student_batches,
         target_batches,
         training_batches,
     )
@@ -23,6 +25,7 @@ __all__ = [
     "Batch",
     "Examples",
     "Images",
+    "Inputs",
     "LabelMaps",
     "Sample",
     "Split",
@@ -31,12 +34,15 @@ __all__ = [
     "evaluation_batches",
     "list_images",
     "load_examples",
+    "load_inputs",
+    "open_inputs",
     "open_task",
     "prefetch",
     "read_rgb",
     "resize",
     "save_image",
     "steps_per_epoch",
+    "student_batches",
     "target_batches",
     "to_tensor",
     "to_uint8",

@@ -2,7 +2,7 @@
 training may stop and go on anywhere."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,7 +22,7 @@ class Batch(NamedTuple):
     """Inputs `x` (images in [-1, 1], or encoded label maps), images `y` in [-1, 1], and the names of the inputs.
 
     Of pairs, `y[i]` belongs to `x[i]`. Without pairs, a training batch has as many of both, drawn independently,
-    and an evaluation batch has no `y`: zero rows.
+    and an evaluation batch has no `y`: zero rows. Nor has a batch of inputs without a partner.
     """
 
     x: Float[Tensor, "batch channels height width"]
@@ -63,17 +63,51 @@ def training_batches(
         flip: mirror each sample left-right with probability 1/2.
         start_step: batches to skip; the remaining ones are exactly those of an uninterrupted epoch.
     """
-    count = batch_size * steps_per_epoch(len(examples), batch_size)
-    sources, targets = examples.sources, examples.targets
-    first = _draw(sources, count, size, flip, ("order", "augmentation"), (seed, epoch), again=not examples.paired)
-    second = first
-    if not examples.paired:
-        second = _draw(targets, count, size, flip, ("order of B", "augmentation of B"), (seed, epoch), again=True)
-    cut = [_Cutter(images, draw, batch_size, size) for images, draw in ((sources, first), (targets, second))]
-    for start in range(start_step * batch_size, count, batch_size):
-        chosen = range(start, start + batch_size)
-        x, y = (cutter(chosen) for cutter in cut)
-        yield Batch(x, y, tuple(sources.names[first.order[position]] for position in chosen))
+    whole = _Epoch(examples, batch_size, size, flip, seed, epoch)
+    for position in range(start_step, len(whole)):
+        yield whole.batch(position)
+
+
+def student_batches(
+    labelled: Examples,
+    union: Examples,
+    turn: Callable[[int], bool],
+    *,
+    batch_size: int,
+    size: Size,
+    flip: bool,
+    seed: int,
+    epoch: int,
+    start_step: int = 0,
+) -> Iterator[Batch]:
+    """One epoch of `training_batches(labelled)`, in which those that nobody but a student sees come from `union`.
+
+    Such a batch has no `y`: zero rows. From epoch to epoch the sources of `union` are walked through to the end,
+    across batches, before the walk begins again in a new order.
+
+    Args:
+        union: what `load_inputs` gives; its targets are not looked at.
+        turn: whether a step needs targets; steps are counted over the whole training, from 1.
+        size, flip, start_step: as of `training_batches`.
+    """
+    whole, sources = _Epoch(labelled, batch_size, size, flip, seed, epoch), union.sources
+    first = epoch * len(whole) + 1  # the step of the epoch's first batch
+    taken = batch_size * sum(not turn(step) for step in range(1, first + start_step))
+    left = batch_size * (len(whole) - start_step)  # the most that the rest of the epoch may take
+    walks = range(taken // len(sources), (taken + left) // len(sources) + 1)
+    streams = ("order of inputs", "augmentation of inputs")
+    draws = [_draw(sources, len(sources), size, flip, streams, (seed, walk), again=False) for walk in walks]
+    draw = _Draw(*(np.concatenate(parts) for parts in zip(*draws, strict=True)))
+    cut = _Cutter(sources, draw, batch_size, size)
+    start = taken % len(sources)
+    for position in range(start_step, len(whole)):
+        if turn(first + position):
+            yield whole.batch(position)
+        else:
+            chosen = range(start, start + batch_size)
+            start = chosen.stop
+            names = tuple(sources.names[draw.order[place]] for place in chosen)
+            yield Batch(cut(chosen), union.targets.encode(np.empty((0, *size, 3), np.uint8)), names)
 
 
 def evaluation_batches(examples: Examples, batch_size: int) -> Iterator[Batch]:
@@ -112,6 +146,31 @@ def prefetch(batches: Iterable[T], ready: int = 2) -> Iterator[T]:
             yield item
     finally:
         worker.shutdown(cancel_futures=True)
+
+
+class _Epoch:
+    """The training batches of an epoch, each made when it is asked for."""
+
+    def __init__(self, examples: Examples, batch_size: int, size: Size, flip: bool, seed: int, epoch: int) -> None:
+        self.batch_size = batch_size
+        self.steps = steps_per_epoch(len(examples), batch_size)
+        self.names, count, place = examples.sources.names, batch_size * self.steps, (seed, epoch)
+        sources, targets, again = examples.sources, examples.targets, not examples.paired
+        first = second = _draw(sources, count, size, flip, ("order", "augmentation"), place, again)
+        if not examples.paired:
+            second = _draw(targets, count, size, flip, ("order of B", "augmentation of B"), place, again)
+        self.order = first.order
+        self.cut_x, self.cut_y = (
+            _Cutter(images, draw, batch_size, size) for images, draw in ((sources, first), (targets, second))
+        )
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def batch(self, position: int) -> Batch:
+        chosen = range(position * self.batch_size, (position + 1) * self.batch_size)
+        names = tuple(self.names[self.order[place]] for place in chosen)
+        return Batch(self.cut_x(chosen), self.cut_y(chosen), names)
 
 
 def _draw(

@@ -130,10 +130,21 @@ def _load(
     paths = [folder / f"{what}-{domain}-{size_text(size)}-{key}.npy" for domain in domains]
     depths = [task.labels.bytes if task.labels and domain == "A" else 3 for domain in domains]
     shapes = [(len(names), *size, depth) for depth in depths]
+    return stored(paths, shapes, _rows(task, size, domains, samples), progress)
+
+
+def stored(
+    paths: list[Path], shapes: Sequence[tuple[int, ...]], rows: Iterator[list[Pixels]], progress: Progress | None
+) -> list[np.ndarray]:
+    """Arrays mapped from their files in the cache.
+
+    Where one is missing or damaged, all are written. `rows`, asked only then, gives one sample of each at a time.
+
+    Raises:
+        OutputError: the cache cannot be written.
+    """
     found = [_mapped(path, shape) for path, shape in zip(paths, shapes, strict=True)]
     if any(pixels is None for pixels in found):
-        decode = _decoder(task, size)
-        rows = (decode(domains, each) for each in zip(*samples, strict=True))
         _write(paths, shapes, rows, progress)
         found = [_mapped(path, shape) for path, shape in zip(paths, shapes, strict=True)]
     return [pixels for pixels in found if pixels is not None]
@@ -174,6 +185,13 @@ def _write(
         for path in temporary:
             with suppress(OSError):
                 path.unlink()
+
+
+def _rows(task: Task, size: Size, domains: str, samples: list[list[Sample]]) -> Iterator[list[Pixels]]:
+    """The pixels of samples that belong together, one of each of these domains at a time."""
+    decode = _decoder(task, size)  # opens the folder: only where something is to decode
+    for each in zip(*samples, strict=True):
+        yield decode(domains, each)
 
 
 def _decoder(task: Task, size: Size) -> Callable[[str, tuple[Sample, ...]], list[Pixels]]:

@@ -172,7 +172,7 @@ def _checked(root: Path, layout: Layout, size: Size, classes: int | None) -> tup
     if layout.kind != "unaligned":
         _check_pairs(layout, sizes)
     if layout.kind != "labels":
-        _check_room(layout, sizes, size)
+        check_room(sizes, size, "each half of " if layout.kind == "aligned" else "")
     return digest.hexdigest(), scan.result(classes) if layout.kind == "labels" else None
 
 
@@ -210,13 +210,15 @@ def _check_pairs(layout: Layout, sizes: dict[Path, tuple[int, int]]) -> None:
                     )
 
 
-def _check_room(layout: Layout, sizes: dict[Path, tuple[int, int]], size: Size) -> None:
-    """Raise unless every image is large enough; naming the smallest of all lets one remedy suffice."""
+def check_room(sizes: dict[Path, tuple[int, int]], size: Size, what: str = "") -> None:
+    """Raise a `DataError` unless every image, (width, height), is as large as `size`, height and width.
+
+    Naming the smallest of all lets one remedy suffice. `what` says before its name which part of it is meant.
+    """
     smallest = min(sizes, key=lambda path: min(sizes[path][0] / size[1], sizes[path][1] / size[0]))
     width, height = sizes[smallest]
     if height >= size[0] and width >= size[1]:
         return
-    what = "each half of " if layout.kind == "aligned" else ""
     if size[0] == size[1]:
         shown, fits, unit = _times(sizes[smallest]), str(min(height, width)), ""
     else:

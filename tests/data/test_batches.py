@@ -10,6 +10,7 @@ from pocketgan.data.batches import (
     evaluation_batches,
     prefetch,
     steps_per_epoch,
+    student_batches,
     target_batches,
     training_batches,
 )
@@ -279,6 +280,113 @@ def test_evaluation_without_pairs():
     assert [name for batch in targets for name in batch.names] == examples.targets.names
     expected = torch.from_numpy(examples.targets.pixels.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
     torch.testing.assert_close(torch.cat([batch.y for batch in targets]), expected)
+
+
+# Inputs without a partner
+
+LABELLED, EXTRA = 11, 10  # 3 steps an epoch; 21 sources, no multiple of the batch of 3 times 2
+OPTIONS = {"batch_size": 3, "size": (8, 8), "flip": True, "seed": 1}
+
+
+def with_inputs() -> tuple[Examples, Examples]:
+    """Pairs, and the union of their sources with as many others; its targets tell whether they were looked at."""
+    pairs, more = pair_set(LABELLED), images("u", EXTRA, 200)
+    sources = Images(pairs.sources.names + more.names, np.concatenate([pairs.sources.pixels, more.pixels]))
+    return pairs, Examples(sources, pairs.targets, paired=False)
+
+
+def student_epoch(epoch: int, turn, **options) -> list:
+    return list(student_batches(*with_inputs(), turn, **(OPTIONS | {"epoch": epoch} | options)))
+
+
+def every(period: int):
+    return lambda step: step % period == 0
+
+
+@pytest.mark.parametrize("period", [1, 2, 5])
+def test_the_teachers_turns_are_the_labelled_batches(period):
+    """3 steps an epoch and every second or fifth step: turns wander through the epochs."""
+    pairs, _ = with_inputs()
+    turns, others, step = 0, 0, 0
+    for number in range(6):
+        batches = student_epoch(number, every(period))
+        assert len(batches) == 3
+        for own, labelled in zip(batches, epoch(pairs, epoch=number), strict=True):
+            step += 1
+            if step % period == 0:
+                assert same([own], [labelled])
+                turns += 1
+            else:
+                assert not torch.equal(own.x, labelled.x)
+                assert own.y.shape == (0, 3, 8, 8)
+                others += 1
+    assert (turns, others) == (18 // period, 18 - 18 // period)
+
+
+@pytest.mark.parametrize("period", [2, 3, 100])
+def test_the_inputs_are_walked_through_before_any_repeats(period):
+    _, union = with_inputs()
+    total = LABELLED + EXTRA
+    batches = [batch for number in range(30) for batch in student_epoch(number, every(period))]
+    free = [batch for step, batch in enumerate(batches, 1) if step % period]
+    names = [name for batch in free for name in batch.names]
+    walks = [names[first : first + total] for first in range(0, len(names), total)]
+    whole = [walk for walk in walks if len(walk) == total]
+    assert len(whole) == 3 * (90 - 90 // period) // total >= 6
+    assert all(sorted(walk) == sorted(union.sources.names) for walk in whole)
+    assert len({tuple(walk) for walk in whole}) == len(whole), "each in an order of its own"
+    assert len(set(walks[-1])) == len(walks[-1])
+
+
+def test_inputs_are_crops_of_their_images_and_differ_from_walk_to_walk():
+    _, union = with_inputs()
+    seen: dict[str, list] = {}
+    for number in range(20):
+        for batch in student_epoch(number, lambda step: False):
+            for place, name in enumerate(batch.names):
+                (only,) = placements(union, batch, place)
+                seen.setdefault(name, []).append(only)
+    places = [place for found in seen.values() for place in found]
+    assert {top for top, _, _ in places} == {left for _, left, _ in places} == set(range(5))
+    assert {mirrored for *_, mirrored in places} == {True, False}
+    assert sum(len(set(found)) > 1 for found in seen.values()) == LABELLED + EXTRA
+
+
+@pytest.mark.parametrize("start", range(4))
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_a_student_that_starts_late_gets_the_remaining_batches(number, start):
+    for turn in (every(2), every(4), lambda step: False):
+        assert same(student_epoch(number, turn, start_step=start), student_epoch(number, turn)[start:])
+
+
+def test_seed_decides_on_the_inputs_and_flip_on_their_mirroring():
+    never = every(1000)
+    assert not same(student_epoch(0, never), student_epoch(0, never, seed=2))
+    _, union = with_inputs()
+    plain = student_epoch(0, never, flip=False)
+    assert not any(placements(union, batch, place)[0][2] for batch in plain for place in range(3))
+    assert [batch.names for batch in plain] == [batch.names for batch in student_epoch(0, never)]
+
+
+def test_inputs_have_an_order_of_their_own():
+    """Of a union that adds nothing, the free batches are not those of the labelled epoch."""
+    pairs = pair_set(9)
+    free = list(student_batches(pairs, pairs, every(1000), **OPTIONS, epoch=0))
+    labelled = epoch(pairs)
+    assert [batch.names for batch in free] != [batch.names for batch in labelled]
+    found = [
+        [placements(pairs, batch, n)[0] for batch in batches for n in range(3)] for batches in (free, labelled)
+    ]
+    assert found[0] != found[1], "nor are the crops"
+
+
+def test_the_union_of_two_sets_feeds_the_student():
+    """Labelled batches without pairs keep their own targets; a set of targets larger than the sources counts."""
+    sets = two_sets(4, 9)
+    union = Examples(images("a", 7), sets.targets, paired=False)
+    batches = list(student_batches(sets, union, every(2), **OPTIONS, epoch=0))
+    assert same([batches[1]], [epoch(sets)[1]])
+    assert len(set(batches[0].names + batches[2].names)) == 6
 
 
 # Label maps

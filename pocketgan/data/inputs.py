@@ -1,0 +1,105 @@
+"""Inputs without a partner: a folder of images from which a student learns without targets."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pocketgan.data.cache import Examples, Images, Pixels, Progress, load_examples, stored
+from pocketgan.data.images import image_size, list_images, read_bytes, read_rgb, resize
+from pocketgan.data.samples import Split
+from pocketgan.data.task import Task, check_room
+from pocketgan.errors import DataError, SpecError
+from pocketgan.units import size_text
+
+
+class Inputs(BaseModel):
+    """Images of a task's source domain that have no partner. Make one with `open_inputs`.
+
+    As of a `Task`, `root` counts neither in equality and hash nor in the JSON form, and
+    `Inputs.model_validate({**fields, "root": folder})` reads that form back.
+
+    Attributes:
+        root: the folder that holds the images.
+        data_digest: SHA-256 of the names and bytes of the images, in hexadecimal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Field(exclude=True)
+    data_digest: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Inputs) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    def files(self) -> list[Path]:
+        """The images, sorted by name."""
+        return list_images(self.root)
+
+
+def open_inputs(folder: Path | str, task: Task) -> Inputs:
+    """Check a folder of inputs. Reads every file once; decodes no pixels.
+
+    Each image is one input, also where the task's own images show A beside B. Sub-folders are left out.
+
+    Raises:
+        DataError: there is no such folder, it holds no images, one cannot be read or is smaller than `task.size`.
+        SpecError: the inputs of the task are label maps.
+    """
+    folder = Path(folder)
+    if task.labels:
+        raise SpecError(f"--unlabelled is for images, and the inputs of {task.root} are label maps; leave it out")
+    if not folder.is_dir():
+        raise DataError(f"--unlabelled needs a folder of images, and there is no folder {folder}; check its name")
+    digest = hashlib.sha256()
+    sizes: dict[Path, tuple[int, int]] = {}
+    for path in list_images(folder):
+        data = read_bytes(path)
+        digest.update(f"{path.name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+        sizes[path] = image_size(data, path)
+    if not sizes:
+        raise DataError(f"the folder {folder} holds no images; put them there, not into folders within it")
+    check_room(sizes, task.size)
+    return Inputs(root=folder, data_digest=digest.hexdigest())
+
+
+def load_inputs(
+    inputs: Inputs,
+    task: Task,
+    splits: Split | tuple[Split, ...],
+    cache_dir: Path,
+    progress: Progress | None = None,
+) -> Examples:
+    """The sources of these splits as `load_examples` gives them for training, followed by the inputs; not paired.
+
+    All have the task's `load_size`. The targets are those of the splits: they belong to no source in particular.
+    The first call writes all sources into one file of the cache (three bytes a pixel), so that the labelled ones
+    lie there twice; later calls only map it.
+
+    Args:
+        progress: called with (images done, images in all) while a file of the cache is written.
+
+    Raises:
+        DataError: an image is corrupt or truncated.
+        OutputError: the cache cannot be written.
+    """
+    labelled = load_examples(task, splits, cache_dir, training=True, progress=progress)
+    files, size = inputs.files(), task.load_size
+    names = [*labelled.sources.names, *(path.name for path in files)]
+    content = [task.data_digest, task.direction, inputs.data_digest, size, names]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def rows() -> Iterator[list[Pixels]]:
+        for pixels in labelled.sources.pixels:
+            yield [pixels]
+        for path in files:
+            yield [resize(read_rgb(path), *size)]
+
+    place = Path(cache_dir) / f"inputs-{size_text(size)}-{key}.npy"
+    (pixels,) = stored([place], [(len(names), *size, 3)], rows(), progress)
+    return Examples(Images(names, pixels), labelled.targets, paired=False)
