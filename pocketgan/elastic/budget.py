@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 from pocketgan.elastic.cost import CostModel, Costs
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.errors import BudgetError
-from pocketgan.networks import write_numbers
 from pocketgan.units import parse_quantity, si
 
 UNITS = {"macs": "MACs", "true_macs": "true MACs", "params": "parameters"}
@@ -54,10 +53,10 @@ class Budget(BaseModel):
 
     def check(self, space: SearchSpace, model: CostModel) -> None:
         """Raise `BudgetError` when not even the smallest subnet fits."""
-        smallest = model.one(space.widths(space.smallest))
+        smallest = model.of(space, np.array([space.smallest])).at(0)
         for name, bound in self.bounds.items():
             if smallest[name] > bound:
                 raise BudgetError(
                     f"budget {si(bound)} {UNITS[name]} is below the smallest subnet of {space.name} "
-                    f"({si(smallest[name])}: {write_numbers(space.smallest)}); raise it or choose a smaller space"
+                    f"({si(smallest[name])}: {space.text(space.smallest)}); raise it or choose a smaller space"
                 )

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pocketgan.elastic.supernet import Supernet
+from pocketgan.elastic.supernet import Subnet, Supernet
 from pocketgan.errors import DataError
-from pocketgan.networks import Generator, NetworkSpec, Widths
+from pocketgan.networks import Generator
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -60,7 +60,7 @@ def calibrate(network: Network, batches: Iterable[Tensor]) -> Network:
     return network
 
 
-def calibrated(supernet: Supernet, at: Widths | NetworkSpec, batches: Iterable[Tensor]) -> Generator:
+def calibrated(supernet: Supernet, at: Subnet, batches: Iterable[Tensor]) -> Generator:
     """A subnet with weights and statistics of its own; those of the supernet stay as they are."""
     return calibrate(supernet.extract(at), batches)
 

@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from pocketgan.elastic.dimensions import Dimension, dimensions, fit, vary
 from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.space import SearchSpace
 from pocketgan.networks import NetworkSpec, Widths
 
 _CONVOLUTIONS = (torch.conv2d, torch.conv_transpose2d, F.linear)
@@ -157,7 +158,8 @@ class CostModel:
     """
 
     def __init__(self, spec: NetworkSpec, height: int, width: int | None = None) -> None:
-        self.spec = spec
+        self.spec, self.size = spec, (height, width)
+        self._others: dict[NetworkSpec, CostModel] = {}
         spec = spec.folded
         dims = dimensions(spec)
         layers = layer_costs(spec, height, width)
@@ -220,3 +222,23 @@ class CostModel:
     def one(self, widths: Widths) -> dict[str, int]:
         """The costs of one network."""
         return self(np.asarray([widths])).at(0)
+
+    def of(self, space: SearchSpace, genomes: Int[np.ndarray, "n choices"]) -> Costs:
+        """The costs of subnets of a space over this spec; where depth or kernels are choices, by one model for each
+        combination of these, made when it is first met."""
+        widths = space.all_widths(genomes)
+        costs = {name: np.zeros(len(genomes), dtype=np.int64) for name in self._terms}
+        for form, rows in space.forms(genomes):
+            own = self._like(form.spec)(widths[rows][:, form.kept])
+            for name, figures in costs.items():
+                figures[rows] = getattr(own, name)
+        return Costs(**costs)
+
+    def _like(self, spec: NetworkSpec) -> CostModel:
+        """The model of another spec for the same image."""
+        shape, own = (one.model_copy(update={"widths": ()}) for one in (spec, self.spec))
+        if shape == own:
+            return self
+        if shape not in self._others:
+            self._others[shape] = CostModel(spec, *self.size)
+        return self._others[shape]

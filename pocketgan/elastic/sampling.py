@@ -1,7 +1,7 @@
-"""Which subnets of a supernet one training step visits.
+"""Which subnets of a supernet one training step visits, and at which resolution.
 
 Source: GAN Compression, CVPR 2020, section 3.3 (one, uniformly); Yu & Huang, Universally Slimmable Networks,
-ICCV 2019, section 3.3 (the sandwich rule).
+ICCV 2019, section 3.3 (the sandwich rule); Cai et al., Once-for-All, ICLR 2020, section 3.2 (resolution).
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from random import Random
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
 
-from pocketgan.elastic.space import SearchSpace
-from pocketgan.networks import Genome
+from pocketgan.elastic.space import Options, SearchSpace
+from pocketgan.errors import SpecError
+from pocketgan.networks import Genome, NetworkSpec
+from pocketgan.units import Size
 
 
 class UniformSampling(BaseModel):
@@ -43,5 +45,70 @@ class SandwichSampling(BaseModel):
         return (space.largest, space.smallest, *(space.sample(rng) for _ in range(self.random)))
 
 
+class LevelSampling(BaseModel):
+    """The largest subnet, the smallest one and `random` ones from in between a step, small ones as often as wanted.
+
+    Uniform choices make nearly all subnets of a middling size. Here a level is drawn first, 0 for the largest
+    subnet to 1 for the smallest, and each choice is an option next to that level. `favour`: how many times as often
+    the small half is visited as the large one; small subnets are the harder ones to train.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["levels"] = "levels"
+    random: NonNegativeInt = 1
+    favour: PositiveFloat = 2.0
+
+    def draw(self, space: SearchSpace, rng: Random) -> tuple[Genome, ...]:
+        """The genomes of one step: largest, smallest, then the drawn ones."""
+        return (space.largest, space.smallest, *(self._between(space, rng) for _ in range(self.random)))
+
+    def _between(self, space: SearchSpace, rng: Random) -> Genome:
+        small = rng.random() < self.favour / (1 + self.favour)
+        level = (rng.random() + small) / 2
+        # rounded up or down at random, so that the subnets of a level differ
+        return tuple(c.options[int(level * (len(c.options) - 1) + rng.random())] for c in space.choices)
+
+
+class ResolutionSampling(BaseModel):
+    """Every step at one of several sizes, drawn uniformly, for all subnets that `of` has it visit.
+
+    `sizes`: the shorter side of the images in pixels, largest first; the longer one is in proportion.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["resolution"] = "resolution"
+    sizes: Options
+    of: Annotated[UniformSampling | SandwichSampling | LevelSampling, Field(discriminator="kind")] = (
+        UniformSampling()
+    )
+
+    def draw(self, space: SearchSpace, rng: Random) -> tuple[Genome, ...]:
+        """The genomes of one step."""
+        return self.of.draw(space, rng)
+
+    def size(self, whole: Size, rng: Random) -> Size:
+        """Height and width of one step, for images of the size `whole`."""
+        return _scaled(whole, rng.choice(self.sizes))
+
+    def check(self, spec: NetworkSpec, whole: Size) -> None:
+        """Raise `SpecError` unless all sizes are at most `whole` and such as the network can take."""
+        if self.sizes[0] > min(whole):
+            raise SpecError(
+                f"a resolution of {self.sizes[0]} is larger than the images, whose shorter side is {min(whole)}; "
+                "leave it out or raise the size of the task"
+            )
+        for side in self.sizes:
+            spec.check_size(*_scaled(whole, side))
+
+
+def _scaled(whole: Size, shorter: int) -> Size:
+    height, width = (round(side * shorter / min(whole)) for side in whole)
+    return height, width
+
+
 #: every way of sampling, for reading settings from JSON
-AnySampling = Annotated[UniformSampling | SandwichSampling, Field(discriminator="kind")]
+AnySampling = Annotated[
+    UniformSampling | SandwichSampling | LevelSampling | ResolutionSampling, Field(discriminator="kind")
+]

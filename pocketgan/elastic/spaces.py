@@ -1,13 +1,21 @@
-"""The published search spaces, and your own from a list of widths.
+"""The published search spaces, and your own from a list of widths; depth and kernels besides, where you name them.
 
 Source: GAN Compression and Fast GAN Compression, the official configurations.
 """
 
 from __future__ import annotations
 
-from pocketgan.elastic.space import SearchSpace
+from pocketgan.elastic.space import DepthChoice, Further, KernelChoice, SearchSpace, enlarged
 from pocketgan.errors import SpecError, unknown
-from pocketgan.networks import GeneratorSpec, MunitSpec, ResnetSpec, SpadeSpec, UnetSpec, read_numbers
+from pocketgan.networks import (
+    GeneratorSpec,
+    MunitSpec,
+    ResnetSpec,
+    SpadeSpec,
+    UnetSpec,
+    read_numbers,
+    write_numbers,
+)
 
 _STEPS_OF_8 = (64, 56, 48, 40, 32, 24, 16)
 
@@ -74,27 +82,61 @@ def resnet_space(name: str, spec: ResnetSpec | None = None) -> SearchSpace:
 PUBLISHED = {"resnet": RESNET, "spade": SPADE, "munit": MUNIT, "unet": UNET}
 
 
-def space_named(name: str, spec: GeneratorSpec) -> SearchSpace:
-    """A space of the spec's family by name, or one set of options for every choice, e.g. '32_24_16_8'.
+#: choices beside those of the widths, by the names of their parts in a space's text
+FURTHER: dict[str, type[DepthChoice] | type[KernelChoice]] = {"depth": DepthChoice, "kernel": KernelChoice}
+EXAMPLES = {"depth": "depth=9_6_3", "kernel": "kernel=7_5_3"}
 
-    `spec` gives everything but the widths.
+
+def space_named(name: str, spec: GeneratorSpec) -> SearchSpace:
+    """A space of the spec's family by name, or one set of options for every choice, e.g. '32_24_16_8'; either may
+    go on with how many blocks and with the sides of kernels, e.g. '32_24_16_8,depth=9_6_3,kernel=7_5_3'.
+
+    `spec` gives everything else.
     """
     return _named(name, spec, PUBLISHED.get(spec.kind, {}))
 
 
 def _named(name: str, spec: GeneratorSpec, published: dict[str, tuple[tuple[int, ...], ...]]) -> SearchSpace:
-    if name in published:
-        return SearchSpace.over(name, spec, published[name])
-    if name.replace("_", "").isdigit():
-        return uniform_space(spec, read_numbers(name))
+    widths, *parts = name.split(",")
+    further = _further(parts)
+    spec = enlarged(spec, further)
+    if widths in published:
+        return SearchSpace.over(_joined(widths, further), spec, published[widths], further)
+    if widths.replace("_", "").isdigit():
+        return uniform_space(spec, read_numbers(widths), further)
     if not published:
         raise SpecError(
             f"no search space of a {spec.kind} has a name; list the options of every width, e.g. 32_24_16_8"
         )
-    raise unknown("search space", name, published)
+    raise unknown("search space", widths, published)
 
 
-def uniform_space(spec: GeneratorSpec, options: tuple[int, ...]) -> SearchSpace:
-    """The same options for every choice."""
-    options = tuple(sorted(set(options), reverse=True))
-    return SearchSpace.over("_".join(map(str, options)), spec, (options,) * len(spec.ties))
+def _further(parts: list[str]) -> Further:
+    """What the named parts of a space's text say."""
+    choices: dict[str, DepthChoice | KernelChoice] = {}
+    for part in parts:
+        name, _, numbers = part.strip().partition("=")
+        if name not in FURTHER:
+            raise unknown("choice of a search space", name, FURTHER)
+        if name in choices:
+            raise SpecError(f"a search space has one {name}, and '{','.join(parts)}' names it twice; give it once")
+        options = numbers.split("_")
+        if not all(option.isascii() and option.isdigit() for option in options):
+            raise SpecError(f"'{part.strip()}' of a search space cannot be read; write e.g. {EXAMPLES[name]}")
+        choices[name] = FURTHER[name](options=_descending(tuple(map(int, options))))
+    return tuple(choices.values())
+
+
+def uniform_space(spec: GeneratorSpec, options: tuple[int, ...], further: Further = ()) -> SearchSpace:
+    """The same options for every width, and further choices, the largest options of which are those of `spec`."""
+    options = _descending(options)
+    name = _joined(write_numbers(options), further)
+    return SearchSpace.over(name, spec, (options,) * len(spec.ties), further)
+
+
+def _joined(widths: str, further: Further) -> str:
+    return ",".join((widths, *(f"{choice.kind}={write_numbers(choice.options)}" for choice in further)))
+
+
+def _descending(options: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(set(options), reverse=True))

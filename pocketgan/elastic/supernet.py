@@ -14,6 +14,9 @@ from pocketgan.elastic.kernels import KernelMatrices
 from pocketgan.elastic.slicing import share, skeleton
 from pocketgan.networks import Generator, NetworkSpec, Tap, Widths, ignore
 
+#: what names a subnet
+Subnet = Widths | NetworkSpec
+
 
 class Supernet(nn.Module):
     """Holds the network of `spec` at its widest and deepest, and runs it at anything smaller.
@@ -32,7 +35,7 @@ class Supernet(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch in height width"],
-        at: Widths | NetworkSpec | None = None,
+        at: Subnet | None = None,
         tap: Tap = ignore,
         **inputs: Tensor,
     ) -> Tensor:
@@ -42,14 +45,14 @@ class Supernet(nn.Module):
         subnet = skeleton(spec).train(self.training)
         return functional_call(subnet, share(self.network, subnet, self.kernels), (x, tap), inputs)
 
-    def subspec(self, at: Widths | NetworkSpec | None) -> NetworkSpec:
+    def subspec(self, at: Subnet | None) -> NetworkSpec:
         """The spec of a subnet."""
         if at is None:
             return self.spec
         return at if isinstance(at, NetworkSpec) else self.spec.resized(at)
 
     @torch.no_grad()
-    def extract(self, at: Widths | NetworkSpec) -> Generator:
+    def extract(self, at: Subnet) -> Generator:
         """The subnet as a plain network that owns its weights."""
         network = self.subspec(at).build()
         reference = next(self.network.parameters())

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketgan.elastic.budget import Budget
-from pocketgan.elastic.cost import CostModel, Costs
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.cost import CostModel, Costs, cost
+from pocketgan.elastic.spaces import resnet_space, space_named
 from pocketgan.errors import BudgetError
+from pocketgan.networks import ResnetSpec
 from tests.elastic.toys import small_space
 
 bound = st.none() | st.integers(1, 10**12)
@@ -87,3 +88,14 @@ def test_smallest_subnet_over_the_budget():
         "budget 100 k parameters is below the smallest subnet of channels-48 "
         "(461 k: 32_32_32_32_32_32_16_16); raise it or choose a smaller space"
     )
+
+
+def test_smallest_subnet_of_a_space_with_depth_and_kernels():
+    space = space_named("4_2,depth=2_1,kernel=5_3", ResnetSpec.uniform(1))
+    model = CostModel(space.spec, 16)
+    least = cost(ResnetSpec.uniform(2, blocks=1), 16)["macs"]
+    Budget(macs=least).check(space, model)
+    with pytest.raises(BudgetError) as error:
+        Budget(macs=least - 1).check(space, model)
+    assert "the smallest subnet of 4_2,depth=2_1,kernel=5_3 (" in str(error.value)
+    assert ": 2_2_2_2_2_2_2,depth=1,kernel=3); raise it" in str(error.value)

@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pocketgan.elastic.cost import CostModel, cost, layer_costs
-from pocketgan.networks import ResnetSpec, SpadeSpec
+from pocketgan.elastic.spaces import space_named
+from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec, UnetSpec
 from pocketgan.networks.layers import InstanceNorm
 from tests.elastic.toys import SHAPES, genomes, name_of, small_space
 
@@ -100,3 +101,27 @@ def test_norms_that_follow_no_convolution():
     spec = SpadeSpec.uniform(1, in_channels=4, norm="instance", separable=("modulation",))
     widths = tuple(1 + position % 3 for position in range(len(spec.widths)))
     assert CostModel(spec, 128).one(widths) == cost(spec.resized(widths), 128)
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "size"),
+    [
+        ("4_2_1,depth=3_1,kernel=7_5_3", ResnetSpec.uniform(1, separable=("residual",)), (16, 24)),
+        ("4_2_1,depth=2_0,kernel=5_3", ResnetSpec.uniform(1, norm="batch"), (16, 16)),
+        ("4_2_1,depth=2_1", MunitSpec.uniform(1), (16, 16)),
+        ("2_1,depth=1_0", UnetSpec.uniform(1, levels=5), (32, 64)),
+    ],
+)
+def test_spaces_with_depth_and_kernels(text, spec, size):
+    space = space_named(text, spec)
+    drawn = [space.largest, space.smallest, *genomes(space, 20)]
+    found = CostModel(space.spec, *size).of(space, np.array(drawn))
+    for i, genome in enumerate(drawn):
+        assert found.at(i) == cost(space.subspec(genome), *size), genome
+
+
+def test_spaces_of_widths_need_no_other_model():
+    space = small_space(blocks=1)
+    model, drawn = CostModel(space.spec, 16), np.array(genomes(space, 5))
+    assert model.of(space, drawn).macs.tolist() == model(space.all_widths(drawn)).macs.tolist()
+    assert not model._others

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from pocketgan.elastic.kernels import KernelMatrices, elastic_kernels
+from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.spaces import space_named
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import SpecError
-from pocketgan.networks import MunitSpec, ResnetSpec
-from tests.elastic.toys import filled, image
+from pocketgan.networks import MunitSpec, ResnetSpec, UnetSpec
+from pocketgan.networks.expansion import ExpansionBlock
+from tests.elastic.toys import filled, genomes, image, supernet_of
 
 KINDS = {"dense": (), "mobile": ("residual",)}
 each_kind = pytest.mark.parametrize("separable", KINDS.values(), ids=KINDS.keys())
@@ -36,7 +40,7 @@ def by_hand(made: Supernet, spec: ResnetSpec, matrices: dict[int, np.ndarray]) -
     """The state of a subnet of full width: `matrices` by the size that they lead to, one for each layer."""
     state = {}
     names = [name for name in made.network.state_dict() if name.startswith("blocks.") and name.endswith("weight")]
-    layers = [name for name in names if "pointwise" not in name]
+    layers = [name for name in names if "pointwise" not in name and "norm" not in name]
     for name in spec.build().state_dict():
         weight = made.network.state_dict()[name].numpy()
         if name in layers:
@@ -244,3 +248,60 @@ def test_specs_from_before_kernels_were_a_choice():
     assert ResnetSpec.model_validate(fields) == spec
     with pytest.raises(ValidationError):
         ResnetSpec.uniform(2, kernel=4)
+
+
+# -- genomes of spaces -------------------------------------------------------------------------------------------
+
+
+@each_kind
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+@torch.no_grad()
+def test_every_genome_is_the_plain_network_with_weights_cut_by_hand(separable, norm):
+    space = space_named("3_2_1,depth=3_2_1,kernel=7_5_3", ResnetSpec.uniform(1, separable=separable, norm=norm))
+    made, x = with_random_matrices(supernet_of(space)), image()
+    matrices = {int(name.removeprefix("to")): p.numpy() for name, p in made.kernels.named_parameters()}
+    for genome in (space.smallest, *genomes(space, 15)):
+        spec = space.subspec(genome)
+        wide = space.spec.model_copy(update={"kernel": spec.kernel})
+        state = by_hand(made, wide, matrices)
+        network = spec.build().double().eval()
+        network.load_state_dict(
+            {name: state[name][tuple(map(slice, t.shape))] for name, t in network.state_dict().items()}
+        )
+        assert torch.equal(made(x, spec), made.extract(spec)(x)), genome
+        torch.testing.assert_close(made(x, spec), network(x), rtol=1e-10, atol=1e-10)
+
+
+@torch.no_grad()
+def test_blocks_of_a_unet_are_the_first_of_each_level():
+    """A residual block whose last convolution is zero adds nothing, since an instance norm makes zero of zero."""
+    space = space_named("2_1,depth=2_1_0", UnetSpec.uniform(1, levels=5, norm="instance"))
+    made, x = supernet_of(space), image(32)
+    for depth in (2, 1, 0):
+        for module in made.network.modules():
+            if isinstance(module, nn.Sequential):
+                for block in (one for one in module[depth:] if isinstance(one, ExpansionBlock)):
+                    block.layers[-1].conv.weight.zero_()
+                    block.layers[-1].conv.bias.zero_()
+        spec = space.subspec((*(2,) * 5, depth))
+        assert torch.equal(made(x, spec), made.extract(spec)(x))
+        torch.testing.assert_close(made(x, spec), made(x))
+
+
+def test_gradients_reach_what_runs_and_nothing_else():
+    space = space_named("3_1,depth=3_1,kernel=5_3", ResnetSpec.uniform(1, separable=("residual",)))
+    made = with_random_matrices(supernet_of(space))
+    made(image(), space.subspec(space.smallest)).square().sum().backward()
+    for name, parameter in made.network.named_parameters():
+        if name.startswith(("blocks.1", "blocks.2")):
+            assert parameter.grad is None, name
+        else:
+            slices = tuple(map(slice, skeleton(space.subspec(space.smallest)).get_parameter(name).shape[:2]))
+            outside = parameter.grad.clone()
+            outside[slices] = 0
+            assert not outside.any(), name
+            if name.startswith("blocks") and name.endswith("depthwise.weight"):
+                assert not parameter.grad[:, :, 0].any(), "the rim of the kernel is not used"
+                assert parameter.grad[:, :, 1:-1, 1:-1].any(), name
+    touched = made.kernels.to3.grad.flatten(1).any(1)
+    assert touched.tolist() == [name.startswith("blocks.0") for name in made.kernels.layers]

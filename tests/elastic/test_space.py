@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pocketgan.elastic.space import Choice, SearchSpace
-from pocketgan.elastic.spaces import RESNET, resnet_space, uniform_space
+from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
+from pocketgan.elastic.spaces import RESNET, resnet_space, space_named, uniform_space
 from pocketgan.errors import SpecError
-from pocketgan.networks import ResnetSpec
+from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec, UnetSpec
 
 options = st.lists(st.integers(1, 40), min_size=1, max_size=3, unique=True).map(tuple)
 eight = st.lists(options, min_size=8, max_size=8).map(tuple)
@@ -118,3 +118,120 @@ def test_unreadable_options():
     assert str(error.value) == (
         "widths '16__8' cannot be read; write positive whole numbers joined by '_', e.g. 32_32_48_32_48_48_16_16"
     )
+
+
+# -- depth and kernels -------------------------------------------------------------------------------------------
+
+FULL = "5_3,depth=4_2_1,kernel=7_5_3"
+
+
+def test_further_choices():
+    space = space_named(FULL, ResnetSpec.uniform(1, blocks=9, separable=("residual",), norm="batch"))
+    assert space.name == FULL
+    assert space.spec == ResnetSpec.uniform(5, blocks=4, kernel=7, separable=("residual",), norm="batch")
+    assert space.choices[-2:] == (DepthChoice(options=(4, 2, 1)), KernelChoice(options=(7, 5, 3)))
+    assert space.size == 2**8 * 3 * 3
+    assert (space.largest, space.smallest) == ((5,) * 8 + (4, 7), (3,) * 8 + (1, 3))
+    assert space.text((5, 3, 5, 3, 5, 3, 5, 3, 2, 5)) == "5_3_5_3_5_3_5_3,depth=2,kernel=5"
+    assert resnet_space("channels-32").text((32,) * 8) == "32_32_32_32_32_32_32_32"
+
+
+def test_a_network_of_widths_depth_and_kernel():
+    """Four blocks are tied 0 + 1, 2, 3; of the widths, those of the blocks that are left out go with them."""
+    space = space_named(FULL, ResnetSpec.uniform(1))
+    genome = (5, 3, 5, 3, 5, 3, 3, 5)
+    assert space.widths((*genome, 1, 3)) == (5, 3, 5, 3, 3, 5, 3, 3, 5)
+    for depth, widths in ((4, (5, 3, 5, 3, 3, 5, 3, 3, 5)), (2, (5, 3, 5, 3, 3, 3, 5)), (1, (5, 3, 5, 3, 3, 5))):
+        for kernel in (7, 5, 3):
+            wanted = ResnetSpec(widths=widths, blocks=depth, kernel=kernel)
+            assert space.subspec((*genome, depth, kernel)) == wanted
+    assert space.subspec(space.largest) == space.spec
+
+
+def test_of_widths_alone_the_network_is_the_resized_one():
+    space = resnet_space("channels-48")
+    for seed in range(5):
+        genome = space.sample(random.Random(seed))
+        assert space.subspec(genome) == space.spec.resized(space.widths(genome))
+
+
+def test_depth_of_the_other_families():
+    munit = space_named("4_2,depth=3_1", MunitSpec.uniform(1))
+    shallow = munit.subspec((4, 2, 4, 4, 2, 4, 2, 4, 4, 2, 1))
+    assert shallow == MunitSpec(widths=(4,) * 5 + (2, 4, 4) + (2, 2) + (4, 2), blocks=1)
+    unet = space_named("4_2,depth=2_0", UnetSpec.uniform(1, levels=5))
+    assert unet.spec == UnetSpec.uniform(4, levels=5, residuals=2)
+    assert unet.subspec((4, 2, 4, 2, 4, 0)) == UnetSpec.of((4, 2, 4, 2, 4), levels=5)
+
+
+def test_one_network_has_one_canonical_genome():
+    space = space_named("3_2_1,depth=3_2_1,kernel=5_3", ResnetSpec.uniform(1))
+    genomes = space.genomes(np.arange(space.size))
+    canonical = [tuple(genome) for genome in space.canonical(genomes).tolist()]
+    networks = {}
+    for genome, own in zip(map(tuple, genomes.tolist()), canonical, strict=True):
+        networks.setdefault(space.subspec(genome), set()).add(own)
+        assert space.subspec(own) == space.subspec(genome)
+    assert all(len(same) == 1 for same in networks.values())
+    assert len(networks) == 2 * 3**5 * (3**3 + 3**2 + 3)
+    widths = resnet_space("channels-32")
+    some = widths.genomes(np.arange(20))
+    assert np.array_equal(widths.canonical(some), some)
+
+
+def test_json_of_all_kinds():
+    space = space_named(FULL, ResnetSpec.uniform(1))
+    fields = space.model_dump(mode="json")
+    assert fields["choices"][-2:] == [
+        {"kind": "depth", "options": [4, 2, 1]},
+        {"kind": "kernel", "options": [7, 5, 3]},
+    ]
+    again = SearchSpace.model_validate_json(space.model_dump_json())
+    assert again == space
+    assert hash(again) == hash(space)
+
+
+def test_json_of_widths_is_what_it_was():
+    """Digests of stages and journals of searches rest on it."""
+    spec = ResnetSpec.uniform(1, blocks=1)
+    text = uniform_space(spec, (2, 1)).model_dump_json(exclude={"spec"})
+    choices = ",".join(f'{{"positions":[{i}],"options":[2,1]}}' for i in range(6))
+    assert text == f'{{"name":"2_1","choices":[{choices}]}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "message"),
+    [
+        (
+            "4,kernel=5_3",
+            SpadeSpec,
+            "the kernel of a spade cannot be chosen; leave 'kernel' out of its search space",
+        ),
+        ("4,depth=2", SpadeSpec, "the depth of a spade cannot be chosen; leave 'depth' out of its search space"),
+        ("4,kernel=6_3", ResnetSpec, "there is no resnet with kernel=6; choose other options"),
+        ("4,kernel=5_4", ResnetSpec, "there is no resnet with kernel=4; choose other options"),
+        ("4,depth=2_0", MunitSpec, "there is no munit with blocks=0; choose other options"),
+        ("4,kernel", ResnetSpec, "'kernel' of a search space cannot be read; write e.g. kernel=7_5_3"),
+        ("4,depth=3_x", ResnetSpec, "'depth=3_x' of a search space cannot be read; write e.g. depth=9_6_3"),
+        ("4,dept=3", ResnetSpec, "unknown choice of a search space 'dept'; did you mean depth?"),
+        (
+            "4,depth=3,depth=2",
+            ResnetSpec,
+            "a search space has one depth, and 'depth=3,depth=2' names it twice; give it once",
+        ),
+    ],
+)
+def test_choices_that_there_are_not(text, spec, message):
+    with pytest.raises(SpecError) as error:
+        space_named(text, spec.uniform(1))
+    assert str(error.value) == message
+
+
+def test_the_spec_is_the_largest():
+    with pytest.raises(SpecError) as error:
+        SearchSpace(name="mine", spec=ResnetSpec.uniform(1), choices=(DepthChoice(options=(6, 3)),))
+    assert str(error.value) == (
+        "the largest network of a space has its largest options: blocks=6, not 9; change its spec"
+    )
+    with pytest.raises(SpecError, match="can be chosen once each, got kernel, kernel"):
+        SearchSpace(name="mine", spec=ResnetSpec.uniform(1), choices=(KernelChoice(options=(3,)),) * 2)
