@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -57,6 +58,17 @@ class ChannelConnectors(nn.Module):
                 for tap, (s, t) in channels.items()
             }
         )
+
+    def initialise(self, generator: torch.Generator) -> ChannelConnectors:
+        """Convolutions from N(0, 2 / out channels), batch norms as they are; in place.
+
+        Source: the official code's connectors, after Heo et al., "A Comprehensive Overhaul of Feature
+        Distillation", ICCV 2019.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", generator=generator)
+        return self
 
     def forward(
         self,

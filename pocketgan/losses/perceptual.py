@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 Features = Mapping[str, Float[Tensor, "batch _ _ _"]]
+Grams = Mapping[str, Float[Tensor, "batch _ _"]]
 
 #: GauGAN's weights of five stages
 _STAGE_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
@@ -48,7 +49,17 @@ def style_loss(images: Features, targets: Features) -> Float[Tensor, ""]:
 
     Source: Ren et al., "Online Multi-Granularity Distillation for GAN Compression", ICCV 2021, section 3.4.
     """
-    return torch.stack([F.l1_loss(gram(x), gram(targets[tap])) for tap, x in images.items()]).sum()
+    return style_distance(grams(images), grams(targets))
+
+
+def style_distance(images: Grams, targets: Grams) -> Float[Tensor, ""]:
+    """`style_loss` of matrices that are known already, as where many images have one target."""
+    return torch.stack([F.l1_loss(x, targets[tap]) for tap, x in images.items()]).sum()
+
+
+def grams(features: Features) -> dict[str, Float[Tensor, "batch _ _"]]:
+    """The Gram matrices of each tap."""
+    return {tap: gram(x) for tap, x in features.items()}
 
 
 def gram(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels channels"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,13 +30,23 @@ def ssim_loss(
 
 
 def _blur(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
-    """Gaussian means, rows then columns, with zeros around the image."""
-    offsets = torch.arange(_WINDOW, dtype=x.dtype, device=x.device) - _WINDOW // 2
-    window = torch.softmax(-offsets.square() / (2 * _SIGMA**2), dim=0)
-    maps = x.flatten(0, 1).unsqueeze(1)
-    maps = F.conv2d(maps, window.view(1, 1, -1, 1), padding=(_WINDOW // 2, 0))
-    maps = F.conv2d(maps, window.view(1, 1, 1, -1), padding=(0, _WINDOW // 2))
-    return maps.view_as(x)
+    """Gaussian means, rows then columns, with zeros around the image.
+
+    As products with banded matrices: many times faster on a CPU than convolutions of one channel.
+    """
+    height, width = (_bands(side, x.dtype, x.device) for side in x.shape[-2:])
+    return height @ x @ width
+
+
+def _bands(side: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "side side"]:
+    """Row i holds the window around position i, as far as it lies within the side."""
+    reach = _WINDOW // 2
+    exponents = -torch.arange(-reach, reach + 1, dtype=dtype, device=device).square() / (2 * _SIGMA**2)
+    places = torch.arange(side, dtype=dtype, device=device)
+    logits = -(places - places[:, None]).square() / (2 * _SIGMA**2)
+    near = (places - places[:, None]).abs() <= reach
+    # normalised over the whole window: at the border a part of it sees zeros
+    return torch.exp(logits - exponents.logsumexp(0)) * near
 
 
 def total_variation(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:

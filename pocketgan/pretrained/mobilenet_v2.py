@@ -109,8 +109,10 @@ class MobileNetV2(nn.Module):
         x = F.relu6(self.head(self.blocks(x)), inplace=True)
         return x.mean(dim=(2, 3))
 
-    def taps(self, x: Float[Tensor, "batch 3 height width"]) -> dict[str, Float[Tensor, "batch _ _ _"]]:
-        """Rectified activations of images in [-1, 1], which are not resized: `stride2` to `stride32`.
+    def taps(
+        self, x: Float[Tensor, "batch 3 height width"], count: int = 5
+    ) -> dict[str, Float[Tensor, "batch _ _ _"]]:
+        """Rectified activations of images in [-1, 1], which are not resized: the first of `stride2` to `stride32`.
 
         The shallowest first: 96, 144, 192, 576 and 1280 channels.
         """
@@ -121,5 +123,7 @@ class MobileNetV2(nn.Module):
             hidden = block.widen(x)
             if index in _TAPS:
                 found[_TAPS[index]] = hidden
+                if len(found) == count:
+                    return found
             x = block.narrow(x, hidden)
         return {**found, "stride32": F.relu6(self.head(x), inplace=True)}

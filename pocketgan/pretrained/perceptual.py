@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -29,23 +30,30 @@ class Perceptual(nn.Module):
     Each stage has half the side of the one before it. A loss made of these never knows which network it is.
     """
 
-    def __init__(self, network: Vgg | MobileNetV2, *, from_zero: bool) -> None:
-        """from_zero: the network takes images in [0, 1]."""
+    def __init__(self, network: Vgg | MobileNetV2, *, from_zero: bool, stages: int = 5) -> None:
+        """from_zero: the network takes images in [0, 1]. stages: how many it gives, from the first one on."""
         super().__init__()
         self.network = network
         self.from_zero = from_zero
+        self.stages = STAGES[:stages]
 
     def forward(self, x: Float[Tensor, "batch 3 height width"]) -> dict[str, Float[Tensor, "batch _ _ _"]]:
         """The activations by stage, the shallowest first."""
         x = (x + 1) / 2 if self.from_zero else x
-        found = self.network.taps(x) if isinstance(self.network, MobileNetV2) else self.network(x)
-        return dict(zip(STAGES, found.values(), strict=True))
+        if isinstance(self.network, Vgg):
+            found = self.network(x)
+        else:
+            # bfloat16 makes frozen depthwise convolutions slower on a CPU, and nothing better
+            with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
+                found = self.network.taps(x.to(self.network.stem.weight.dtype), len(self.stages))
+        return dict(zip(self.stages, found.values(), strict=True))
 
 
 def perceptual_network(
     name: PerceptualName,
     weights: Path | None = None,
     *,
+    stages: int = 5,
     progress: Progress | None = None,
 ) -> Perceptual:
     """A perceptual network with its trained weights, in eval mode, frozen.
@@ -56,10 +64,12 @@ def perceptual_network(
     | vgg16 | relu1_2, 2_2, 3_3, 4_3, 5_3 (strides 1 to 16) | [0, 1], as OMGD has it | found by `find_weights` |
     | mobilenet_v2 | strides 2 to 32 | [-1, 1] | bundled |
 
+    `stages`: how many are wanted, from the first one on; nothing deeper is computed.
+
     Raises `DataError` where there are no trained weights: an untrained network is never taken instead.
     """
     if name == "mobilenet_v2":
-        return Perceptual(MobileNetV2.load(weights or WEIGHTS), from_zero=False).eval()
-    if name == "vgg19":
-        return Perceptual(Vgg.load(19, _VGG19, weights, progress=progress), from_zero=False).eval()
-    return Perceptual(Vgg.load(16, _VGG16, weights, progress=progress), from_zero=True).eval()
+        return Perceptual(MobileNetV2.load(weights or WEIGHTS), from_zero=False, stages=stages).eval()
+    depth, taps = (19, _VGG19) if name == "vgg19" else (16, _VGG16)
+    network = Vgg.load(depth, taps[:stages], weights, progress=progress)
+    return Perceptual(network, from_zero=depth == 16, stages=stages).eval()
