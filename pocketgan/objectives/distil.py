@@ -26,7 +26,7 @@ from pocketgan.losses.adversarial import fake_loss, fool_loss, real_loss
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.losses.pixel import Pixel, pixel_loss
 from pocketgan.objectives.base import Losses, ObjectiveSettings, detached, mean_losses
-from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, visited
+from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, at_resolution, visited
 
 
 class DistilSettings(ObjectiveSettings):
@@ -41,7 +41,7 @@ class DistilSettings(ObjectiveSettings):
 
 
 class Distiller(StudentGame):
-    """`student`: a plain network, or a supernet together with the `space` that its widths are drawn from.
+    """`student`: a plain network, or a supernet together with the `space` that its subnets are drawn from.
 
     The discriminator sees condition and image where data are paired, the image alone where they are not.
     """
@@ -64,6 +64,7 @@ class Distiller(StudentGame):
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s, judge = self.settings, self.networks["discriminator"]
+        batch = at_resolution(batch, s.sampling, rng)
         seen = (lambda image: torch.cat([batch.x, image], 1)) if s.paired else (lambda image: image)
 
         taps = Taps(tuple(self.adaptors.taps))
@@ -71,8 +72,8 @@ class Distiller(StudentGame):
             teacher_image = self.frozen["teacher"](batch.x, taps)
         subnets = visited(self.space, s.sampling, rng)
         rounds = []
-        for widths in subnets:
-            fake, features = self.networks["student"](batch.x, taps.values, widths)
+        for subnet in subnets:
+            fake, features = self.networks["student"](batch.x, taps.values, subnet)
             # one forward of D on the fake serves D's loss and G's
             judged = judge(seen(fake))
             d_fake = fake_loss(judged, s.gan_mode)

@@ -25,15 +25,15 @@ from pocketgan.data.batches import Batch
 from pocketgan.elastic.sampling import AnySampling, UniformSampling
 from pocketgan.elastic.slicing import share, skeleton
 from pocketgan.elastic.space import SearchSpace
-from pocketgan.elastic.supernet import Supernet
+from pocketgan.elastic.supernet import Subnet, Supernet
 from pocketgan.errors import SpecError
 from pocketgan.losses.adversarial import fake_loss, fool_loss, real_loss
 from pocketgan.losses.distillation import Adaptors
-from pocketgan.networks import Generator, Widths
+from pocketgan.networks import Generator
 from pocketgan.networks.munit import MunitGenerator
 from pocketgan.objectives.base import Losses, detached, mean_losses, total
 from pocketgan.objectives.munit import MunitTerms, draw_styles
-from pocketgan.objectives.student import Student, StudentGame, Taps, translate, visited
+from pocketgan.objectives.student import Student, StudentGame, Taps, at_resolution, translate, visited
 
 
 class MunitDistilSettings(MunitTerms):
@@ -45,8 +45,8 @@ class MunitDistilSettings(MunitTerms):
 
 class MunitDistiller(StudentGame):
     """`teacher`: the translator that a `Munit` leaves. `student`: one like it, or a supernet together with the
-    `space` that its widths are drawn from. `adaptors`: one, for the tap `content`. The discriminator sees images of
-    the target domain alone."""
+    `space` that its subnets are drawn from. `adaptors`: one, for the tap `content`. The discriminator sees images
+    of the target domain alone."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class MunitDistiller(StudentGame):
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s, judge = self.settings, self.networks["discriminator"]
+        batch = at_resolution(batch, s.sampling, rng)
         encoded = self.steps % 2 == 0  # the steps before this one
 
         taps = Taps(("content",))
@@ -82,9 +83,9 @@ class MunitDistiller(StudentGame):
             wanted = self.frozen["teacher"](batch.x, taps, style=style)
         subnets = visited(self.space, s.sampling, rng)
         rounds = []
-        for widths in subnets:
+        for subnet in subnets:
             fake, errors = self.networks["student"](
-                batch.x, taps.values["content"], style, batch.y if encoded else None, widths
+                batch.x, taps.values["content"], style, batch.y if encoded else None, subnet
             )
             # one forward of D on the fake serves D's loss and G's
             judged = judge(fake)
@@ -117,32 +118,34 @@ class MunitDistiller(StudentGame):
 class _CodeStudent(Student):
     """A student whose codes are compared with its teacher's."""
 
+    adaptors: Adaptors
+
     def forward(
         self,
         x: Float[Tensor, "batch in height width"],
         content: Float[Tensor, "batch channels rows columns"],
         style: Float[Tensor, "batch style 1 1"],
         partner: Float[Tensor, "batch in height width"] | None,
-        widths: Widths | None,
+        at: Subnet | None,
     ) -> tuple[Float[Tensor, "batch out height width"], dict[str, Float[Tensor, ""]]]:
         """The image in the teacher's style, or in the student's own reading of the partner's; and the mean absolute
         errors of the codes."""
         errors = {}
         if partner is not None:
-            own = self._style(partner, widths)
+            own = self._style(partner, at)
             errors["style"] = F.l1_loss(own, style)
             style = own
         taps = Taps(("content",))
-        image = translate(self.network, x, taps, widths, style=style)
+        image = translate(self.network, x, taps, at, style=style)
         errors["content"] = F.l1_loss(self.adaptors.adapt("content", taps.values["content"]), content)
         return image, errors
 
-    def _style(self, images: Tensor, widths: Widths | None) -> Tensor:
+    def _style(self, images: Tensor, at: Subnet | None) -> Tensor:
         """The style codes of images; of a supernet's style encoder alone, without the rest of the network."""
         full = _style_encoder(self.product)
         if not isinstance(self.network, Supernet):
             return full(images)
-        encoder = _style_encoder(skeleton(self.network.subspec(widths)))
+        encoder = _style_encoder(skeleton(self.network.subspec(at)))
         return functional_call(encoder, share(full, encoder), (images,))
 
 

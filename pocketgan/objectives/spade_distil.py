@@ -22,7 +22,7 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.objectives.base import Losses, detached, mean_losses, total
 from pocketgan.objectives.spade import SpadeGame, SpadeTerms
-from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, visited
+from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, at_resolution, visited
 
 
 class SpadeDistilSettings(SpadeTerms):
@@ -34,7 +34,7 @@ class SpadeDistilSettings(SpadeTerms):
 
 
 class SpadeDistiller(StudentGame, SpadeGame):
-    """`student`: a plain network, or a supernet together with the `space` that its widths are drawn from."""
+    """`student`: a plain network, or a supernet together with the `space` that its subnets are drawn from."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class SpadeDistiller(StudentGame, SpadeGame):
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         student = self.networks["student"]
+        batch = at_resolution(batch, self.settings.sampling, rng, labels=True)
         taps = Taps(tuple(self.adaptors.taps))
         with torch.no_grad():
             self.frozen["teacher"](batch.x, taps)
@@ -62,8 +63,8 @@ class SpadeDistiller(StudentGame, SpadeGame):
 
         # one subnet after the other, so that several need no more memory than one
         rounds = []
-        for widths in subnets:
-            fake, features = student(batch.x, taps.values, widths)
+        for subnet in subnets:
+            fake, features = student(batch.x, taps.values, subnet)
             terms = self.image_terms(batch, fake, real_features)
             terms["G_distil"] = self.settings.distil * total(features)
             self.backward(total(terms) / len(subnets), "student")
@@ -71,9 +72,9 @@ class SpadeDistiller(StudentGame, SpadeGame):
         self.update("student")
 
         turns = []
-        for widths in subnets:
+        for subnet in subnets:
             with torch.no_grad():
-                fake, _ = student(batch.x, taps.values, widths)
+                fake, _ = student(batch.x, taps.values, subnet)
             terms = self.judge_terms(batch, fake)
             self.backward(total(terms) / len(subnets), "discriminator")
             turns.append(detached(**terms))

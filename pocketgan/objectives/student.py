@@ -1,21 +1,24 @@
-"""The student of a distillation: what it computes in one step, at which widths.
+"""The student of a distillation: what it computes in one step, as which subnet and at which resolution.
 
-Source: GAN Compression, CVPR 2020, sections 3.1 and 3.3.
+Source: GAN Compression, CVPR 2020, sections 3.1 and 3.3; Cai et al., Once-for-All, ICLR 2020, section 3.2.
 """
 
 from __future__ import annotations
 
 import random
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pocketgan.elastic.sampling import AnySampling
+from pocketgan.data.batches import Batch
+from pocketgan.elastic.sampling import AnySampling, ResolutionSampling
 from pocketgan.elastic.space import SearchSpace
-from pocketgan.elastic.supernet import Supernet
-from pocketgan.losses.distillation import Adaptors
-from pocketgan.networks import Widths
+from pocketgan.elastic.supernet import Subnet, Supernet
+from pocketgan.losses.distillation import Adaptors, ChannelConnectors
+from pocketgan.networks import NetworkSpec
 from pocketgan.objectives.base import Objective
+from pocketgan.units import Size
 
 
 class Taps:
@@ -32,9 +35,10 @@ class Taps:
 
 
 class Student(nn.Module):
-    """Student and adaptors in one module: one optimizer, and one wrapper when training is distributed."""
+    """Student and adaptors (or connectors) in one module: one optimizer, and one wrapper when training is
+    distributed."""
 
-    def __init__(self, network: nn.Module, adaptors: Adaptors) -> None:
+    def __init__(self, network: nn.Module, adaptors: Adaptors | ChannelConnectors) -> None:
         super().__init__()
         self.network, self.adaptors = network, adaptors
 
@@ -58,7 +62,7 @@ class StudentGame(Objective):
         return {"model": self._student.product, "discriminator": self.players["discriminator"]}
 
     @property
-    def adaptors(self) -> Adaptors:
+    def adaptors(self) -> Adaptors | ChannelConnectors:
         return self._student.adaptors
 
 
@@ -69,11 +73,11 @@ class FeatureStudent(Student):
         self,
         x: Float[Tensor, "batch in height width"],
         teacher_features: dict[str, Float[Tensor, "batch _ _ _"]],
-        widths: Widths | None,
+        at: Subnet | None,
     ) -> tuple[Float[Tensor, "batch out rows columns"], dict[str, Float[Tensor, ""]]]:
-        """The image, and how far the features are from the teacher's at each tap."""
+        """The image, and how far the features are from the teacher's at each tap that the subnet has."""
         taps = Taps(tuple(self.adaptors.taps))
-        image = translate(self.network, x, taps, widths)
+        image = translate(self.network, x, taps, at)
         return image, self.adaptors(taps.values, teacher_features)
 
 
@@ -81,17 +85,34 @@ def translate(
     network: nn.Module,
     x: Float[Tensor, "batch in height width"],
     taps: Taps,
-    widths: Widths | None,
+    at: Subnet | None,
     **inputs: Tensor,
 ) -> Float[Tensor, "batch out rows columns"]:
-    """The image that a plain network, or a supernet at these widths, makes of `x`."""
+    """The image that a plain network, or a subnet of a supernet, makes of `x`."""
     if isinstance(network, Supernet):
-        return network(x, widths, taps, **inputs)
+        return network(x, at, taps, **inputs)
     return network(x, taps, **inputs)
 
 
-def visited(space: SearchSpace | None, sampling: AnySampling, rng: random.Random) -> tuple[Widths | None, ...]:
-    """The widths of the subnets that one step visits; a plain network, which has no space, is visited as it is."""
+def visited(space: SearchSpace | None, sampling: AnySampling, rng: random.Random) -> tuple[NetworkSpec | None, ...]:
+    """The subnets that one step visits; a plain network, which has no space, is visited as it is."""
     if space is None:
         return (None,)
-    return tuple(space.widths(genome) for genome in sampling.draw(space, rng))
+    return tuple(space.subspec(genome) for genome in sampling.draw(space, rng))
+
+
+def at_resolution(batch: Batch, sampling: AnySampling, rng: random.Random, labels: bool = False) -> Batch:
+    """The batch at the size that one step is to see: as it is, unless the sampling is one of resolutions.
+
+    Images are averaged down; label maps (`x` where `labels`) keep whole labels. Draws before `visited` does.
+    """
+    if not isinstance(sampling, ResolutionSampling):
+        return batch
+    height, width = batch.x.shape[2:]
+    size = sampling.size((height, width), rng)
+    x = F.interpolate(batch.x, size, mode="nearest-exact") if labels else _smaller(batch.x, size)
+    return batch._replace(x=x, y=_smaller(batch.y, size))
+
+
+def _smaller(images: Float[Tensor, "batch _ _ _"], size: Size) -> Float[Tensor, "batch _ _ _"]:
+    return F.interpolate(images, size, mode="bilinear", antialias=True)

@@ -24,7 +24,7 @@ from pocketgan.errors import SpecError
 from pocketgan.objectives.base import Objective
 from pocketgan.seeds import derive_seed
 from pocketgan.training.log import Log
-from pocketgan.training.schedule import Schedule
+from pocketgan.training.schedule import Rates
 from pocketgan.training.state import load_state, save_state
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -68,7 +68,7 @@ def fit(
     objective: Objective,
     epoch_batches: Callable[[int, int], Iterable[Batch]],
     steps_per_epoch: int,
-    schedule: Schedule,
+    schedule: Rates,
     *,
     seed: int,
     precision: Precision,

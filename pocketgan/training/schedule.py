@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
+
+
+@runtime_checkable
+class Rates(Protocol):
+    """What a training asks of a schedule."""
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def factor(self, epoch: int, step: int = 0) -> float:
+        """The learning rate in an epoch, and at a step of the whole training (both from 0), as a fraction of the
+        full one."""
+        ...
 
 
 class Schedule(BaseModel):

@@ -167,7 +167,7 @@ def test_a_sandwich_is_largest_smallest_and_random(name):
     play_on.generator.register_forward_hook(lambda module, inputs, output: visited.append(inputs[1]))
     play(play_on, 1)
     space, drawn = play_on.space, play_on.space.sample(random.Random(0))
-    wanted = [space.widths(genome) for genome in (space.largest, space.smallest, drawn)]
+    wanted = [space.subspec(genome) for genome in (space.largest, space.smallest, drawn)]
     assert visited == wanted * (len(visited) // 3), "and the same ones for both turns"
 
 

@@ -2,11 +2,14 @@
 
 import json
 import random
+from copy import deepcopy
 
 import pytest
 import torch
 from torch import nn
 
+from pocketgan.elastic.spaces import uniform_space
+from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import SpecError
 from pocketgan.losses.distillation import ChannelConnectors
 from pocketgan.losses.perceptual import feature_loss, style_loss
@@ -14,6 +17,7 @@ from pocketgan.losses.structural import ssim_loss, total_variation
 from pocketgan.networks import DeepResnetSpec, PatchSpec, SharedPatchSpec
 from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
 from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
+from pocketgan.training.state import load_state, save_state
 from tests.objectives import test_games, test_golden
 from tests.objectives.toys import JUDGE, STUDENT, TEACHER, Seer, batch, filled, play, same
 
@@ -22,18 +26,27 @@ SHARED = SharedPatchSpec(width=2, layers=1, shared=2)
 
 
 def online(
-    *, roles=("wide", "deep"), judge=SHARED, lr: float = 2e-4, teaching_lr: float | None = None, **settings
+    *,
+    roles=("wide", "deep"),
+    judge=SHARED,
+    supernet: bool = False,
+    lr: float = 2e-4,
+    teaching_lr: float | None = None,
+    **settings,
 ) -> OnlineDistiller:
     teaching = Pix2PixSettings(lr=teaching_lr or lr, **settings.pop("teaching", {}))
     made = OnlineSettings(teaching=teaching, lr=lr, **{"n_dis": 1, **settings})
-    connectors = ChannelConnectors({t: (STUDENT.tap_channels(t), TEACHER.tap_channels(t)) for t in STUDENT.taps})
+    space = uniform_space(STUDENT, (3, 2, 1)) if supernet else None
+    spec = space.spec if space else STUDENT
+    connectors = ChannelConnectors({t: (spec.tap_channels(t), TEACHER.tap_channels(t)) for t in spec.taps})
     teachers = {"wide": filled(TEACHER.build(), 0.3), "deep": filled(DEEP.build(), 0.7)}
     return OnlineDistiller(
         made,
-        filled(STUDENT.build(), 0.45),
-        filled(judge.build(), 0.6),
+        filled(Supernet(spec) if space else spec.build(), 0.45),
+        filled(judge.build(), 0.6) if made.n_dis else None,
         connectors=filled(connectors, 0.5) if made.channel else None,
         perceptual=filled(Seer(), 2.0) if made.style or made.feature else None,
+        space=space,
         **{role: teachers[role] for role in roles},
     )
 
@@ -43,6 +56,7 @@ GAMES = {
     "omgd-cadence": (online, dict(n_dis=2, teaching=dict(gan_mode="lsgan", recon_loss="l2"))),
     "omgd-wide": (online, dict(roles=("wide",), judge=JUDGE, style=0, feature=0, channel=5)),
     "omgd-deep": (online, dict(roles=("deep",), judge=JUDGE, channel=0)),
+    "pocket-supernet": (online, dict(roles=("wide",), judge=JUDGE, supernet=True, truth=True)),
 }
 games = pytest.mark.parametrize("name", GAMES)
 
@@ -128,7 +142,7 @@ def test_the_student_s_terms_are_those_of_the_paper():
         assert min(styles) > 1e-6, "else a stage could be forgotten"
         terms[f"G_style_{role}"] = sum(styles)
         terms[f"G_feature_{role}"] = 10 * feature_loss(mine["stage2"], theirs["stage2"])
-    connectors = wanted.players["student"].connectors
+    connectors = wanted.players["student"].adaptors
     terms["G_channel"] = 50 * sum(
         (connectors.taps[tap](taken[tap]).mean((2, 3)) - of_teacher[tap].mean((2, 3))).square().mean()
         for tap in STUDENT.taps
@@ -241,7 +255,7 @@ def test_what_is_missing_is_told(settings, given, message):
 def test_settings_are_the_published_ones_and_survive_json():
     settings = OnlineSettings()
     assert settings.model_dump() == {
-        "kind": "omgd",
+        "kind": "online",
         "teaching": Pix2PixSettings().model_dump(),
         "n_dis": 3,
         "ssim": 10,
@@ -251,9 +265,82 @@ def test_settings_are_the_published_ones_and_survive_json():
         "channel": 50,
         "lr": 2e-4,
         "betas": (0.5, 0.999),
+        "sampling": {"kind": "sandwich", "random": 1},
+        "ema": 0,
+        "pixel": 0,
+        "truth": False,
     }
     assert OnlineSettings.model_validate_json(settings.model_dump_json()) == settings
     assert hash(settings) == hash(settings.model_copy())
+
+
+# -- finished teachers, averages, the truth, many students
+
+
+def test_finished_teachers_stay_as_they_are():
+    game = online(n_dis=0)
+    before = {role: deepcopy(network.state_dict()) for role, network in game.frozen.items()}
+    losses = play(game, 3)
+    assert not game.products["teacher"].training
+    assert {"teacher", "deep_teacher", "model"} == game.products.keys()
+    assert set(game.players) == {"student"}
+    assert all(name.startswith("G_") for step in losses for name in step)
+    for role, state in before.items():
+        assert same(state, game.frozen[role].state_dict()), role
+
+
+def test_teachers_that_learn_need_a_discriminator():
+    with pytest.raises(SpecError, match="set n_dis to 0 without one"):
+        OnlineDistiller(OnlineSettings(style=0, feature=0, channel=0), STUDENT.build(), None, wide=TEACHER.build())
+
+
+def test_the_average_is_that_of_the_weights():
+    game, plain = online(ema=0.75), online()
+    average = weights(game.products["model"])
+    for number in range(4):
+        play(game, 1, first=number), play(plain, 1, first=number)
+        now = weights(plain.products["model"])
+        average = {name: 0.75 * kept + 0.25 * now[name] for name, kept in average.items()}
+        assert same(weights(game.generator), now), "the student itself learns as ever"
+    for name, tensor in weights(game.products["model"]).items():
+        torch.testing.assert_close(tensor, average[name], rtol=0, atol=1e-15)
+
+
+def test_an_average_survives_an_interruption(tmp_path):
+    whole, first, second = online(ema=0.5), online(ema=0.5), online(ema=0.5)
+    play(whole, 3), play(first, 2)
+    save_state(first.state_dict(), tmp_path / "state")
+    second.load_state_dict(load_state(tmp_path / "state"))
+    play(second, 1, first=2)
+    assert same(weights(second.products["model"]), weights(whole.products["model"]))
+
+
+def test_the_truth_counts_as_one_more_teacher_where_there_is_one():
+    told, silent = online(truth=True, n_dis=2), online(n_dis=2)
+    given = batch(0)
+    mine, theirs = told.step(given, random.Random(0)), silent.step(given, random.Random(0))
+    assert mine.keys() - theirs.keys() == {"G_ssim_truth", "G_style_truth", "G_feature_truth"}
+    image = silent_image = None
+    for game in (told, silent):
+        image, silent_image = game.generator(batch(1).x), image
+    assert not torch.equal(image, silent_image)
+    fresh = online(truth=True, n_dis=2)
+    wanted = 10 * ssim_loss(fresh.generator(given.x), given.y)
+    assert mine["G_ssim_truth"].item() == pytest.approx(wanted.item(), rel=1e-12)
+    assert mine["G_tv"].item() == pytest.approx(3 / 2 * theirs["G_tv"].item(), rel=1e-12)
+
+    alone = online(truth=True, n_dis=2).step(given._replace(y=given.y[:0]), random.Random(0))
+    assert alone.keys() == theirs.keys()
+
+
+def test_one_forward_of_the_teachers_serves_every_subnet():
+    game, seen, visited = online(supernet=True, roles=("wide",), judge=JUDGE), [], []
+    game.players["wide"].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    game.generator.register_forward_hook(lambda module, inputs, output: visited.append(inputs[1]))
+    play(game, 1)
+    assert len(seen) == 1
+    drawn = game.space.sample(random.Random(0))
+    assert visited == [game.space.subspec(genome) for genome in (game.space.largest, game.space.smallest, drawn)]
 
 
 # -- pix2pix with several generators
