@@ -17,10 +17,13 @@ from pocketgan.losses.distillation import Adaptors
 from pocketgan.networks import DiscriminatorSpec, Generator, GeneratorSpec, init_normal, initialise
 from pocketgan.networks.munit import MunitGenerator
 from pocketgan.objectives.base import Objective
+from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.cycle import CycleGan, CycleGanSettings
 from pocketgan.objectives.distil import Distiller, DistilSettings
+from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.munit import Munit, MunitSettings
 from pocketgan.objectives.munit_distil import MunitDistiller, MunitDistilSettings
+from pocketgan.objectives.online import OnlineSettings
 from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
 from pocketgan.objectives.spade import Spade, SpadeSettings
 from pocketgan.objectives.spade_distil import SpadeDistiller, SpadeDistilSettings
@@ -32,6 +35,8 @@ Teaching = Annotated[
 ]
 #: the settings of every game that trains a student
 Distilling = Annotated[DistilSettings | SpadeDistilSettings | MunitDistilSettings, Field(discriminator="kind")]
+#: the settings of every game in which a student imitates teachers that learn meanwhile
+Imitating = Annotated[OnlineSettings | BurstSettings, Field(discriminator="kind")]
 
 #: a random stream for each use
 Streams = Callable[[str], torch.Generator]
@@ -56,13 +61,15 @@ class Sight(BaseModel):
         content = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
         return cls(network=network, content=content, file=file)
 
-    def open(self) -> Perceptual:
-        """Raises `DataError` where its weights cannot be found."""
-        return perceptual_network(self.network, self.file)
+    def open(self, stages: int = 5) -> Perceptual:
+        """With its first stages. Raises `DataError` where its weights cannot be found."""
+        return perceptual_network(self.network, self.file, stages=stages)
 
 
-def needs_sight(settings: Teaching | Distilling) -> bool:
+def needs_sight(settings: Teaching | Distilling | Imitating) -> bool:
     """Whether the game has a perceptual term."""
+    if isinstance(settings, ImitationSettings):
+        return settings.style > 0 or settings.feature > 0
     return isinstance(settings, (SpadeSettings, SpadeDistilSettings)) and settings.perceptual > 0
 
 

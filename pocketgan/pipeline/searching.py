@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
 from pocketgan.data.batches import evaluation_batches, target_batches
@@ -20,9 +20,11 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.metrics import METRICS, Evaluator
 from pocketgan.models import load_model, of_images, save_model
-from pocketgan.networks import Genome
+from pocketgan.networks import Generator, Genome
+from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.stage import Stage, Workspace
-from pocketgan.pipeline.training import Distil, card_of
+from pocketgan.pipeline.supernets import load_supernet
+from pocketgan.pipeline.training import Distil, Training, card_of
 from pocketgan.search import AnyStrategy, SearchResult, search
 
 BATCH = 16
@@ -35,7 +37,7 @@ class Search(Stage):
     """
 
     kind: Literal["search"] = "search"
-    supernet: Distil
+    supernet: Annotated[Distil | OnlineDistil, Field(discriminator="kind")]
     budget: Budget
     strategy: AnyStrategy
     metric: str = "fd_mobilenet_v2"
@@ -67,9 +69,7 @@ class Search(Stage):
         task, space = self.supernet.task, self.space
         model = CostModel(space.spec, *task.size)
         self.budget.check(space, model)
-        supernet = Supernet(space.spec)
-        supernet.network = load_model(work.inputs(self.supernet) / "model").network
-        supernet.eval()
+        supernet = load_supernet(work.inputs(self.supernet) / "model", space.spec)
         examples = load_examples(task, "select", work.cache, training=False)
         evaluator = Evaluator(
             list(evaluation_batches(examples, BATCH)),
@@ -100,10 +100,10 @@ class Search(Stage):
 
     def _candidate(self, supernet: Supernet, genome: Genome, images: list[Tensor]) -> Callable[[Tensor], Tensor]:
         """A subnet as a function of images; a network of its own where it needs statistics of its own."""
-        widths = self.space.widths(genome)
+        spec = self.space.subspec(genome)
         if has_statistics(supernet):
-            return of_images(calibrate(supernet.extract(widths), images))
-        return of_images(partial(supernet, at=widths), supernet.network.draw)
+            return of_images(calibrate(supernet.extract(spec), images))
+        return of_images(partial(supernet, at=spec), supernet.network.draw)
 
     def load(self, artifact: Path) -> SearchResult:
         return SearchResult.model_validate_json((artifact / "result.json").read_text())
@@ -116,20 +116,25 @@ class Extract(Stage):
     search: Search
 
     def run(self, work: Workspace) -> None:
-        trained, space = self.search.supernet, self.search.space
         choice = self.search.load(work.inputs(self.search)).best
-        supernet = Supernet(space.spec)
-        supernet.network = load_model(work.inputs(trained) / "model").network
-        network = supernet.extract(space.widths(choice.genome))
-        if has_statistics(network):
-            calibrate(network, calibration_images(trained, self.search.calibration, work))
-        save_model(work.artifact / "model", network, card_of(trained.task, self))
+        network = subnet(self.search, choice.genome, work)
+        save_model(work.artifact / "model", network, card_of(self.search.supernet.task, self))
 
     def inputs(self) -> Iterable[Stage]:
         return (self.search, self.search.supernet)
 
 
-def calibration_images(trained: Distil, count: int, work: Workspace) -> list[Tensor]:
+def subnet(search: Search, genome: Genome, work: Workspace) -> Generator:
+    """A subnet of the search's supernet as a network of its own, its batch norm calibrated as in the search."""
+    trained, space = search.supernet, search.space
+    supernet = load_supernet(work.inputs(trained) / "model", space.spec)
+    network = supernet.extract(space.subspec(genome))
+    if has_statistics(network):
+        calibrate(network, calibration_images(trained, search.calibration, work))
+    return network
+
+
+def calibration_images(trained: Training, count: int, work: Workspace) -> list[Tensor]:
     """The first `count` training images, in batches."""
     examples = load_examples(trained.task, trained.splits, work.cache, training=False)
     batches = islice(evaluation_batches(examples, BATCH), -(-count // BATCH))

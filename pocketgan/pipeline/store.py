@@ -54,7 +54,11 @@ class Store:
 
     def seconds(self, stage: Stage) -> float:
         """How long a finished stage ran, over all its sessions."""
-        return _Clock(self.home(stage) / "seconds.json").total
+        return _Clock(self.home(stage) / "seconds.json").wall
+
+    def processor_seconds(self, stage: Stage) -> float:
+        """How much processor time a finished stage took, over all its sessions and threads."""
+        return _Clock(self.home(stage) / "seconds.json").processor
 
     def realise(self, stage: Stage, runtime: Runtime, watch: Watch = lambda stage, done, total: None) -> Path:
         """The artifact of a stage: loaded if finished, resumed if partial, else made; inputs first."""
@@ -95,17 +99,18 @@ class _Clock:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.total = float(json.loads(path.read_text()))
-        except (OSError, ValueError):
-            self.total = 0.0
+            self.wall, self.processor = map(float, json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            self.wall = self.processor = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        start = time.monotonic()
+        wall, processor = time.monotonic(), time.process_time()
         try:
             yield
         finally:
-            self.path.write_text(json.dumps(round(self.total + time.monotonic() - start, 1)))
+            totals = (self.wall + time.monotonic() - wall, self.processor + time.process_time() - processor)
+            self.path.write_text(json.dumps([round(total, 1) for total in totals]))
 
 
 REASONS = {

@@ -6,7 +6,8 @@ Pre-distillation, supernet training and fine-tuning are all `Distil`, with diffe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -21,6 +22,7 @@ from pocketgan.data.images import save_image, to_uint8
 from pocketgan.data.samples import Split
 from pocketgan.data.task import Direction, Task
 from pocketgan.elastic.order import keep_important
+from pocketgan.elastic.sampling import ResolutionSampling
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import DataError, SpecError
@@ -40,9 +42,10 @@ from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.games import Distilling, Sight, Teaching, distilling_game, needs_sight, teaching_game
 from pocketgan.pipeline.stage import Stage, Workspace
+from pocketgan.pipeline.supernets import load_kernels, save_kernels
 from pocketgan.seeds import derive_seed
 from pocketgan.training.fit import Precision, fit
-from pocketgan.training.schedule import Schedule
+from pocketgan.training.schedule import Rates, Schedule
 
 if TYPE_CHECKING:
     from pocketgan.pipeline.stages import AnyStage
@@ -67,24 +70,31 @@ class Training(Stage):
     def _random(self, what: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, what))
 
-    def _fit(self, work: Workspace, objective: Objective) -> None:
-        """Play the game to its end and save what it leaves."""
+    def _epoch(self, examples: Examples, epoch: int, first: int) -> Iterable[Batch]:
+        """The batches of an epoch from that step on."""
+        return training_batches(
+            examples,
+            batch_size=self.schedule.batch_size,
+            size=self.task.size,
+            flip=self.task.flip,
+            seed=self.seed,
+            epoch=epoch,
+            start_step=first,
+        )
+
+    def _fit(
+        self,
+        work: Workspace,
+        objective: Objective,
+        epoch: Callable[[Examples, int, int], Iterable[Batch]] | None = None,
+        schedule: Rates | None = None,
+    ) -> None:
+        """Play the game to its end and save what it leaves; by another schedule or with other batches if given."""
         examples = load_examples(self.task, self.splits, work.cache, training=True)
         shown = load_examples(self.task, "select", work.cache, training=False)
-        epochs = self.schedule.epochs
-        drawn = {round(epochs * part / SHEETS) for part in range(1, SHEETS + 1)}
+        schedule = schedule or self.schedule
+        drawn = {round(schedule.epochs * part / SHEETS) for part in range(1, SHEETS + 1)}
         products = objective.products
-
-        def batches(epoch: int, first: int) -> Iterable[Batch]:
-            return training_batches(
-                examples,
-                batch_size=self.schedule.batch_size,
-                size=self.task.size,
-                flip=self.task.flip,
-                seed=self.seed,
-                epoch=epoch,
-                start_step=first,
-            )
 
         (work.folder / "samples").mkdir(exist_ok=True)
         for torn in (work.folder / "samples").glob(".*"):
@@ -97,9 +107,9 @@ class Training(Stage):
 
         fit(
             objective,
-            batches,
-            steps_per_epoch(len(examples), self.schedule.batch_size),
-            self.schedule,
+            partial(epoch or self._epoch, examples),
+            steps_per_epoch(len(examples), schedule.batch_size),
+            schedule,
             seed=self.seed,
             precision=self.precision,
             runtime=work.runtime,
@@ -109,6 +119,7 @@ class Training(Stage):
         )
         for name, network in products.items():
             save_model(work.artifact / name, network, card_of(self.task, self))
+        save_kernels(work.artifact / "model", objective.generator)
 
 
 class Train(Training):
@@ -121,7 +132,7 @@ class Train(Training):
 
     @model_validator(mode="after")
     def _can_see(self) -> Train:
-        return _check_sight(self)
+        return check_sight(self)
 
     def build(self) -> Objective:
         """The game before its first step."""
@@ -179,30 +190,22 @@ class Given(Stage):
                 save_model(work.artifact / name, _brought(file), {"made_by": self.address})
 
 
-class Distil(Training):
-    """A student, taught by a finished teacher. Leaves `model/` and `discriminator/`.
+class Taught(Training):
+    """What `Distil` and `OnlineDistil` share: who is taught.
 
-    What is taught follows from the arguments: a `space` makes it a supernet, `student` a plain network, neither
-    continues with the network of `init`. A student narrower than `init` starts from its most important channels;
-    without `init` it starts from scratch. The discriminator is that of `judge`, or a fresh `discriminator`.
+    A `space` makes it a supernet, `student` a plain network, neither continues with the network of `init`. A
+    student narrower than `init` starts from its most important channels; without `init` it starts from scratch.
     """
 
-    kind: Literal["distil"] = "distil"
-    teacher: AnyStage
     student: GeneratorSpec | None = None
     space: SearchSpace | None = None
     init: AnyStage | None = None
-    judge: AnyStage | None = None
-    discriminator: DiscriminatorSpec = PatchSpec()
-    objective: Distilling = DistilSettings()
 
-    @model_validator(mode="after")
-    def _can_see(self) -> Distil:
-        return _check_sight(self)
-
-    def build(self, teacher: Generator, init: Generator | None, judge: nn.Module | None) -> Objective:
-        """The game before its first step."""
-        spec = self._spec(init)
+    def _student(self, init: Generator | None) -> Supernet | Generator:
+        """The student before its first step; `init`: the network of the stage of that name."""
+        spec, sampling = self._spec(init), self.objective.sampling  # type: ignore[attr-defined]
+        if isinstance(sampling, ResolutionSampling):
+            sampling.check(spec, self.task.size)
         student: Supernet | Generator = Supernet(spec) if self.space else spec.build()
         network = student.network if isinstance(student, Supernet) else student
         if init is None:
@@ -211,15 +214,7 @@ class Distil(Training):
             network.load_state_dict(init.state_dict())
         else:
             network.load_state_dict(keep_important(init, init.spec, spec.widths))
-        return distilling_game(
-            self.objective,
-            teacher,
-            student,
-            judge or initialise(self.discriminator.build(), self._random("discriminator")),
-            self.space,
-            self._random,
-            self.sight.open() if self.sight else None,
-        )
+        return student
 
     def _spec(self, init: Generator | None) -> NetworkSpec:
         """What the student is at its widest."""
@@ -231,10 +226,49 @@ class Distil(Training):
             raise SpecError("a distillation needs a student, a space or an init; give one of them")
         return init.spec
 
+    def _initial(self, work: Workspace) -> Generator | None:
+        """The network of `init`."""
+        return load_model(work.inputs(self.init) / "model").network if self.init else None
+
+    def _fit(self, work: Workspace, objective: Objective, *changed: Any) -> None:
+        """Begin with the kernel matrices of `init` too, where it is a supernet that has some."""
+        if self.init:
+            load_kernels(work.inputs(self.init) / "model", objective.generator)
+        super()._fit(work, objective, *changed)
+
+
+class Distil(Taught):
+    """A student, taught by a finished teacher. Leaves `model/` and `discriminator/`.
+
+    The discriminator is that of `judge`, or a fresh `discriminator`.
+    """
+
+    kind: Literal["distil"] = "distil"
+    teacher: AnyStage
+    judge: AnyStage | None = None
+    discriminator: DiscriminatorSpec = PatchSpec()
+    objective: Distilling = DistilSettings()
+
+    @model_validator(mode="after")
+    def _can_see(self) -> Distil:
+        return check_sight(self)
+
+    def build(self, teacher: Generator, init: Generator | None, judge: nn.Module | None) -> Objective:
+        """The game before its first step."""
+        return distilling_game(
+            self.objective,
+            teacher,
+            self._student(init),
+            judge or initialise(self.discriminator.build(), self._random("discriminator")),
+            self.space,
+            self._random,
+            self.sight.open() if self.sight else None,
+        )
+
     def run(self, work: Workspace) -> None:
         game = self.build(
             load_model(work.inputs(self.teacher) / "model").network,
-            load_model(work.inputs(self.init) / "model").network if self.init else None,
+            self._initial(work),
             load_model(work.inputs(self.judge) / "discriminator").network if self.judge else None,
         )
         self._fit(work, game)
@@ -260,7 +294,8 @@ def sample_sheet(network: nn.Module, examples: Examples) -> np.ndarray:
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
 
 
-def _check_sight(stage: Any) -> Any:
+def check_sight(stage: Any) -> Any:
+    """Raise ValueError unless a stage has a network to look through exactly where its game needs one."""
     if needs_sight(stage.objective) != (stage.sight is not None):
         raise ValueError("a game with a perceptual term, and no other, has a network to look through (sight)")
     return stage

@@ -14,7 +14,7 @@ from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.games import Sight
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.stages import Distil, Evaluate, Export, Extract, Given, Search, Train
+from pocketgan.pipeline.stages import Distil, Evaluate, Export, Extract, Front, Given, Pick, Search, Train
 from pocketgan.search import Evolution, Random
 from pocketgan.training.schedule import Schedule
 
@@ -26,6 +26,7 @@ GIVEN = Given(file=Path("models"), generator=TINY, content="c1")
 SUPERNET = Distil(task=TASK, schedule=SCHEDULE, teacher=TRAIN, space=uniform_space(TINY, (2, 1)))
 SEARCH = Search(supernet=SUPERNET, budget=Budget(macs=10**9), strategy=Random(candidates=2))
 EXTRACT = Extract(search=SEARCH)
+FRONT = Front(search=SEARCH)
 TUNED = Distil(task=TASK, schedule=SCHEDULE, teacher=TRAIN, init=EXTRACT, judge=SUPERNET)
 OTHER_TASK = TASK.model_copy(update={"data_digest": "d2"})
 
@@ -69,6 +70,13 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         seed=1,
     ),
     EXTRACT: dict(search=SEARCH.model_copy(update={"seed": 1})),
+    FRONT: dict(search=SEARCH.model_copy(update={"seed": 1}), points=3),
+    Pick(search=SEARCH, budget=Budget(macs=10**6), front=FRONT, latency_ms=2): dict(
+        search=SEARCH.model_copy(update={"seed": 1}),
+        budget=Budget(macs=10**5),
+        front=FRONT.model_copy(update={"points": 3}),
+        latency_ms=3,
+    ),
     Evaluate(network=TRAIN, task=TASK): dict(
         network=EXTRACT, task=OTHER_TASK, split="select", metrics=("l1",), teacher=TRAIN
     ),
@@ -159,7 +167,7 @@ def test_inputs():
     assert list(SEARCH.inputs()) == [SUPERNET]
     assert list(SEARCH.model_copy(update={"metric": "teacher_l1"}).inputs()) == [SUPERNET, TRAIN]
     assert list(EXTRACT.inputs()) == [SEARCH, SUPERNET]
-    assert list(TUNED.inputs()) == [TRAIN, EXTRACT, SUPERNET]
+    assert list(TUNED.inputs()) == [EXTRACT, TRAIN, SUPERNET]
 
 
 def test_stages_are_frozen_and_know_their_fields():

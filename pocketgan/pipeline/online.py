@@ -1,0 +1,226 @@
+"""Stages of online distillation: teachers and student learn together; and each of the teachers as a network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import model_validator
+from torch import nn
+
+from pocketgan.data.batches import Batch, evaluation_batches, steps_per_epoch, student_batches, target_batches
+from pocketgan.data.cache import Examples, load_examples
+from pocketgan.data.inputs import Inputs, load_inputs
+from pocketgan.losses.distillation import ChannelConnectors
+from pocketgan.metrics import METRICS, Evaluator
+from pocketgan.metrics.catalog import FRECHET
+from pocketgan.models import load_model, of_images
+from pocketgan.networks import (
+    DiscriminatorSpec,
+    Generator,
+    GeneratorSpec,
+    PatchSpec,
+    SharedPatchSpec,
+    initialise,
+)
+from pocketgan.objectives.bursts import BurstDistiller, BurstSettings, Judge, Turn, turns
+from pocketgan.objectives.imitation import LOOKED_AT
+from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
+from pocketgan.pipeline.games import Imitating
+from pocketgan.pipeline.stage import Stage, Workspace
+from pocketgan.pipeline.training import Given, Taught, Train, check_sight
+from pocketgan.training.schedule import Rates, Schedule
+
+BATCH = 16
+Game = OnlineDistiller | BurstDistiller
+Role = Literal["teacher", "deep_teacher"]
+
+
+class OnlineDistil(Taught):
+    """A student that imitates teachers while they learn. Leaves `model/`, `teacher/`, `deep_teacher/`,
+    `discriminator/`; without pairs `backward/` and its judge instead of a deep teacher.
+
+    `wide`, `deep`: fresh teachers. `teachers`: instead of them, those of a finished stage, with their discriminator
+    where they are to learn on. `unlabelled`: inputs from which the student learns besides, whenever the teachers do
+    not. `metric`: what chooses among teachers without pairs, on the selection split. `sight`: see `Training`.
+    """
+
+    kind: Literal["online-distil"] = "online-distil"
+    wide: GeneratorSpec | None = None
+    deep: GeneratorSpec | None = None
+    teachers: Train | Given | OnlineDistil | None = None
+    discriminator: DiscriminatorSpec | SharedPatchSpec = PatchSpec()
+    objective: Imitating = OnlineSettings()
+    unlabelled: Inputs | None = None
+    metric: str = FRECHET
+
+    @model_validator(mode="after")
+    def _possible(self) -> OnlineDistil:
+        if (self.teachers is None) == (self.wide is None and self.deep is None):
+            raise ValueError("teachers are either fresh (wide, deep) or those of a finished stage (teachers)")
+        if self.teachers is None and self.objective.n_dis == 0:
+            raise ValueError("fresh teachers must learn; set n_dis to 1 or more")
+        if isinstance(self.objective, BurstSettings) and (self.teachers or self.deep or self.wide is None):
+            raise ValueError("without pairs there is one fresh teacher, a wide one")
+        if self.unlabelled and isinstance(self.objective, OnlineSettings) and self.objective.n_dis == 1:
+            raise ValueError("inputs without a partner are for steps without the teachers; set n_dis to 2 or more")
+        return check_sight(self)
+
+    @property
+    def teacher(self) -> Product:
+        """The wide teacher, or else the deep one, as a network of its own."""
+        return Product(source=self, role=self.roles[0])
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The teachers that it leaves."""
+        if isinstance(self.teachers, OnlineDistil):
+            return self.teachers.roles
+        if self.teachers:
+            return ("teacher",)
+        return (*(("teacher",) if self.wide else ()), *(("deep_teacher",) if self.deep else ()))
+
+    def build(self, players: Players, init: Generator | None, epoch_steps: int, judge: Judge | None) -> Game:
+        """The game before its first step. `judge`: what chooses among teachers, without pairs."""
+        student = self._student(init)
+        connectors = None
+        if self.objective.channel and players.wide is not None:
+            spec, wide = student.spec, players.wide.spec
+            channels = {tap: (spec.tap_channels(tap), wide.tap_channels(tap)) for tap in spec.taps}
+            connectors = ChannelConnectors(channels).initialise(self._random("connectors"))
+        sight = self.sight.open(LOOKED_AT) if self.sight else None
+        settings = self.objective
+        if isinstance(settings, OnlineSettings):
+            return OnlineDistiller(
+                settings,
+                student,
+                players.discriminator,
+                wide=players.wide,
+                deep=players.deep,
+                connectors=connectors,
+                perceptual=sight,
+                space=self.space,
+            )
+        assert players.wide is not None, "checked at construction"
+        assert players.discriminator is not None, "fresh teachers have one"
+        assert judge is not None, "without pairs there is a choice to make"
+        return BurstDistiller(
+            settings,
+            student,
+            players.wide,
+            self._fresh(players.wide.spec, "backward generator"),
+            players.discriminator,
+            self._fresh(self.discriminator, "backward discriminator"),
+            epochs=self.schedule.epochs,
+            epoch_steps=epoch_steps,
+            judge=judge,
+            connectors=connectors,
+            perceptual=sight,
+            space=self.space,
+        )
+
+    def fresh(self) -> Players:
+        """Teachers and discriminator before their first step, as far as none are brought along."""
+        return Players(
+            self._fresh(self.wide, "generator of the wide teacher") if self.wide else None,
+            self._fresh(self.deep, "generator of the deep teacher") if self.deep else None,
+            self._fresh(self.discriminator, "discriminator"),
+        )
+
+    def _fresh(self, spec: Any, name: str) -> Any:
+        return initialise(spec.build(), self._random(name))
+
+    def _finished(self, source: Stage, artifact: Path) -> Players:
+        """Those of the stage `teachers`."""
+
+        def load(name: str) -> Any:
+            return load_model(artifact / name).network if (artifact / name).is_dir() else None
+
+        learning = isinstance(self.objective, OnlineSettings) and self.objective.n_dis > 0
+        judge = load("discriminator") if learning else None
+        if isinstance(source, OnlineDistil):
+            return Players(load("teacher"), load("deep_teacher"), judge)
+        return Players(load("model"), None, judge)
+
+    def run(self, work: Workspace) -> None:
+        players = self._finished(self.teachers, work.inputs(self.teachers)) if self.teachers else self.fresh()
+        examples = load_examples(self.task, self.splits, work.cache, training=True)
+        steps = steps_per_epoch(len(examples), self.schedule.batch_size)
+        schedule: Rates = self.schedule
+        judge = None
+        if isinstance(self.objective, BurstSettings):
+            schedule = Bursts(self.schedule, turns(self.schedule.epochs, self.objective))
+            judge = self._judge(work)
+        game = self.build(players, self._initial(work), steps, judge)
+        epoch = None
+        if self.unlabelled:
+            union = load_inputs(self.unlabelled, self.task, self.splits, work.cache)
+            epoch = partial(self._mixed, union, game)
+        self._fit(work, game, epoch, schedule)
+
+    def _mixed(self, union: Examples, game: Game, examples: Examples, epoch: int, first: int) -> Iterable[Batch]:
+        """The batches of an epoch, from `union` wherever the teachers do not learn."""
+        return student_batches(
+            examples,
+            union,
+            game.turn,
+            batch_size=self.schedule.batch_size,
+            size=self.task.size,
+            flip=self.task.flip,
+            seed=self.seed,
+            epoch=epoch,
+            start_step=first,
+        )
+
+    def _judge(self, work: Workspace) -> Judge:
+        """How good a generator is on the selection split, lower being better."""
+        examples = load_examples(self.task, "select", work.cache, training=False)
+        evaluator = Evaluator(
+            list(evaluation_batches(examples, BATCH)),
+            metrics=(self.metric,),
+            targets=None if self.task.paired else list(target_batches(examples, BATCH)),
+            weights=work.runtime.weights,
+        )
+        sign = 1 if METRICS[self.metric].better == "lower" else -1
+        return lambda network: sign * evaluator(of_images(network)).scores[self.metric]
+
+
+class Players(NamedTuple):
+    """The teachers, and the discriminator of those that learn."""
+
+    wide: Generator | None
+    deep: Generator | None
+    discriminator: nn.Module | None
+
+
+class Bursts(NamedTuple):
+    """A schedule of the teachers, with the student's epochs put between theirs; stands in for a `Schedule`."""
+
+    schedule: Schedule
+    turns: tuple[Turn, ...]
+
+    @property
+    def epochs(self) -> int:
+        return len(self.turns)
+
+    @property
+    def batch_size(self) -> int:
+        return self.schedule.batch_size
+
+    def factor(self, epoch: int, step: int = 0) -> float:
+        """The student keeps the learning rate of the teachers' last epoch."""
+        return self.schedule.factor(self.turns[epoch].teacher_epoch, step)
+
+
+class Product(Stage):
+    """One of the teachers of an online distillation as a network of its own. Leaves `model/`."""
+
+    kind: Literal["product"] = "product"
+    source: OnlineDistil
+    role: Role
+
+    def run(self, work: Workspace) -> None:
+        shutil.copytree(work.inputs(self.source) / self.role, work.artifact / "model")
