@@ -36,17 +36,19 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
     "compress": "--budget --classes --device --direction --discriminator --effort --json --method --model --out "
-    "--set --size --teacher --unpaired --weights --yes -o data",
+    "--set --size --teacher --unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --direction --json --metrics --out --protocol --segmenter --size --split "
     "--statistics --teacher --unpaired --weights -o data model",
     "export": "--format --out --size -o model",
     "import": "--assume --json --out --size -o file",
     "list": "--json",
+    "pick": "--budget --device --json --out --weights -o run",
     "plan": "--budget --data --device --json --out --set --size -o recipe",
     "prepare": "--from --json --list --out --yes -o task",
     "profile": "--json --layers --runtime --size --threads model",
     "report": "run",
     "run": "--budget --data --device --json --out --set --size --weights --yes -o recipe",
+    "study": "--device --direction --json --list --out --seconds --seeds --size --unpaired --width -o data name",
     "translate": "--instances --out --size --style-seed -o images model",
 }
 
@@ -141,7 +143,7 @@ def test_list(cli: Cli):
     named = {row["name"]: row for row in rows}
     assert named["fast-edges2shoes-r"]["published"] == {"params": 702_835, "macs": 4.83e9, "fid": 25.76}
     assert named["gaugan-cityscapes"]["command"] == "pocketgan run gaugan-cityscapes --data cityscapes-originals"
-    assert {row["method"] for row in rows} == {"gan-compression", "fast-gan-compression"}
+    assert {row["method"] for row in rows} == {"gan-compression", "fast-gan-compression", "omgd"}
     text = printed(cli("list"))
     assert all(row["name"] in text and row["budget"] in text for row in rows)
 

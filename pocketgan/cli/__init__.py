@@ -17,8 +17,10 @@ from pocketgan import __version__
 from pocketgan.cli.evaluate import evaluate
 from pocketgan.cli.foreign import import_
 from pocketgan.cli.models import export, profile, translate
+from pocketgan.cli.pick import pick
 from pocketgan.cli.prepare import prepare
 from pocketgan.cli.runs import compress, list_, plan, report, run
+from pocketgan.cli.study import study
 from pocketgan.errors import PocketGANError
 
 app = typer.Typer(
@@ -34,6 +36,8 @@ VERBS: dict[Callable[..., None], str] = {
     plan: "pocketgan plan demo",
     run: "pocketgan run demo",
     report: "pocketgan report runs/demo",
+    pick: "pocketgan pick runs/demo --budget 100M",
+    study: "pocketgan study trade-off path/to/pairs --seeds 3 --seconds 150 --size 64",
     profile: "pocketgan profile mobile-resnet:32_32_48_32_48_48_16_16 --size 256 --json",
     evaluate: "pocketgan evaluate runs/demo path/to/pairs --size 128",
     translate: "pocketgan translate runs/demo sketches/*.png -o pictures",

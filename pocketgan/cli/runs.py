@@ -45,7 +45,8 @@ def compress(
         typer.Option(help="Default by the data: pairs, no pairs, label maps; munit on demand."),
     ] = None,
     method: Annotated[
-        Literal["fast-gan-compression", "gan-compression"], typer.Option(help="How it is compressed.")
+        Literal["fast-gan-compression", "gan-compression", "omgd", "pocket"],
+        typer.Option(help="How it is compressed; omgd and pocket train teachers and student together."),
     ] = "fast-gan-compression",
     effort: Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")] = "quick",
     teacher: Annotated[
@@ -55,6 +56,13 @@ def compress(
         ),
     ] = None,
     discriminator: Annotated[Path | None, typer.Option(help="The discriminator of that teacher.")] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Inputs without a partner, from which a student of omgd or pocket learns too: a folder of images, "
+            "none of them a test image."
+        ),
+    ] = None,
     weights: Weights = None,
     out: Out = None,
     set_: Changes = None,
@@ -63,27 +71,33 @@ def compress(
     as_json: Json = False,
 ) -> None:
     """Turn a folder of images into a small generator, an ONNX file and a report."""
+    from pocketgan.data.inputs import open_inputs
     from pocketgan.data.task import open_task
     from pocketgan.elastic.budget import Budget
     from pocketgan.pipeline.stages import Given
     from pocketgan.pipeline.store import MARK
     from pocketgan.recipes.changes import changed
-    from pocketgan.recipes.compression import compression
     from pocketgan.recipes.effort import settings_for
     from pocketgan.recipes.families import model_for
     from pocketgan.recipes.run import teacher_of
 
     if discriminator and not teacher:
         raise SpecError(f"the discriminator {discriminator} has no teacher; name that with --teacher")
+    online = method in ("omgd", "pocket")
+    if unlabelled and not online:
+        raise SpecError(f"--unlabelled is for --method omgd or pocket, and this is {method}; leave it out")
+    if discriminator and online:
+        raise SpecError(f"{method} imitates a finished teacher as it is; leave out --discriminator")
     bound, files = Budget.parse(budget), read_weights(weights or [])
     task = open_task(data, direction=direction, size=read_sides(size) or 256, unpaired=unpaired, classes=classes)
-    settings = changed(settings_for(effort, task, model or model_for(task), method), set_ or [])
+    settings = changed(settings_for(effort, task, model or model_for(task), method, bound), set_ or [])
+    further = {"unlabelled": open_inputs(unlabelled, task)} if unlabelled else {}
     if teacher and (teacher / MARK).is_file():
         teacher = teacher_of(teacher)
     given = Given.of(teacher, discriminator) if teacher else None
-    compression(data.resolve().name, task, bound, settings, given)  # what is wrong, before weights are looked for
-    settings = _sighted(settings, files, set_)
-    recipe = compression(data.resolve().name, task, bound, settings, given)
+    name = data.resolve().name
+    settings.recipe(name, task, bound, given, **further)  # what is wrong, before weights are looked for
+    recipe = _sighted(settings, files, set_).recipe(name, task, bound, given, **further)
     carry_out(recipe, out or Path("runs") / recipe.name, device, yes, as_json, files)
 
 

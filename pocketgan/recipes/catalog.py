@@ -14,10 +14,11 @@ from pocketgan.data.task import Direction, open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, unknown
 from pocketgan.networks import PatchSpec, ResnetSpec
-from pocketgan.recipes import published
-from pocketgan.recipes.compression import Settings, compression
+from pocketgan.recipes import published, published_omgd
+from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.effort import best_precision
 from pocketgan.recipes.families import parts
+from pocketgan.recipes.online import AnySettings
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
@@ -41,7 +42,7 @@ class Entry:
     name: str
     task: str
     about: str
-    settings: Callable[[], Settings]
+    settings: Callable[[], AnySettings]
     budget: str
     size: int | Size = 256
     load_size: int | Size | None = None
@@ -98,6 +99,23 @@ def _row(
         prepare=data,
         published={"params": params, "macs": macs, metric: value},
         **fields,
+    )
+
+
+def _omgd(row: published_omgd.Row) -> Entry:
+    """A published row of OMGD; some have no figure."""
+    task = row.task
+    score: dict[str, float] = {} if row.score is None else {task.metric: row.score}
+    return Entry(
+        name=row.name,
+        task=task.about,
+        about=row.about,
+        settings=row.settings,
+        budget=row.budget,
+        direction=task.direction,
+        unpaired=None if task.paired else True,
+        prepare=task.prepare,
+        published={"params": row.params, "macs": row.macs, **score},
     )
 
 
@@ -244,6 +262,7 @@ ENTRIES = {
             "edges2shoes-r-unaligned",
             unpaired=True,
         ),
+        *map(_omgd, published_omgd.ROWS),
     )
 }
 
@@ -254,7 +273,9 @@ def entry_named(name: str) -> Entry:
     return ENTRIES[name]
 
 
-def recipe_of(entry: Entry, settings: Settings, data: Path | None, budget: str | None, size: Size | None) -> Recipe:
+def recipe_of(
+    entry: Entry, settings: AnySettings, data: Path | None, budget: str | None, size: Size | None
+) -> Recipe:
     """The recipe of an entry with these settings, on a data folder; None keeps what the entry has."""
     folder = data or entry.data
     if folder is None:
@@ -269,4 +290,4 @@ def recipe_of(entry: Entry, settings: Settings, data: Path | None, budget: str |
         load_size=None if size else entry.load_size,
         unpaired=entry.unpaired,
     )
-    return compression(entry.name, task, Budget.parse(budget or entry.budget), settings)
+    return settings.recipe(entry.name, task, Budget.parse(budget or entry.budget))

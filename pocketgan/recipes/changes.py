@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from pocketgan.errors import SpecError, unknown
-from pocketgan.recipes.compression import Settings
+from pocketgan.recipes.online import AnySettings
 
 
-def changed(settings: Settings, changes: list[str]) -> Settings:
+def changed(settings: AnySettings, changes: list[str]) -> AnySettings:
     """Settings with single values replaced: 'supernet.constant=40', 'seed=1', 'search.population=50'."""
     tree = settings.model_dump()
     for change in changes:
@@ -28,7 +28,7 @@ def changed(settings: Settings, changes: list[str]) -> Settings:
             raise unknown("setting", path, _paths(tree))
         node[last] = _value(value)
     try:
-        return Settings.model_validate(tree)
+        return type(settings).model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         guilty = _guilty(changes, tree, first["loc"]) or changes

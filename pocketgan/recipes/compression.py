@@ -16,12 +16,12 @@ from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.spaces import space_named
-from pocketgan.errors import DataError, SpecError, unknown
+from pocketgan.errors import unknown
 from pocketgan.metrics import METRICS
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, parse_spec
 from pocketgan.pipeline.games import Distilling, Sight, Teaching, needs_sight
 from pocketgan.pipeline.stages import Distil, Extract, Given, Search, Train
-from pocketgan.recipes.families import check_family
+from pocketgan.recipes.families import check_counts, check_direction, check_family, check_metric
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.search import AnyStrategy
 from pocketgan.training.fit import Precision
@@ -75,6 +75,15 @@ class Settings(BaseModel):
     def method(self) -> str:
         return "gan-compression" if self.predistillation else "fast-gan-compression"
 
+    @property
+    def games(self) -> tuple[Teaching | Distilling, ...]:
+        """The settings of the games that are played."""
+        return (self.objective, self.distillation)
+
+    def recipe(self, name: str, task: Task, budget: Budget, teacher: Given | None = None) -> Recipe:
+        """See `compression`."""
+        return compression(name, task, budget, self, teacher)
+
 
 def compression(name: str, task: Task, budget: Budget, settings: Settings, teacher: Given | None = None) -> Recipe:
     """The recipe. `teacher`: a finished one, instead of training it; students take its form.
@@ -87,13 +96,10 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
     form = teacher.generator if teacher else settings.teacher
     judge = (teacher and teacher.discriminator) or settings.discriminator
     check_family(task, form, judge, settings.objective, settings.distillation)
-    _check_counts(task)
-    _check_metric(task, settings.metric)
-    if teacher and teacher.direction not in (None, task.direction):
-        raise SpecError(
-            f"{teacher.file} was made for the direction {teacher.direction}, and this is {task.direction}; pass "
-            f"--direction {teacher.direction}, or another teacher"
-        )
+    check_counts(task)
+    check_metric(task, settings.metric)
+    if teacher:
+        check_direction(task, teacher)
     space = space_named(settings.space, form.mobile)
     budget.check(space, CostModel(space.spec, *task.size))
     shared: dict[str, Any] = dict(task=task, seed=settings.seed, precision=settings.precision)
@@ -119,8 +125,8 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
         judged = teacher is None or teacher.discriminator is not None
         narrow = Distil(
             student=space.spec,
-            # dense convolutions cannot be pruned into decomposed ones
-            init=taught if form.folded == form.mobile else None,
+            # dense convolutions cannot be pruned into decomposed ones, nor kernels into larger ones
+            init=taught if form.folded.model_copy(update={"widths": space.spec.widths}) == space.spec else None,
             judge=taught if judged else None,
             schedule=settings.predistillation,
             **distil,
@@ -150,22 +156,3 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
         subnet=subnet,
         tuned=tuned,
     )
-
-
-def _check_counts(task: Task) -> None:
-    for split in ("select", "test"):
-        count, domain = min((len(samples), name) for samples, name in zip(task.files(split), "AB", strict=True))
-        if count < 2:
-            what = f"{count} pair" if task.paired else f"{count} image of {domain}"
-            raise DataError(
-                f"{task.root} has {what} to {split} on, and scores need at least 2; add images ({task.split_note})"
-            )
-
-
-def _check_metric(task: Task, name: str) -> None:
-    """Whether candidates can be scored by it: said before anything is trained."""
-    needs = METRICS[name].needs
-    if "labels" in needs or ("pairs" in needs and not task.paired):
-        lack = "a segmenter" if "labels" in needs else f"pairs, and {task.root} has none"
-        usual = "fd_mobilenet_v2" if task.paired else "fd_mobilenet_v2 or teacher_l1"
-        raise SpecError(f"a search by {name} needs {lack}; search by {usual}")

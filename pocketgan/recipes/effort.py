@@ -9,14 +9,20 @@ from typing import Any, Literal
 import torch
 
 from pocketgan.data.task import Task
+from pocketgan.elastic.budget import Budget
+from pocketgan.errors import SpecError
+from pocketgan.networks import DeepResnetSpec, PatchSpec, ResnetSpec, read_numbers
+from pocketgan.objectives.bursts import BurstSettings
+from pocketgan.objectives.online import OnlineSettings
 from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.families import ModelName, parts
-from pocketgan.search import Evolution
+from pocketgan.recipes.online import AnySettings, OmgdSettings, PocketSettings, widest
+from pocketgan.search import Evolution, Nsga2
 from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 
 Effort = Literal["quick", "standard", "paper"]
-Method = Literal["gan-compression", "fast-gan-compression"]
+Method = Literal["gan-compression", "fast-gan-compression", "omgd", "pocket"]
 
 #: side from which label maps are taken from a grid of 1/64 instead of 1/32 of theirs
 _WIDE_GRID = 512
@@ -26,7 +32,9 @@ _WIDE_GRID = 512
 class _Level:
     """Base widths, options of the student's widths, and the training images seen by teacher, supernet, fine-tuning.
 
-    `teacher` and `space` are of Fast GAN Compression; `mobile_teacher` and `narrow_space` of GAN Compression.
+    `teacher` and `space` are of Fast GAN Compression; `mobile_teacher` and `narrow_space` of GAN Compression. Of
+    OMGD and Pocket are `wide_space` and `online_images`: those of the training with pairs, and those that the
+    teachers see without; their widest teacher has `mobile_teacher` too.
     """
 
     teacher: int
@@ -34,7 +42,9 @@ class _Level:
     judge: int
     space: str
     narrow_space: str
+    wide_space: str
     images: tuple[int, int, int]
+    online_images: tuple[int, int]
     search: Evolution
 
 
@@ -45,7 +55,9 @@ LEVELS: dict[str, _Level] = {
         64,
         "32_24_16_8",
         "32_24_16_8",
+        "32_24_16_12_8_4",
         (6_000, 6_000, 3_000),
+        (15_000, 4_000),
         Evolution(population=20, generations=3),
     ),
     "standard": _Level(
@@ -54,7 +66,9 @@ LEVELS: dict[str, _Level] = {
         64,
         "48_40_32_24_16_8",
         "48_40_32_24_16_8",
+        "48_32_24_16_12_8_6",
         (100_000, 150_000, 50_000),
+        (300_000, 60_000),
         Evolution(population=50, generations=20),
     ),
     # cityscapes and edges2shoes-r of the papers see 740 to 920 thousand images, their supernets twice as many
@@ -64,7 +78,10 @@ LEVELS: dict[str, _Level] = {
         128,
         "64_56_48_40_32_24_16",
         "48_40_32_24_16",
+        "64_48_32_24_16_12_8",
         (800_000, 1_600_000, 800_000),
+        # cityscapes' students see 2.2 million images, horse2zebra's teachers 240 thousand
+        (2_000_000, 240_000),
         Evolution(mutation_probability=0.3),
     ),
 }
@@ -78,19 +95,18 @@ def settings_for(
     task: Task,
     model: ModelName,
     method: Method = "fast-gan-compression",
-) -> Settings:
-    """The settings of a method for a model, at an effort, for these data.
+    budget: Budget | None = None,
+) -> AnySettings:
+    """The settings of a method for a model, at an effort, for these data. OMGD's teachers follow from the `budget`.
 
-    Fine-tuning is left out without pairs, where the authors found that it harms.
+    Fine-tuning after a `Distil` is left out without pairs, where the authors found that it harms.
+
+    Raises `SpecError` where the method does not know the model.
     """
-    level, batch_size = LEVELS[effort], BATCH[model]
-
-    def schedule(images: int) -> Schedule:
-        epochs = max(2, math.ceil(images / task.epoch()))
-        constant = max(1, round(0.4 * epochs))
-        return Schedule(constant=constant, decay=epochs - constant, batch_size=batch_size)
-
-    teaching, supernet, tuning = map(schedule, level.images)
+    level = LEVELS[effort]
+    if method in ("omgd", "pocket"):
+        return _online(level, effort, task, model, method, budget)
+    teaching, supernet, tuning = (_schedule(images, task, model) for images in level.images)
     labels: dict[str, Any] = dict(
         in_channels=task.in_channels, upsampling="more" if min(task.size) >= _WIDE_GRID else "normal"
     )
@@ -109,6 +125,50 @@ def settings_for(
         search=level.search,
         precision=best_precision() if effort == "quick" else "32-true",
     )
+
+
+def _online(
+    level: _Level, effort: Effort, task: Task, model: ModelName, method: Method, budget: Budget | None
+) -> AnySettings:
+    """OMGD's or Pocket's: as published, a wide teacher has four times the student's width, and a deep one a quarter
+    of the wide one's."""
+    if model not in ("pix2pix", "cyclegan"):
+        raise SpecError(
+            f"{method} compresses pix2pix and cyclegan, and this is {model}; choose --method fast-gan-compression "
+            "or gan-compression"
+        )
+    paired = model == "pix2pix"
+    options = read_numbers(level.wide_space)
+    width = max(options)
+    if method == "omgd" and budget:
+        width = max(widest(ResnetSpec.uniform(level.mobile_teacher).mobile, budget, task).widths)
+    wide = min(4 * width, level.mobile_teacher)
+    schedule = _schedule(level.online_images[not paired], task, model)
+    shared: dict[str, Any] = dict(
+        wide=ResnetSpec.uniform(wide).mobile,
+        deep=DeepResnetSpec.uniform(max(1, wide // 4)) if paired else None,
+        discriminator=PatchSpec(in_channels=6 if paired else 3, width=level.judge),
+        # the student has ten turns or more
+        objective=OnlineSettings() if paired else BurstSettings(every=max(1, min(10, schedule.epochs // 10))),
+        schedule=schedule,
+        precision=best_precision() if effort == "quick" else "32-true",
+    )
+    if method == "omgd":
+        return OmgdSettings(**shared)
+    population, generations = level.search.population, level.search.generations
+    return PocketSettings(
+        **shared,
+        space=level.wide_space,
+        search=Nsga2(population=population, generations=generations),
+        tuning=_schedule(level.images[2], task, model),
+    )
+
+
+def _schedule(images: int, task: Task, model: ModelName) -> Schedule:
+    """So many training images, and the learning rate falling for the last three fifths of them."""
+    epochs = max(2, math.ceil(images / task.epoch()))
+    constant = max(1, round(0.4 * epochs))
+    return Schedule(constant=constant, decay=epochs - constant, batch_size=BATCH[model])
 
 
 def best_precision() -> Precision:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable
 from statistics import median
@@ -15,16 +14,14 @@ from pocketgan.elastic.calibrate import has_statistics
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import SpecError
 from pocketgan.networks import Generator, initialise
-from pocketgan.objectives.base import Objective
-from pocketgan.pipeline.games import Sight
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.stages import Distil, Evaluate, Search, Train, Training
+from pocketgan.pipeline.stages import Evaluate, Front, Search, Training
 from pocketgan.pipeline.store import Store
 from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 from pocketgan.recipes.families import check_sides
 from pocketgan.recipes.recipe import Recipe
-from pocketgan.search import Evolution, Random, Strategy
-from pocketgan.training.fit import Runtime, make_fabric
+from pocketgan.recipes.steps import epochs_of, left_by, step_of, steps_of_round
+from pocketgan.training.fit import Runtime
 from pocketgan.units import Size
 
 STEPS = 3
@@ -44,8 +41,8 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
     x, y = (torch.rand(1, channels, *size) * 2 - 1 for channels in (task.in_channels, 3))
     counts = task.counts()
     # as a student meets it, and initialised: other weights may overflow where no norm holds them
-    teacher_network = initialise(recipe.teacher.generator.folded.build(), torch.Generator().manual_seed(0)).eval()
-    student_network = recipe.search.space.spec.build().eval()
+    teacher_network = initialise(left_by(recipe.teacher).build(), torch.Generator().manual_seed(0)).eval()
+    student_network = left_by(recipe.distillation).build().eval()
     features = MobileNetV2.load()
 
     def forward(network: Generator) -> float:
@@ -59,17 +56,19 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
         if isinstance(stage, Training):
             count = min(stage.schedule.batch_size, batch_limit)
             batch = Batch(x.repeat(count, 1, 1, 1), y.repeat(count, 1, 1, 1), ())
-            step = _step_seconds(_game(recipe, stage, teacher_network), batch, stage, runtime)
+            play, round_ = step_of(stage, batch, runtime), steps_of_round(stage)
+            step = _median(lambda: [play() for _ in range(round_)]) / round_
             step *= pixels * stage.schedule.batch_size / count
-            steps = steps_per_epoch(task.epoch(stage.splits), stage.schedule.batch_size)
-            return step * stage.schedule.epochs * steps
+            return step * epochs_of(stage) * steps_per_epoch(task.epoch(stage.splits), stage.schedule.batch_size)
         if isinstance(stage, Search):
-            candidates = min(_candidates(stage.strategy), stage.space.size)
+            candidates = min(stage.strategy.most_after(-1), stage.space.size)
             images = counts["select"] + (stage.calibration if has_statistics(student_network) else 0)
             return forward(student_network) * images * candidates
         if isinstance(stage, Evaluate):
             network = teacher_network if stage.network == recipe.teacher else student_network
             return forward(network) * counts[stage.split]
+        if isinstance(stage, Front):
+            return EXPORT_SECONDS * stage.points
         return EXPORT_SECONDS if stage.kind == "export" else 1.0
 
     return {name: seconds(stage) for name, stage in recipe.stages.items()}
@@ -78,40 +77,15 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
 def _probe(recipe: Recipe) -> tuple[Size, int]:
     """The largest size whose teacher is quickly run, halved from the task's as the networks allow; and the largest
     batch that may be measured at it."""
-    size, spec = recipe.task.size, recipe.teacher.generator
+    size, spec = recipe.task.size, left_by(recipe.teacher)
     while cost(spec, *size)["true_macs"] > QUICK:
         half = (size[0] // 2, size[1] // 2)
         try:
-            check_sides(half, spec, recipe.supernet.discriminator)
+            check_sides(half, spec, recipe.distillation.discriminator)
         except SpecError:
             break
         size = half
     return size, max(1, QUICK // cost(spec, *size)["true_macs"])
-
-
-def _candidates(strategy: Strategy) -> int | float:
-    """How many subnets a search scores at most."""
-    if isinstance(strategy, Evolution):
-        return strategy.population * (strategy.generations + 1)
-    return strategy.candidates if isinstance(strategy, Random) else math.inf
-
-
-def _game(recipe: Recipe, stage: Training, teacher: Generator) -> Objective:
-    # the bundled network stands in for one that may have to be downloaded first
-    stage = stage.model_copy(update={"sight": stage.sight and Sight()})
-    if isinstance(stage, Distil):
-        # fine-tuning is measured on the widest network it could get: an upper bound
-        space = stage.space or (None if stage.student else recipe.search.space)
-        return stage.model_copy(update={"space": space, "init": None}).build(teacher, None, None)
-    assert isinstance(stage, Train)
-    return stage.build()
-
-
-def _step_seconds(game: Objective, batch: Batch, stage: Training, runtime: Runtime) -> float:
-    fabric = make_fabric(runtime.device, stage.precision)
-    game.setup(fabric)
-    batch = Batch(fabric.to_device(batch.x), fabric.to_device(batch.y), ())
-    return _median(lambda: game.step(batch, random.Random(0)))
 
 
 def _median(call: Callable[[], object]) -> float:

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from pocketgan.data.task import Task
 from pocketgan.errors import DataError, SpecError
+from pocketgan.metrics import METRICS
 from pocketgan.networks import (
     DiscriminatorSpec,
     GeneratorSpec,
@@ -14,6 +15,7 @@ from pocketgan.networks import (
     MunitSpec,
     PatchSpec,
     ResnetSpec,
+    SharedPatchSpec,
     SpadeSpec,
 )
 from pocketgan.networks.spade import Upsampling
@@ -25,6 +27,7 @@ from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.objectives.spade import SpadeSettings
 from pocketgan.objectives.spade_distil import SpadeDistilSettings
 from pocketgan.pipeline.games import Distilling, Teaching
+from pocketgan.pipeline.stages import Given
 from pocketgan.units import Size, size_text
 
 ModelName = Literal["pix2pix", "cyclegan", "gaugan", "munit"]
@@ -114,7 +117,19 @@ def check_family(
     distilling: Distilling,
 ) -> None:
     """Raise `DataError` or `SpecError` unless networks, games and data belong together."""
-    model, family = next((name, own) for name, own in FAMILIES.items() if own.teaching == teaching.kind)
+    check_players(task, teacher, discriminator, teaching)
+    model, family = _family(teaching)
+    if distilling.kind != family.distilling:
+        raise SpecError(f"a student of {model} learns by {family.distilling}; leave distillation.kind as it is")
+    if isinstance(distilling, DistilSettings) and distilling.paired != task.paired:
+        raise SpecError("whether students see pairs follows from the data; leave distillation.paired as it is")
+
+
+def check_players(
+    task: Task, teacher: GeneratorSpec, discriminator: DiscriminatorSpec | SharedPatchSpec, teaching: Teaching
+) -> None:
+    """Raise `DataError` or `SpecError` unless a teacher, its discriminator, game and data belong together."""
+    model, family = _family(teaching)
     if family.data != data_of(task):
         ignore = ", or --unpaired to ignore the pairs" if family.data == UNPAIRED and not task.labels else ""
         raise DataError(
@@ -123,10 +138,6 @@ def check_family(
         )
     if teacher.kind not in family.generators:
         raise SpecError(f"{model} trains no {teacher.kind}; choose a teacher among {', '.join(family.generators)}")
-    if distilling.kind != family.distilling:
-        raise SpecError(f"a student of {model} learns by {family.distilling}; leave distillation.kind as it is")
-    if isinstance(distilling, DistilSettings) and distilling.paired != task.paired:
-        raise SpecError("whether students see pairs follows from the data; leave distillation.paired as it is")
     seen = 3 if family.data == UNPAIRED else task.in_channels + 3
     if (teacher.in_channels, teacher.out_channels, discriminator.in_channels) != (task.in_channels, 3, seen):
         raise SpecError(
@@ -136,11 +147,45 @@ def check_family(
     check_sides(task.size, teacher, discriminator)
 
 
-def check_sides(size: Size, teacher: GeneratorSpec, discriminator: DiscriminatorSpec) -> None:
+def _family(teaching: Teaching) -> tuple[str, Family]:
+    """The model whose teacher plays this game."""
+    return next((name, own) for name, own in FAMILIES.items() if own.teaching == teaching.kind)
+
+
+def check_sides(size: Size, teacher: GeneratorSpec, discriminator: DiscriminatorSpec | SharedPatchSpec) -> None:
     """Raise `SpecError` unless both networks can take images of this size."""
     teacher.check_size(*size)
     if min(size) < discriminator.smallest_side:
         raise SpecError(
             f"size {size_text(size)} is too small for a {discriminator.kind} discriminator, which judges images "
             f"from {discriminator.smallest_side} pixels on; use --size {discriminator.smallest_side} or more"
+        )
+
+
+def check_counts(task: Task) -> None:
+    """Raise `DataError` unless there are images enough to choose by and to score on."""
+    for split in ("select", "test"):
+        count, domain = min((len(samples), name) for samples, name in zip(task.files(split), "AB", strict=True))
+        if count < 2:
+            what = f"{count} pair" if task.paired else f"{count} image of {domain}"
+            raise DataError(
+                f"{task.root} has {what} to {split} on, and scores need at least 2; add images ({task.split_note})"
+            )
+
+
+def check_metric(task: Task, name: str) -> None:
+    """Raise `SpecError` unless networks can be chosen by this score: said before anything is trained."""
+    needs = METRICS[name].needs
+    if "labels" in needs or ("pairs" in needs and not task.paired):
+        lack = "a segmenter" if "labels" in needs else f"pairs, and {task.root} has none"
+        usual = "fd_mobilenet_v2" if task.paired else "fd_mobilenet_v2 or teacher_l1"
+        raise SpecError(f"a search by {name} needs {lack}; search by {usual}")
+
+
+def check_direction(task: Task, teacher: Given) -> None:
+    """Raise `SpecError` where a finished teacher is known to translate the other way."""
+    if teacher.direction not in (None, task.direction):
+        raise SpecError(
+            f"{teacher.file} was made for the direction {teacher.direction}, and this is {task.direction}; pass "
+            f"--direction {teacher.direction}, or another teacher"
         )

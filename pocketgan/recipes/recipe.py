@@ -7,26 +7,45 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from pocketgan.data.inputs import Inputs
 from pocketgan.data.samples import Split
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError
 from pocketgan.metrics.catalog import DEFAULT_PAIRED, DEFAULT_UNPAIRED
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.stages import Distil, Evaluate, Export, Extract, Given, Search, Train
+from pocketgan.pipeline.stages import (
+    Distil,
+    Evaluate,
+    Export,
+    Extract,
+    Front,
+    Given,
+    OnlineDistil,
+    Pick,
+    Product,
+    Search,
+    Train,
+)
 from pocketgan.pipeline.store import MARK, Owner
 
 #: how far a student's images are from its teacher's
 AGAINST_TEACHER = ("teacher_l1", "teacher_ssim")
 
+Teacher = Train | Given | Product
+Student = Extract | Distil | OnlineDistil
+
 
 class Recipe(BaseModel):
     """What `pocketgan run` carries out.
 
+    What is compressed is either a `student` of its own or a `supernet`, then its `search` and the `subnet` found.
+    A teacher that learns beside its student is a `Product` of it.
+
     `predistilled`: the narrower student between teacher and supernet, where the recipe has that step. `tuned`: the
-    subnet after fine-tuning, likewise; it is then the result.
+    subnet after fine-tuning, likewise; it is then the result. `front`: the measured front of the search, likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,28 +54,65 @@ class Recipe(BaseModel):
     method: str
     task: Task
     budget: Budget
-    teacher: Train | Given
+    teacher: Teacher
     predistilled: Distil | None = None
-    supernet: Distil
-    search: Search
-    subnet: Extract
-    tuned: Distil | None = None
+    student: OnlineDistil | None = None
+    supernet: Distil | OnlineDistil | None = None
+    search: Search | None = None
+    subnet: Extract | None = None
+    tuned: Distil | OnlineDistil | None = None
+    front: Front | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Recipe:
+        searched = [self.supernet, self.search, self.subnet]
+        if any(part is None for part in searched) if self.student is None else any([*searched, self.tuned]):
+            raise ValueError("a recipe trains a student, or a supernet in which a subnet is found")
+        return self
 
     @property
-    def result(self) -> Extract | Distil:
+    def result(self) -> Student:
         """The stage whose model is the compressed generator."""
-        return self.tuned or self.subnet
+        result = self.tuned or self.subnet or self.student
+        assert result is not None, "checked at construction"
+        return result
+
+    @property
+    def distillation(self) -> Distil | OnlineDistil:
+        """The training that makes the student, before any fine-tuning."""
+        trained = self.supernet or self.student
+        assert trained is not None, "checked at construction"
+        return trained
+
+    @property
+    def metric(self) -> str:
+        """The score by which networks are chosen; of a student of its own, the one that counts."""
+        if self.search:
+            return self.search.metric
+        assert self.student is not None, "checked at construction"
+        return self.student.metric
+
+    @property
+    def unlabelled(self) -> Inputs | None:
+        """Inputs without a partner from which the student learns besides."""
+        return self.distillation.unlabelled if isinstance(self.distillation, OnlineDistil) else None
 
     @property
     def stages(self) -> dict[str, Stage]:
         """Every stage by its name, in the order in which they run."""
-        stages: dict[str, Stage | None] = {
-            "teacher": self.teacher,
+        teaching: dict[str, Stage | None] = {"teacher": self.teacher}
+        training: dict[str, Stage | None] = {
             "pre-distillation": self.predistilled,
+            "student": self.student,
             "supernet": self.supernet,
+        }
+        together = isinstance(self.teacher, Product)
+        stages: dict[str, Stage | None] = {
+            **(training | teaching if together else teaching | training),
             "search": self.search,
             "subnet": self.subnet,
             "fine-tuning": self.tuned,
+            "front": self.front,
         }
         for name, network in self.networks.items():
             stages[f"scores of the {name}"] = self.scores(network)
@@ -65,16 +121,16 @@ class Recipe(BaseModel):
         return {name: stage for name, stage in stages.items() if stage}
 
     @property
-    def networks(self) -> dict[str, Train | Given | Extract | Distil]:
+    def networks(self) -> dict[str, Teacher | Student]:
         """What the report compares."""
         return {"teacher": self.teacher, "compressed": self.result}
 
-    def scores(self, network: Train | Given | Extract | Distil, split: Split = "test") -> Evaluate:
+    def scores(self, network: Teacher | Student | Pick, split: Split = "test") -> Evaluate:
         """The evaluation of a network: what suits the data, what the search looked at, and for a student how far it
         is from its teacher."""
         usual = DEFAULT_PAIRED if self.task.paired else DEFAULT_UNPAIRED
         student = network != self.teacher
-        names = dict.fromkeys((*usual, self.search.metric, *(AGAINST_TEACHER if student else ())))
+        names = dict.fromkeys((*usual, self.metric, *(AGAINST_TEACHER if student else ())))
         teacher = self.teacher if student else None
         return Evaluate(network=network, task=self.task, split=split, metrics=tuple(names), teacher=teacher)
 
@@ -86,8 +142,11 @@ class Recipe(BaseModel):
 
 
 def owner(recipe: Recipe) -> Owner:
-    """What marks the recipe's run folder; it keeps the place of the data, which is no part of the recipe itself."""
-    content = {"data": str(recipe.task.root.resolve()), "recipe": recipe.model_dump(mode="json")}
+    """What marks the run folder; it keeps the places of the data, which are no part of the recipe itself."""
+    places = {"data": str(recipe.task.root.resolve())}
+    if recipe.unlabelled:
+        places["unlabelled"] = str(recipe.unlabelled.root.resolve())
+    content = {**places, "recipe": recipe.model_dump(mode="json")}
     return Owner(recipe.name, recipe.digest, content)
 
 
@@ -97,7 +156,9 @@ def read_recipe(run: Path) -> Recipe:
         raise DataError(f"{run} is no run folder: there is no {MARK} in it; give the --out of a run")
     try:
         content = json.loads((run / MARK).read_text())
-        recipe = Recipe.model_validate(_with_root(content["recipe"], content["data"]))
+        if "study" in content:
+            raise DataError(f"{run} holds a study, see {run / 'study.html'}; give the --out of a run")
+        recipe = Recipe.model_validate(_with_roots(content["recipe"], content["data"], content.get("unlabelled")))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{run / MARK} is damaged; remove {run} and run again") from error
     if not recipe.task.root.is_dir():
@@ -105,9 +166,11 @@ def read_recipe(run: Path) -> Recipe:
     return recipe
 
 
-def _with_root(node: Any, root: str) -> Any:
-    """Every task in the tree gets the place of the data again."""
+def _with_roots(node: Any, data: str, unlabelled: str | None) -> Any:
+    """Every task in the tree gets the place of the data again, and inputs without a partner get theirs."""
     if isinstance(node, dict):
-        node = {key: _with_root(value, root) for key, value in node.items()}
-        return {**node, "root": root} if "data_digest" in node else node
-    return [_with_root(item, root) for item in node] if isinstance(node, list) else node
+        node = {key: _with_roots(value, data, unlabelled) for key, value in node.items()}
+        if "data_digest" not in node:
+            return node
+        return {**node, "root": data if "layout" in node else unlabelled}
+    return [_with_roots(item, data, unlabelled) for item in node] if isinstance(node, list) else node

@@ -22,15 +22,17 @@ from torch import Tensor
 from pocketgan import __version__
 from pocketgan.data.batches import evaluation_batches, target_batches
 from pocketgan.data.cache import load_examples
+from pocketgan.data.inputs import load_inputs
 from pocketgan.data.samples import SPLITS
-from pocketgan.deploy.latency import compare_onnx
+from pocketgan.deploy.latency import Latency, compare_onnx
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import DataError
 from pocketgan.metrics import METRICS, Evaluation, Evaluator, compare
 from pocketgan.models import load_model
 from pocketgan.networks import write_numbers
+from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.stages import Evaluate, Export, Train, Training
+from pocketgan.pipeline.stages import Evaluate, Export, OnlineDistil, Train, Training
 from pocketgan.pipeline.store import STAGES, Store, claim, writing
 from pocketgan.recipes.recipe import Recipe, owner, read_recipe
 from pocketgan.report import (
@@ -69,6 +71,10 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
         for split in SPLITS:
             seen = partial(watch, f"images of {split}", recipe.teacher)
             load_examples(recipe.task, split, store.cache, training=split == "train", progress=seen)
+        for name, stage in recipe.stages.items():
+            if isinstance(stage, OnlineDistil) and stage.unlabelled:
+                seen = partial(watch, f"unlabelled images of the {name}", stage)
+                load_inputs(stage.unlabelled, stage.task, stage.splits, store.cache, seen)
         _try_metrics(recipe, store, runtime)
         for name, stage in recipe.stages.items():
             watch(name, stage, 0, 0)
@@ -117,15 +123,21 @@ def teacher_of(run: Path) -> Path:
     return store_of(run).artifact(recipe.teacher)
 
 
-def report_again(out: Path, command: str) -> Report:
-    """Write the report of a finished run anew. Raises `DataError` when the run is not finished."""
-    recipe = read_recipe(out)
-    unfinished = [name for name, stage in recipe.stages.items() if store_of(out).status(stage) != "finished"]
+def finished_recipe(run: Path) -> Recipe:
+    """The recipe of a run folder. Raises `DataError` when there is none, or the run is not finished."""
+    recipe = read_recipe(run)
+    unfinished = [name for name, stage in recipe.stages.items() if store_of(run).status(stage) != "finished"]
     if unfinished:
         raise DataError(
-            f"the run in {out} is not finished ({', '.join(unfinished)} left); "
+            f"the run in {run} is not finished ({', '.join(unfinished)} left); "
             "run its command again to go on with it"
         )
+    return recipe
+
+
+def report_again(out: Path, command: str) -> Report:
+    """Write the report of a finished run anew. Raises `DataError` when the run is not finished."""
+    recipe = finished_recipe(out)
     with claim(out, owner(recipe)), writing(out):
         return finish(recipe, out, command)
 
@@ -134,29 +146,12 @@ def _scores(store: Store, stage: Evaluate) -> Evaluation:
     return stage.load(store.artifact(stage))
 
 
-def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: str) -> Report:
+def _report(recipe: Recipe, store: Store, latencies: dict[str, Latency], command: str) -> Report:
     import onnxruntime
 
-    task, metric = recipe.task, recipe.search.metric
-    choice = recipe.search.load(store.artifact(recipe.search))
+    task, metric = recipe.task, recipe.metric
     evaluations = [_scores(store, recipe.scores(network)) for network in recipe.networks.values()]
-    rows = []
-    for (name, network), scores in zip(recipe.networks.items(), evaluations, strict=True):
-        model = load_model(store.artifact(network) / "model")
-        rows.append(
-            Row(
-                name=name,
-                kind="teacher" if network is recipe.teacher else "compressed",
-                **cost(model.spec, *task.size),
-                size_bytes=(store.artifact(network) / "model" / "weights.safetensors").stat().st_size,
-                latency_ms=latencies[name].median_ms,
-                latency_runtime=f"{latencies[name].runtime}, {latencies[name].threads} thread",
-                scores=scores.scores,
-                intervals=scores.intervals,
-                digest=network.digest,
-                genome=write_numbers(model.spec.genome),
-            )
-        )
+    rows = [row_of(recipe, store, name, network, latencies[name]) for name, network in recipe.networks.items()]
     on_select = _scores(store, recipe.scores(recipe.teacher, "select"))
     return Report(
         title=recipe.name,
@@ -181,16 +176,7 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
         protocol="held-out: images rounded to 8 bits; 95 % bootstrap intervals over the test images, of changes "
         "over the same images for both; one training seed",
         rows=tuple(rows),
-        candidates=tuple(
-            CandidatePoint(
-                genome=write_numbers(c.genome),
-                **c.costs,
-                scores={metric: math.nan if score is None else score for metric, score in c.scores.items()},
-                feasible=True,
-                chosen=c.genome == choice.best.genome,
-            )
-            for c in choice.candidates
-        ),
+        **_searched(recipe, store),
         examples=tuple(
             Example(name=name, section=section, score=score)
             for section, shown in _shown(recipe, store).items()
@@ -202,10 +188,9 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
         ),
         notes=(
             f"splits: {task.split_note}",
-            "Widths were chosen on the selection split; every figure of the tables is from the test split.",
             *_notes(recipe, store),
         ),
-        seed=recipe.search.seed,
+        seed=recipe.distillation.seed,
         digest=recipe.digest,
         versions={
             "python": platform.python_version(),
@@ -213,19 +198,64 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Any], command: st
             "onnxruntime": onnxruntime.__version__,
             "pocketgan": __version__,
         },
-        machine=Machine(cpu=_cpu_name(), cores=os.cpu_count() or 1),
+        machine=Machine.here(),
         date=datetime.now(UTC),
+    )
+
+
+def _searched(recipe: Recipe, store: Store) -> dict[str, Any]:
+    """What the search found, as arguments of `Report`; nothing where there was none."""
+    if recipe.search is None:
+        return {}
+    choice = recipe.search.load(store.artifact(recipe.search))
+    front = recipe.front.load(store.artifact(recipe.front)) if recipe.front else None
+    candidates = tuple(
+        CandidatePoint(
+            genome=recipe.search.space.text(c.genome),
+            **c.costs,
+            scores={metric: math.nan if score is None else score for metric, score in c.scores.items()},
+            feasible=True,
+            chosen=c.genome == choice.best.genome,
+            latency_ms=front.latencies.get(c.genome) if front else None,
+        )
+        for c in choice.candidates
+    )
+    return {"candidates": candidates, "latencies_on": front.measured_on if front else ""}
+
+
+def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Latency) -> Row:
+    """A finished network of the recipe, measured in full."""
+    folder = store.artifact(network) / "model"
+    spec, scores = load_model(folder).spec, _scores(store, recipe.scores(network))
+    return Row(
+        name=name,
+        kind="teacher" if network == recipe.teacher else "compressed" if network == recipe.result else "other",
+        **cost(spec, *recipe.task.size),
+        size_bytes=(folder / "weights.safetensors").stat().st_size,
+        latency_ms=latency.median_ms,
+        latency_runtime=f"{latency.runtime}, {latency.threads} thread",
+        scores=scores.scores,
+        intervals=scores.intervals,
+        digest=network.digest,
+        genome=write_numbers(spec.genome),
     )
 
 
 def _notes(recipe: Recipe, store: Store) -> list[str]:
     """What else a reader must know."""
-    notes = []
-    if sight := recipe.supernet.sight:
+    trained = recipe.distillation
+    chosen = ["Widths"] if recipe.search else []
+    if isinstance(trained, OnlineDistil) and isinstance(trained.objective, BurstSettings):
+        chosen.append("the teacher of each turn" if chosen else "The teacher of each turn")
+    choice = f"{' and '.join(chosen)} were chosen on the selection split; e" if chosen else "E"
+    notes = [f"{choice}very figure of the tables is from the test split."]
+    if sight := trained.sight:
         whose = "weights that were given" if sight.content else "its published weights"
         notes.append(f"The perceptual terms look through {sight.network} with {whose}.")
     if isinstance(recipe.teacher, Train) and "select" in recipe.teacher.splits:
         notes.append("The teacher and the fine-tuning learnt from the selection split too, as in the papers.")
+    if recipe.student and "select" in recipe.student.splits:
+        notes.append("Teachers and student learnt from the selection split too, as in the paper.")
     for network in recipe.networks.values():
         notes += _scores(store, recipe.scores(network)).warnings
     return list(dict.fromkeys(notes))
@@ -299,11 +329,3 @@ def _replace_folder(source: Path, target: Path) -> None:
     shutil.copytree(source, temporary)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(temporary, target)
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

@@ -11,11 +11,13 @@ import torch
 from pocketgan.errors import DataError, OutputError, SpecError
 from pocketgan.metrics.catalog import FRECHET, METRICS, NETWORKS
 from pocketgan.metrics.encoders import Encoders
+from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.pipeline.games import Sight, needs_sight
-from pocketgan.recipes.compression import Settings
+from pocketgan.pretrained.perceptual import PerceptualName
+from pocketgan.recipes.online import AnySettings
 
 
-def with_sight(settings: Settings, weights: Mapping[str, Path], *, chosen: bool) -> tuple[Settings, str]:
+def with_sight(settings: AnySettings, weights: Mapping[str, Path], *, chosen: bool) -> tuple[AnySettings, str]:
     """The settings with a network that is there, and what to tell the user ("" for nothing).
 
     Args:
@@ -24,12 +26,15 @@ def with_sight(settings: Settings, weights: Mapping[str, Path], *, chosen: bool)
             where its weights cannot be found.
     """
     wanted = settings.sight.network
-    if not any(needs_sight(game) for game in (settings.objective, settings.distillation)):
+    if not any(needs_sight(game) for game in settings.games):
         if unused := sorted(weights.keys() & {"vgg16", "vgg19"} - set(NETWORKS)):
             raise SpecError(f"{unused[0]} was given, and nothing here looks through it; leave it out")
         return settings, ""
-    if not chosen and "vgg19" in weights:
-        wanted, chosen = "vgg19", True
+    imitating = any(isinstance(game, ImitationSettings) for game in settings.games)
+    looked_through: tuple[PerceptualName, ...] = ("vgg16", "vgg19") if imitating else ("vgg19",)
+    brought = [name for name in looked_through if name in weights]
+    if brought and not chosen:
+        wanted, chosen = brought[0], True
     sight = Sight.of(wanted, weights.get(wanted))
     note = ""
     try:
@@ -42,7 +47,7 @@ def with_sight(settings: Settings, weights: Mapping[str, Path], *, chosen: bool)
     return settings.model_copy(update={"sight": sight}), note
 
 
-def with_metric(settings: Settings, weights: Mapping[str, Path], *, chosen: bool) -> tuple[Settings, str]:
+def with_metric(settings: AnySettings, weights: Mapping[str, Path], *, chosen: bool) -> tuple[AnySettings, str]:
     """The settings with a metric whose network is there, and what to tell the user; arguments as `with_sight`."""
     encoder = METRICS[settings.metric].encoder
     if encoder is None or chosen:

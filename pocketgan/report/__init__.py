@@ -1,9 +1,9 @@
 """The report of a run: one HTML page that needs no network, and the same figures as JSON."""
 
+from pocketgan.deploy.machine import Machine
 from pocketgan.report.model import (
     CandidatePoint,
     Example,
-    Machine,
     Report,
     Row,
     StageTime,

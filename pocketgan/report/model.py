@@ -7,17 +7,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from pocketgan.deploy.machine import Machine
 from pocketgan.units import Number, Size
 
 Better = Literal["lower", "higher"]
 
 
-class _Value(BaseModel):
+class Value(BaseModel):
+    """Base of what a report is made of."""
+
     # Non-finite scores (a collapsed candidate) are kept; as strings they survive strict JSON.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-class Row(_Value):
+class Row(Value):
     """One network, measured in full.
 
     Attributes:
@@ -47,12 +50,13 @@ class Row(_Value):
     genome: str | None = None
 
 
-class CandidatePoint(_Value):
+class CandidatePoint(Value):
     """One subnet that the search scored, on the report's `selection_split`.
 
     Attributes:
         feasible: whether it meets the budget.
         chosen: whether the search settled on it.
+        latency_ms: median of one image, in milliseconds, where it was measured (see `Report.latencies_on`).
     """
 
     genome: str
@@ -62,9 +66,10 @@ class CandidatePoint(_Value):
     scores: dict[str, float]
     feasible: bool
     chosen: bool = False
+    latency_ms: float | None = None
 
 
-class Example(_Value):
+class Example(Value):
     """One image of the page with its own score; the pictures are the `page.ImageRow` of the same name."""
 
     name: str
@@ -72,7 +77,7 @@ class Example(_Value):
     score: float
 
 
-class TaskSummary(_Value):
+class TaskSummary(Value):
     """The data: layout (e.g. `aligned`), direction (`BtoA`), height and width in pixels, images in each split."""
 
     name: str
@@ -83,7 +88,7 @@ class TaskSummary(_Value):
     counts: dict[str, int]
 
 
-class StageTime(_Value):
+class StageTime(Value):
     """One finished stage: wall time in seconds, and optimizer steps where it trains."""
 
     name: str
@@ -91,14 +96,7 @@ class StageTime(_Value):
     steps: int | None = None
 
 
-class Machine(_Value):
-    """Where the figures were measured."""
-
-    cpu: str
-    cores: int
-
-
-class Report(_Value):
+class Report(Value):
     """One run.
 
     Attributes:
@@ -114,6 +112,7 @@ class Report(_Value):
         protocol: how the metrics were computed, in words.
         digest: address of the run.
         versions: of `python`, `torch`, `onnxruntime`, `pocketgan`.
+        latencies_on: the runtime and the machine that measured the candidates' latencies, in words.
         examples: the images shown, with their scores.
     """
 
@@ -132,6 +131,7 @@ class Report(_Value):
     protocol: str = ""
     rows: tuple[Row, ...]
     candidates: tuple[CandidatePoint, ...] = ()
+    latencies_on: str = ""
     examples: tuple[Example, ...] = ()
     stages: tuple[StageTime, ...] = ()
     notes: tuple[str, ...] = ()

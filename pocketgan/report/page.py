@@ -18,7 +18,7 @@ from pocketgan import units
 from pocketgan.errors import OutputError
 from pocketgan.report import comparison
 from pocketgan.report.model import Report
-from pocketgan.report.plot import losses_svg, pareto_svg
+from pocketgan.report.plot import latency_svg, losses_svg, pareto_svg
 
 Curves = Mapping[str, Mapping[str, Sequence[tuple[units.Number, units.Number]]]]
 
@@ -59,12 +59,18 @@ def write_report(
         "report.json": report.model_dump_json(indent=2) + "\n",
         "report.html": render(report, grids, loss_curves=loss_curves),
     }
-    temporary = {name: folder / f".{name}.{os.getpid()}" for name in texts}
+    write_together(folder, {name: text.encode() for name, text in texts.items()})
+    return folder / "report.html"
+
+
+def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes files of a report; all are complete before any takes its name. Raises `OutputError`."""
+    temporary = {name: folder / f".{name}.{os.getpid()}" for name in files}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            for name, text in texts.items():
-                temporary[name].write_text(text, encoding="utf-8", newline="\n")
+            for name, content in files.items():
+                temporary[name].write_bytes(content)
             for name, path in temporary.items():
                 os.replace(path, folder / name)
         finally:
@@ -75,11 +81,10 @@ def write_report(
         raise OutputError(
             f"the report cannot be written to '{folder}' ({reason}); choose a folder that can be written"
         ) from error
-    return folder / "report.html"
 
 
-def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | None = None) -> str:
-    """The HTML that `write_report` writes; the same input gives the same bytes."""
+def template(name: str) -> jinja2.Template:
+    """A template of a page, with the filters that write figures."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pocketgan.report", ""),
         autoescape=True,
@@ -94,14 +99,20 @@ def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | N
         "duration": units.duration_text,
         "data_url": _data_url,
     }
+    return environment.get_template(name)
+
+
+def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | None = None) -> str:
+    """The HTML that `write_report` writes; the same input gives the same bytes."""
     measured = [row for row in report.rows if row.kind != "candidate"]
     others = [row for row in report.rows if row.kind == "candidate"]
-    return environment.get_template("template.html.j2").render(
+    return template("template.html.j2").render(
         report=report,
         tiles=comparison.tiles(report),
         tables=[(rows, comparison.lines(report, rows)) for rows in (measured, others) if rows],
         pareto=Markup(pareto_svg(report)) if report.scored() else None,
         front=report.front(),
+        latency=Markup(latency_svg(report)) if any(c.latency_ms is not None for c in report.scored()) else None,
         sections=[(title, list(rows)) for title, rows in groupby(grids, key=lambda row: row.section)],
         losses=[(stage, Markup(losses_svg(stage, curves))) for stage, curves in (loss_curves or {}).items()],
         seconds=sum(stage.seconds for stage in report.stages),

@@ -6,16 +6,15 @@ Colours are CSS variables of the page with a light-mode fallback, so that one dr
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from xml.sax.saxutils import quoteattr
 
 import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from pocketgan.report.model import CandidatePoint, Report
+from pocketgan.report.model import CandidatePoint, Report, pareto_front
 from pocketgan.units import Number, number_text, si
 
 INK, MUTED, GRID = "#1f2328", "#59636e", "#d8dee4"
@@ -51,6 +50,9 @@ _STYLE: dict[str, Any] = {
 }
 _LABEL: dict[str, Any] = {"textcoords": "offset points", "color": MUTED, "fontsize": 9}
 _MAX_POINTS = 240
+
+#: puts a plot on empty axes
+Draw = Callable[[Axes], None]
 
 
 def pareto_svg(report: Report) -> str:
@@ -94,13 +96,35 @@ def pareto_svg(report: Report) -> str:
                 xytext=(5, -12),
                 **_LABEL,
             )
-        _scale(axes, "x", macs, si)
-        _scale(axes, "y", scores, number_text)
+        scale(axes, "x", macs, si)
+        scale(axes, "y", scores, number_text)
         axes.set_xlabel("MACs (papers’ convention)")
         axes.set_ylabel(f"{metric} ({report.better[metric]} is better)")
-        _legend(axes)
+        legend(axes)
 
-    return _svg(draw, (10.5, 5.2), f"{metric} against MACs of {len(candidates)} candidates")
+    return svg_of(draw, (10.5, 5.2), f"{metric} against MACs of {len(candidates)} candidates")
+
+
+def latency_svg(report: Report) -> str:
+    """The candidates whose latency was measured, that against `metric`: dots, the front of them, the choice."""
+    timed = [(c.latency_ms, c) for c in report.scored() if c.latency_ms is not None]
+    points = [(ms, c.scores[report.metric]) for ms, c in timed]
+
+    def draw(axes: Axes) -> None:
+        x, y = zip(*points, strict=True)
+        axes.scatter(x, y, 22, color=DOT, label="measured", zorder=2)
+        front = zip(*(points[i] for i in pareto_front(points, report.better[report.metric])), strict=True)
+        axes.plot(*front, "o-", color=FRONT, linewidth=1.6, markersize=4.5, label="front", zorder=3)
+        for point, (_, candidate) in zip(points, timed, strict=True):
+            if candidate.chosen:
+                axes.plot(*point, "D", color=CHOSEN, markersize=9, label="chosen", zorder=5)
+        scale(axes, "x", x, number_text)
+        scale(axes, "y", y, number_text)
+        axes.set_xlabel("milliseconds an image")
+        axes.set_ylabel(f"{report.metric} ({report.better[report.metric]} is better)")
+        legend(axes)
+
+    return svg_of(draw, (10.5, 3.6), f"{report.metric} against the latency of {len(points)} candidates")
 
 
 def losses_svg(stage: str, curves: Mapping[str, Sequence[tuple[Number, Number]]]) -> str:
@@ -112,12 +136,12 @@ def losses_svg(stage: str, curves: Mapping[str, Sequence[tuple[Number, Number]]]
             thinned = _thinned(points)
             values += [value for _, value in thinned]
             axes.plot(*zip(*thinned, strict=True), color=LINES[i % len(LINES)], linewidth=1.3, label=name)
-        _scale(axes, "y", values, number_text)
+        scale(axes, "y", values, number_text)
         axes.xaxis.set_major_formatter(lambda step, _: _tick(si(step)))
         axes.set_xlabel("step")
-        _legend(axes)
+        legend(axes)
 
-    return _svg(draw, (10.5, 3.6), f"losses of {stage}")
+    return svg_of(draw, (10.5, 3.6), f"losses of {stage}")
 
 
 def _points(report: Report, candidates: Sequence[CandidatePoint]) -> list[tuple[Number, Number]]:
@@ -131,7 +155,7 @@ def _thinned(points: Sequence[tuple[Number, Number]]) -> list[tuple[Number, Numb
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]
 
 
-def _scale(axes: Axes, which: str, values: Sequence[Number], text: Callable[[Number], str]) -> None:
+def scale(axes: Axes, which: str, values: Sequence[Number], text: Callable[[Number], str]) -> None:
     """Ticks of axis `which` written by `text`; logarithmic where positive `values` span a factor of ten."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     if values and min(values) > 0 and max(values) > 10 * min(values):
@@ -147,22 +171,26 @@ def _tick(text: str) -> str:
     return " ".join([number.rstrip("0").rstrip(".") if "." in number else number, *prefix])
 
 
-def _legend(axes: Axes) -> None:
+def legend(axes: Axes) -> None:
     """One line above the plot, where it hides no point."""
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, handletextpad=0.4, columnspacing=1.6)
 
 
-def _svg(draw: Callable[[Axes], None], size: tuple[float, float], title: str) -> str:
+def svg_of(draw: Draw, size: tuple[float, float], title: str) -> str:
     """What `draw` puts on fresh axes of `size` inches: an `<svg>` element as wide as its place."""
+    return _inline(drawn(draw, size, title, "svg", transparent=True).decode(), title)
+
+
+def drawn(draw: Draw, size: tuple[float, float], title: str, kind: Literal["svg", "png"], **settings: Any) -> bytes:
+    """What `draw` puts on fresh axes of `size` inches, as a file; `settings` are those of matplotlib's savefig."""
     # "default" shuts out the settings of the machine; the salt makes ids repeat, and differ between plots.
     with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": title}]):
         figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasSVG(figure)
         draw(figure.add_subplot())
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _inline(buffer.getvalue(), title)
+        buffer = io.BytesIO()
+        silent = ("Creator", "Date", "Format", "Type") if kind == "svg" else ("Software",)
+        figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent), **settings)
+    return buffer.getvalue()
 
 
 def _inline(document: str, title: str) -> str:

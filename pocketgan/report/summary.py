@@ -1,4 +1,4 @@
-"""The report's table as lines of text, for the terminal."""
+"""The report's tables as lines of text, for the terminal."""
 
 from __future__ import annotations
 
@@ -12,3 +12,14 @@ def summary_lines(report: Report) -> tuple[list[str], list[list[str]]]:
     titles = ["", *(row.name for row in rows), "change"]
     lines = comparison.lines(report, rows)
     return titles, [[line.title, *(cell.text for cell in line.cells), line.change.text] for line in lines]
+
+
+def side_by_side(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Column titles, and one line a figure: every row of the report, scores with their 95 % intervals."""
+    titles = ["", *(row.name for row in report.rows)]
+    lines = [["subnet", *(row.genome or "" for row in report.rows)]]
+    for line in comparison.lines(report, report.rows):
+        remarked = line.title in report.better
+        texts = (f"{cell.text} ({cell.remark})" if remarked and cell.remark else cell.text for cell in line.cells)
+        lines.append([line.title, *texts])
+    return titles, lines

@@ -227,3 +227,18 @@ def test_an_unknown_metric():
 def test_a_teacher_that_is_none(tmp_path):
     with pytest.raises(DataError, match="holds no model"):
         Given.of(Path(tmp_path))
+
+
+def test_a_student_with_further_choices(task):
+    """Kernels of three cannot be made larger: that student starts from scratch."""
+    mobile = ResnetSpec.uniform(4, blocks=3, separable=("residual",))
+
+    def made(space: str):
+        changes = dict(teacher=mobile, predistillation=Schedule(constant=1), space=space)
+        return compression("toy", task, BUDGET, SETTINGS.model_copy(update=changes))
+
+    same, larger = made("4_2,depth=3_1,kernel=3"), made("4_2,depth=3_1,kernel=5_3")
+    assert same.predistilled.init == same.teacher
+    assert same.supernet.space == resnet_space("4_2,depth=3_1,kernel=3", mobile)
+    assert larger.predistilled.init is None
+    assert larger.predistilled.student == ResnetSpec.uniform(4, blocks=3, kernel=5, separable=("residual",))

@@ -49,9 +49,9 @@ def draw_labels(folder: Path, count: int = 12) -> Path:
     return folder
 
 
-def draw_unpaired(folder: Path, count: int = 18) -> Path:
+def draw_unpaired(folder: Path, count: int = 18, size: int = SIZE) -> Path:
     """The pairs of `draw_pairs`, but the second domain has names of its own and two images fewer."""
-    draw_pairs(folder, count=count, size=SIZE)
+    draw_pairs(folder, count=count, size=size)
     for number, path in enumerate(sorted((folder / "B").iterdir())):
         if number < 2:
             path.unlink()
@@ -140,16 +140,16 @@ class Stopped(Exception):
     """Where the process would have been killed."""
 
 
-def trained(recipe: Recipe, folder: Path, stop_at: tuple[str, ...] = ()) -> dict[str, bytes]:
-    """Every file that the stages up to the result leave. At the named stages the second step is the last one of
-    its session: what it saved is all that is left to go on with."""
+def trained(recipe: Recipe, folder: Path, stop_at: tuple[str, ...] = (), step: int = 2) -> dict[str, bytes]:
+    """Every file that the stages up to the result leave. At the named stages that step is the last one of its
+    session: what it saved is all that is left to go on with."""
     store, runtime = Store(folder), Runtime(device="cpu", checkpoint_seconds=0)
     stages = {name: stage for name, stage in recipe.stages.items() if "export" not in name}
     for name, stage in stages.items():
 
         def watch(own: object, done: int, total: int, name: str = name) -> None:
             # the state of the step before was just saved
-            if name in stop_at and done == 3:
+            if name in stop_at and done == step + 1:
                 raise Stopped
 
         if name in stop_at:

@@ -132,15 +132,15 @@ def test_a_report_without_optional_parts(report):
 def test_failure_leaves_the_old_report_alone(tmp_path, report, grids, monkeypatch):
     write_report(tmp_path, report, grids)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    write_text = page_module.Path.write_text
+    write_bytes = page_module.Path.write_bytes
 
-    def full_disk(path, text, **options):
+    def full_disk(path, content):
         if "html" in path.name:
-            write_text(path, text[:100], **options)
+            write_bytes(path, content[:100])
             raise OSError(28, "No space left on device")
-        return write_text(path, text, **options)
+        return write_bytes(path, content)
 
-    monkeypatch.setattr(page_module.Path, "write_text", full_disk)
+    monkeypatch.setattr(page_module.Path, "write_bytes", full_disk)
     with pytest.raises(OutputError, match="No space left on device") as refusal:
         write_report(tmp_path, report.model_copy(update={"seed": 8}), grids)
     assert "\n" not in str(refusal.value)
@@ -152,3 +152,19 @@ def test_a_file_in_the_way_is_reported(tmp_path, report):
     with pytest.raises(OutputError, match="the report cannot be written to"):
         write_report(tmp_path / "run", report, [])
     assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_measured_latencies_stand_in_the_front(report, grids):
+    """A column and a plot of their own, where there are any; the reports of before have none."""
+    before = render(report, grids)
+    assert "Latency</th>" not in before
+    assert "Plot of measured latencies" not in before
+    timed = [c.model_copy(update={"latency_ms": 12.3 if c.chosen else None}) for c in report.candidates]
+    page = render(
+        report.model_copy(update={"candidates": tuple(timed), "latencies_on": "Runtime 1, Some CPU"}), grids
+    )
+    assert page.count("12.3 ms") == 1
+    assert "in turns, on Runtime 1, Some CPU" in page
+    assert "Plot of measured latencies" in page
+    old = report.model_dump(mode="json", exclude={"latencies_on": True, "candidates": {"__all__": {"latency_ms"}}})
+    assert Report.model_validate(old).model_dump(mode="json") == report.model_dump(mode="json")

@@ -1,7 +1,7 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
-from pocketgan.report.plot import losses_svg, pareto_svg
+from pocketgan.report.plot import latency_svg, losses_svg, pareto_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -36,6 +36,15 @@ def test_only_finite_candidates_are_drawn(report):
     drawn = len(list(axis.iter(f"{SVG}use")))
     without = report.model_copy(update={"candidates": report.candidates[:4]})
     assert drawn == len(list(ElementTree.fromstring(pareto_svg(without)).iter(f"{SVG}use")))
+
+
+def test_measured_latencies(report):
+    """The plot shows those candidates that were measured, and no others."""
+    times = {"24_16_16": 20.0, "32_32_48": 45.0, "64_64_64": 90.0}
+    candidates = [c.model_copy(update={"latency_ms": times.get(c.genome)}) for c in report.candidates]
+    svg = latency_svg(report.model_copy(update={"candidates": tuple(candidates)}))
+    assert 'aria-label="fd against the latency of 3 candidates"' in svg
+    assert {"milliseconds an image", "fd (lower is better)", "front", "chosen"} <= set(texts(svg))
 
 
 def test_a_wide_span_makes_the_axis_logarithmic(report):

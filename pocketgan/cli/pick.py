@@ -1,0 +1,67 @@
+"""The verb that serves another budget from a finished run: pick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pocketgan.cli.options import Device, Json, Weights, read_weights
+from pocketgan.cli.show import print_json, progress_shown, table
+
+
+def pick(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
+    budget: Annotated[
+        str | None,
+        typer.Option(help="As of compress, or latency_ms=20 where the run measured that; default: show the front."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="New folder; default beside the run, by the budget.")
+    ] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Another budget from a finished run, without training: the best of the subnets that its search scored."""
+    from pocketgan.recipes.front import pick as pick_from
+    from pocketgan.recipes.front import report_of
+    from pocketgan.training.fit import Runtime
+
+    if budget is None:
+        return show_front(report_of(run), as_json)
+    runtime = Runtime(device=device, weights=read_weights(weights or []))
+    with progress_shown() as progress:
+        folder, report = pick_from(
+            run, budget, out, runtime, lambda name, stage, done, total: progress(name, done, total)
+        )
+    if as_json:
+        rows = [row.model_dump(mode="json") for row in report.rows]
+        return print_json({"budget": budget, "out": str(folder), "split": report.figure_split, "rows": rows})
+    from pocketgan.report.summary import side_by_side
+
+    table(*side_by_side(report))
+    print(folder)
+
+
+def show_front(report: Any, as_json: bool) -> None:
+    """What there is to pick from: the run's non-dominated subnets, cheapest first."""
+    from pocketgan.units import number_text, si
+
+    front = report.front()
+    if as_json:
+        about = report.model_dump(mode="json", include={"metric", "selection_split", "latencies_on"})
+        return print_json({**about, "front": [each.model_dump(mode="json") for each in front]})
+    timed = any(each.latency_ms is not None for each in front)
+    score = f"{report.metric} on {report.selection_split}"
+    rows = []
+    for each in front:
+        latency = "–" if each.latency_ms is None else f"{number_text(each.latency_ms)} ms"
+        figures = [si(each.macs), si(each.params), *([latency] if timed else [])]
+        figures.append(number_text(each.scores[report.metric]))
+        rows.append([each.genome, *figures, "chosen" if each.chosen else ""])
+    table(["subnet", "MACs", "parameters", *(["latency"] if timed else []), score, ""], rows)
+    if timed:
+        print(f"latencies: median of one image on {report.latencies_on}")
+    print(f"the best of {len(report.candidates)} subnets within the run's budget, {report.budget}")

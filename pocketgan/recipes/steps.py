@@ -1,0 +1,116 @@
+"""One step of a training before what it builds on exists: to measure how long it takes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import count
+
+import torch
+
+from pocketgan.data.batches import Batch
+from pocketgan.elastic.cost import CostModel
+from pocketgan.networks import Generator, GeneratorSpec, initialise
+from pocketgan.objectives.base import Objective
+from pocketgan.objectives.bursts import BurstSettings
+from pocketgan.pipeline.games import Sight
+from pocketgan.pipeline.online import Players
+from pocketgan.pipeline.searching import Extract, Search
+from pocketgan.pipeline.stages import Distil, Given, OnlineDistil, Product, Train
+from pocketgan.pipeline.training import Taught, Training
+from pocketgan.training.fit import Runtime, make_fabric
+
+MANY = 1000  # turns of the players: more than anybody measures
+
+
+def step_of(stage: Training, batch: Batch, runtime: Runtime) -> Callable[[], object]:
+    """A function that plays one more step of the training's game on `batch`, at every call."""
+    game = untrained_game(stage)
+    fabric = make_fabric(runtime.device, stage.precision)
+    game.setup(fabric)
+    moved = Batch(fabric.to_device(batch.x), fabric.to_device(batch.y), ())
+    numbers = count()
+    return lambda: game.step(moved, random.Random(next(numbers)))
+
+
+def untrained_game(stage: Training) -> Objective:
+    """The game of a training, with fresh networks in the places of those that earlier stages will leave."""
+    # the bundled network stands in for one that may have to be downloaded first
+    stage = stage.model_copy(update={"sight": stage.sight and Sight()})
+    if isinstance(stage, Taught):
+        student = stage.student if stage.student or stage.space else left_by(stage.init)
+        stage = stage.model_copy(update={"student": student, "init": None})
+    if isinstance(stage, Distil):
+        return stage.build(_fresh(left_by(stage.teacher)), None, None)
+    if isinstance(stage, OnlineDistil):
+        if isinstance(stage.objective, BurstSettings):
+            # one step each turn, so that a few show them all; and turns enough
+            objective = stage.objective.model_copy(update={"every": 1})
+            schedule = stage.schedule.model_copy(update={"constant": MANY})
+            stage = stage.model_copy(update={"objective": objective, "schedule": schedule})
+        return stage.build(_teachers(stage), None, 1, lambda network: 0.0)
+    assert isinstance(stage, Train)
+    return stage.build()
+
+
+def steps_of_round(stage: Training) -> int:
+    """After so many steps of an untrained game the players' turns begin anew."""
+    if not isinstance(stage, OnlineDistil):
+        return 1
+    bursts = isinstance(stage.objective, BurstSettings)
+    return stage.objective.n_dis + 1 if bursts else max(1, stage.objective.n_dis)
+
+
+def epochs_of(stage: Training) -> int:
+    """The epochs of all players together, where they have their own."""
+    bursts = isinstance(stage, OnlineDistil) and isinstance(stage.objective, BurstSettings)
+    return stage.schedule.epochs * (steps_of_round(stage) if bursts else 1)
+
+
+def left_by(stage: object) -> GeneratorSpec:
+    """The network that a stage will leave; of a search, the widest that it can find of about equal widths."""
+    if isinstance(stage, Taught):
+        spec = stage.space.spec if stage.space else stage.student
+        return spec or left_by(stage.init)
+    if isinstance(stage, Extract):
+        return _widest(stage.search)
+    if isinstance(stage, Product):
+        wide, deep = _brought(stage.source)
+        spec = wide if stage.role == "teacher" else deep
+        assert spec is not None, "it leaves this teacher"
+        return spec.folded
+    assert isinstance(stage, Train | Given)
+    return stage.generator.folded
+
+
+def _teachers(stage: OnlineDistil) -> Players:
+    """Fresh ones, as they are when the stage starts; with a discriminator where they learn."""
+    wide, deep = _brought(stage)
+    alone = stage.model_copy(update={"wide": wide, "deep": deep, "teachers": None}).fresh()
+    return alone if stage.objective.n_dis else alone._replace(discriminator=None)
+
+
+def _brought(stage: OnlineDistil) -> tuple[GeneratorSpec | None, GeneratorSpec | None]:
+    """The wide and the deep teacher, wherever they come from."""
+    if stage.teachers is None:
+        return stage.wide, stage.deep
+    if isinstance(stage.teachers, OnlineDistil):
+        return _brought(stage.teachers)
+    return left_by(stage.teachers), None
+
+
+def _widest(search: Search) -> GeneratorSpec:
+    space, task = search.space, search.supernet.task
+    model = CostModel(space.spec, *task.size)
+    longest = max(len(choice.options) for choice in space.choices)
+    for step in range(longest):
+        genome = tuple(choice.options[min(step, len(choice.options) - 1)] for choice in space.choices)
+        costs = model.one(widths := space.widths(genome))
+        if all(costs[name] <= bound for name, bound in search.budget.bounds.items()):
+            break
+    return space.spec.resized(widths)
+
+
+def _fresh(spec: GeneratorSpec) -> Generator:
+    # initialised: other weights may overflow where no norm holds them
+    return initialise(spec.build(), torch.Generator().manual_seed(0)).eval()

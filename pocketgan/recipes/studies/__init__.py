@@ -1,0 +1,1 @@
+"""Studies: several recipes side by side, over several seeds, that give one table and one plot."""

@@ -1,0 +1,34 @@
+"""The studies by name."""
+
+from __future__ import annotations
+
+from pocketgan.errors import unknown
+from pocketgan.recipes.studies.decomposition import DECOMPOSITION
+from pocketgan.recipes.studies.methods import METHODS
+from pocketgan.recipes.studies.omgd import OMGD
+from pocketgan.recipes.studies.pseudo_pairs import PSEUDO_PAIRS
+from pocketgan.recipes.studies.search_baselines import SEARCH_BASELINES
+from pocketgan.recipes.studies.shrinking import PROGRESSIVE_SHRINKING
+from pocketgan.recipes.studies.students import DISCRIMINATORS, INTERMEDIATE, TRADE_OFF
+from pocketgan.recipes.studies.study import Study
+
+STUDIES = {
+    study.name: study
+    for study in (
+        METHODS,
+        TRADE_OFF,
+        PSEUDO_PAIRS,
+        DECOMPOSITION,
+        DISCRIMINATORS,
+        INTERMEDIATE,
+        OMGD,
+        SEARCH_BASELINES,
+        PROGRESSIVE_SHRINKING,
+    )
+}
+
+
+def study_named(name: str) -> Study:
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    return STUDIES[name]

@@ -1,0 +1,91 @@
+"""How to train a supernet of elastic kernels, depth and widths: all at once, or shrinking phase by phase.
+
+Source: Cai et al., Once-for-All, ICLR 2020, sections 3.3 and 4.1 (with and without progressive shrinking).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.shrinking import shrinking
+from pocketgan.elastic.space import SearchSpace
+from pocketgan.elastic.spaces import space_named
+from pocketgan.pipeline.stages import Distil, Pick, Search, Train
+from pocketgan.recipes.shrinking import progressive_shrinking
+from pocketgan.recipes.studies.setting import Setting
+from pocketgan.recipes.studies.study import Claim, Point, Study
+from pocketgan.search import Nsga2
+
+#: options of every width, for a teacher of 32 channels
+OPTIONS = (12, 8, 4)
+FURTHER = "depth=9_6,kernel=5_3"
+#: the budgets, the largest first: shares of the largest network's MACs
+FRONT: Mapping[str, float] = {"80 %": 0.8, "55 %": 0.55, "40 %": 0.4, "30 %": 0.3}
+SEARCH = Nsga2(population=16, generations=3)
+#: of the time: for the largest network, and for all that comes before the search
+LARGEST, SUPERNET = 0.3, 0.6
+
+
+def space(setting: Setting) -> SearchSpace:
+    """Kernels, depth, and widths in proportion to the teacher's."""
+    options = dict.fromkeys(max(1, round(option * setting.teacher_width / 32)) for option in OPTIONS)
+    return space_named(f"{'_'.join(map(str, options))},{FURTHER}", setting.dense.mobile)
+
+
+def progressive(setting: Setting, within: SearchSpace, largest: Train) -> Distil:
+    """The supernet that shrinks, each phase in an equal part of the time: large subnets get fewer epochs."""
+    phases = shrinking(within)
+    schedules = [
+        setting.training(
+            Distil, SUPERNET / len(phases), f"phase {number}", teacher=largest, space=subspace
+        ).schedule
+        for number, subspace in enumerate(phases, 1)
+    ]
+    *_, supernet = progressive_shrinking(
+        within,
+        setting.task,
+        largest.schedule,
+        schedules,
+        discriminator=setting.judge,
+        objective=setting.teaching,
+        distillation=setting.distilling,
+        seed=setting.seed,
+        precision=setting.precision,
+    )
+    assert isinstance(supernet, Distil), "a chain ends with its last phase"
+    return supernet
+
+
+def progressive_or_plain(setting: Setting) -> list[Point]:
+    within = space(setting)
+    largest = setting.training(Train, LARGEST, "largest", generator=within.spec)
+    supernets = {
+        "progressive shrinking": progressive(setting, within, largest),
+        "plain sampling": setting.training(Distil, SUPERNET, "supernet", teacher=largest, space=within),
+    }
+    model = CostModel(within.spec, *setting.task.size)
+    most = model.one(within.spec.widths)["macs"]
+    front = {place: Budget(macs=round(share * most)) for place, share in FRONT.items()}
+    for budget in front.values():
+        budget.check(within, model)
+    first, *_ = front.values()
+    points = []
+    for series, supernet in supernets.items():
+        # one search for all budgets, which keeps the best at every cost
+        search = Search(supernet=supernet, budget=first, strategy=SEARCH, seed=setting.seed)
+        points += [Point(series, place, Pick(search=search, budget=budget)) for place, budget in front.items()]
+    return points
+
+
+PROGRESSIVE_SHRINKING = Study(
+    name="progressive-shrinking",
+    about="Does a supernet of elastic kernels, depth and widths learn better when it shrinks phase by phase than "
+    "when all its subnets are drawn from the start? Both learn from the same largest network, trained first, for "
+    "the same processor time; one search gives the front of each, of which the best within each budget is scored. "
+    "Budgets are shares of the largest network's MACs.",
+    source="Cai et al., Once-for-All, ICLR 2020, section 4.1: progressive shrinking",
+    points=progressive_or_plain,
+    claims=(Claim(better="progressive shrinking", worse="plain sampling"),),
+)

@@ -1,0 +1,426 @@
+"""OMGD and Pocket: how their settings become stages, and toy runs from data to a report."""
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from pocketgan.data.batches import Batch
+from pocketgan.data.inputs import open_inputs
+from pocketgan.data.task import Task, open_task
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import cost
+from pocketgan.errors import BudgetError, DataError, SpecError
+from pocketgan.models import load_model, save_model
+from pocketgan.networks import (
+    DeepResnetSpec,
+    PatchSpec,
+    ResnetSpec,
+    SharedPatchSpec,
+    UnetSpec,
+    init_normal,
+)
+from pocketgan.objectives.bursts import BurstSettings, turns
+from pocketgan.objectives.online import OnlineSettings
+from pocketgan.pipeline.games import Sight
+from pocketgan.pipeline.stages import Given, Product
+from pocketgan.pipeline.store import claim
+from pocketgan.recipes.changes import changed
+from pocketgan.recipes.effort import settings_for
+from pocketgan.recipes.online import OmgdSettings, OnlineRecipeSettings, PocketSettings, finished, widest
+from pocketgan.recipes.published_omgd import ROWS
+from pocketgan.recipes.recipe import owner, read_recipe
+from pocketgan.recipes.sight import with_metric, with_sight
+from pocketgan.recipes.steps import epochs_of, step_of, steps_of_round
+from pocketgan.search import Nsga2, Random
+from pocketgan.training.fit import Runtime
+from pocketgan.training.log import read_log
+from pocketgan.training.schedule import Schedule
+from tests.conftest import Outcome, draw_pairs
+from tests.recipes.test_families import draw_unpaired, trained
+
+Cli = Callable[..., Outcome]
+SIZE = 32
+SHORT = Schedule(constant=1, decay=1, batch_size=2)
+BUDGET = Budget(macs=10**8)
+WIDE = ResnetSpec.uniform(4, blocks=1).mobile
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs, two sets without pairs, and inputs without a partner."""
+    home = tmp_path_factory.mktemp("online")
+    draw_pairs(home / "pairs", size=SIZE)
+    draw_unpaired(home / "unpaired", size=SIZE)
+    draw_pairs(home / "more", count=5, size=SIZE, seed=1)
+    return home
+
+
+@pytest.fixture(scope="module", params=["pairs", "unpaired"])
+def task(request: pytest.FixtureRequest, home: Path) -> Task:
+    return open_task(home / request.param, size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def pairs(home: Path) -> Task:
+    return open_task(home / "pairs", size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def unpaired(home: Path) -> Task:
+    return open_task(home / "unpaired", size=SIZE)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Given:
+    network = init_normal(ResnetSpec.uniform(4, blocks=1).build(), torch.Generator().manual_seed(0))
+    save_model(tmp_path / "teacher", network, {"size": [SIZE, SIZE], "direction": "AtoB"})
+    return Given.of(tmp_path / "teacher")
+
+
+def parts(paired: bool, **changes: Any) -> dict[str, Any]:
+    """What both methods take, at toy size."""
+    own: dict[str, Any] = dict(
+        wide=WIDE,
+        deep=DeepResnetSpec.uniform(1) if paired else None,
+        discriminator=PatchSpec(in_channels=6 if paired else 3, width=2),
+        objective=OnlineSettings(n_dis=2) if paired else BurstSettings(n_dis=2, every=1),
+        schedule=SHORT,
+        seed=5,
+    )
+    return {**own, **changes}
+
+
+def omgd(task: Task, **changes: Any) -> OmgdSettings:
+    return OmgdSettings(**parts(task.paired, **changes))
+
+
+def pocket(task: Task, **changes: Any) -> PocketSettings:
+    own = dict(space="4_2", search=Random(candidates=2), calibration=4, tuning=SHORT, front=None)
+    return PocketSettings(**parts(task.paired, **{**own, **changes}))
+
+
+# -- how settings become stages ------------------------------------------------------------------------------------
+
+
+def test_the_stages_of_omgd(task: Task, home: Path):
+    inputs = open_inputs(home / "more" / "A", task)
+    settings = omgd(task, metric="kd_mobilenet_v2", precision="bf16-mixed")
+    made = settings.recipe("toy", task, BUDGET, None, inputs)
+    assert list(made.stages)[:2] == ["student", "teacher"], "it is there when the student is"
+    student = made.student
+    assert (made.method, made.result, made.distillation) == ("omgd", student, student)
+    assert made.teacher == student.teacher == Product(source=student, role="teacher")
+    assert (student.wide, student.deep, student.teachers) == (settings.wide, settings.deep, None)
+    assert (student.objective, student.schedule) == (settings.objective, SHORT)
+    assert (student.seed, student.precision, student.sight) == (5, "bf16-mixed", Sight())
+    assert (student.splits, student.unlabelled) == (("train",), inputs)
+    assert made.metric == student.metric == "kd_mobilenet_v2"
+    assert (made.scores(made.teacher).teacher, made.scores(student).teacher) == (None, made.teacher)
+    assert "kd_mobilenet_v2" in made.scores(student).metrics
+    if task.paired:
+        assert student.discriminator == SharedPatchSpec(width=2, heads=2, shared=5)
+    else:
+        assert student.discriminator == PatchSpec(in_channels=3, width=2)
+
+
+def test_the_stages_of_pocket(task: Task, home: Path):
+    inputs = open_inputs(home / "more" / "A", task)
+    settings = pocket(task, metric="kd_mobilenet_v2", front=3)
+    made = settings.recipe("toy", task, BUDGET, None, inputs)
+    assert list(made.stages)[:6] == ["supernet", "teacher", "search", "subnet", "fine-tuning", "front"]
+    supernet, tuned = made.supernet, made.tuned
+    assert (made.method, made.result, made.student) == ("pocket", tuned, None)
+    assert (supernet.space.spec.widths, supernet.splits) == (WIDE.widths, ("train",))
+    assert (made.search.supernet, made.search.budget) == (supernet, BUDGET)
+    assert (made.search.metric, made.search.calibration, made.search.seed) == ("kd_mobilenet_v2", 4, 5)
+    assert supernet.metric == ("fd_mobilenet_v2" if task.paired else "kd_mobilenet_v2"), "it chooses teachers"
+    assert (tuned.init, tuned.teachers, tuned.unlabelled) == (made.subnet, supernet, inputs)
+    assert tuned.objective == (settings.objective if task.paired else finished(settings.objective))
+    assert (made.front.search, made.front.points) == (made.search, 3)
+    short = pocket(task, tuning=None).recipe("toy", task, BUDGET)
+    assert short.result == short.subnet
+
+
+def test_a_finished_teacher_is_imitated_as_it_is(task: Task, given: Given):
+    made = omgd(task).recipe("toy", task, BUDGET, given)
+    assert list(made.stages)[:2] == ["teacher", "student"]
+    student = made.student
+    assert made.teacher == student.teachers == given
+    assert (student.wide, student.deep) == (None, None)
+    assert (student.objective.kind, student.objective.n_dis) == ("online", 0)
+    assert student.schedule.epochs == (2 if task.paired else 2 * SHORT.epochs), "as long as it learns beside others"
+    assert student.student == WIDE, "the teacher's form, decomposed"
+    both = pocket(task).recipe("toy", task, BUDGET, given)
+    assert (both.teacher, both.supernet.teachers, both.tuned.teachers) == (given, given, both.supernet)
+    assert both.supernet.objective.n_dis == both.tuned.objective.n_dis == 0
+
+
+def test_all_but_what_is_searched_may_learn_from_all_of_train(pairs: Task):
+    whole = ("train", "select")
+    assert omgd(pairs, whole_train=True).recipe("toy", pairs, BUDGET).student.splits == whole
+    made = pocket(pairs, whole_train=True).recipe("toy", pairs, BUDGET)
+    assert (made.supernet.splits, made.tuned.splits) == (("train",), whole)
+
+
+@pytest.mark.parametrize("without", ["wide", "deep"])
+def test_one_teacher_alone(pairs: Task, without: str):
+    settings = omgd(pairs, **{without: None}, objective=OnlineSettings(channel=0), student=WIDE)
+    made = settings.recipe("toy", pairs, BUDGET)
+    assert made.teacher.role == ("deep_teacher" if without == "wide" else "teacher")
+    assert made.student.discriminator == settings.discriminator, "nothing is shared"
+
+
+def test_a_term_less_look_needs_no_sight(pairs: Task):
+    made = omgd(pairs, objective=OnlineSettings(style=0, feature=0)).recipe("toy", pairs, BUDGET)
+    assert made.student.sight is None
+
+
+@pytest.mark.parametrize(
+    "form", [ResnetSpec.uniform(8).mobile, UnetSpec.uniform(8, levels=5)], ids=lambda f: f.kind
+)
+@pytest.mark.parametrize("text", ["6M", "2M", "params=20K", "macs=10M,params=40K"])
+def test_the_widest_student_within_the_budget(pairs: Task, form: Any, text: str):
+    budget = Budget.parse(text)
+    fitting = []
+    for width in range(1, 9):
+        spec = form.resized((width,) * len(form.widths))
+        costs = cost(spec, SIZE)
+        if all(costs[name] <= bound for name, bound in budget.bounds.items()):
+            fitting.append(spec)
+    if fitting:
+        assert widest(form, budget, pairs) == fitting[-1]
+    else:
+        with pytest.raises(BudgetError, match=f"below the smallest {form.kind}, of one channel"):
+            widest(form, budget, pairs)
+
+
+def test_read_again_from_its_run_folder(task: Task, home: Path, given: Given, tmp_path: Path):
+    """With the two places of its images."""
+    inputs = open_inputs(home / "more" / "A", task)
+    recipes = [
+        omgd(task).recipe("toy", task, BUDGET),
+        omgd(task).recipe("toy", task, BUDGET, None, inputs),
+        pocket(task).recipe("toy", task, BUDGET, given, inputs),
+    ]
+    for number, made in enumerate(recipes):
+        folder = tmp_path / f"run{number}"
+        with claim(folder, owner(made)):
+            pass
+        again = read_recipe(folder)
+        assert again.digest == made.digest
+        assert again.task.root == again.distillation.task.root == task.root.resolve()
+        if made.unlabelled:
+            assert again.unlabelled.root == inputs.root.resolve()
+            assert again.unlabelled.files() == inputs.files()
+    assert recipes[0].digest != recipes[1].digest
+
+
+# -- changing settings ---------------------------------------------------------------------------------------------
+
+
+def test_changes_reach_either_kind_of_settings(pairs: Task):
+    made = changed(omgd(pairs), ["objective.n_dis=4", "student=mobile-resnet:2", "deep=null", "schedule.decay=7"])
+    assert isinstance(made, OmgdSettings)
+    assert (made.objective.n_dis, made.student, made.deep) == (4, ResnetSpec.uniform(2).mobile, None)
+    assert made.schedule.decay == 7
+    made = changed(pocket(pairs), ["space=8", "wide=unet:8", "tuning=null", "objective.channel=0"])
+    assert isinstance(made, PocketSettings)
+    assert (made.space, made.wide, made.tuning) == ("8", UnetSpec.uniform(8), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            ["wide=null", "deep=null"],
+            "a student needs a teacher, and there is neither a wide nor a deep one; choose",
+        ),
+        (["wide=null"], "channel distillation needs a wide teacher; set objective.channel to 0 without one"),
+        (["shared=6"], "a discriminator of 3 layers has fewer convolutions to share"),
+        (["objective.n_dis=-1"], "--set objective.n_dis=-1: input should be greater than or equal to 0"),
+        (["metric=fdd"], "unknown metric 'fdd'"),
+        (["space=4_2"], "unknown setting 'space'"),
+    ],
+)
+def test_changes_that_cannot_be_made(pairs: Task, changes: list[str], message: str):
+    with pytest.raises(SpecError) as error:
+        changed(omgd(pairs), changes)
+    assert message in str(error.value)
+
+
+def test_what_is_refused_before_anything_runs(pairs: Task, unpaired: Task, home: Path):
+    inputs = open_inputs(home / "more" / "A", pairs)
+
+    def refused(settings: OnlineRecipeSettings, message: str, task: Task = pairs, **more: Any) -> None:
+        with pytest.raises((SpecError, BudgetError, DataError)) as error:
+            settings.recipe("toy", task, **{"budget": BUDGET, **more})
+        assert str(error.value).startswith(message)
+
+    always = dict(objective=OnlineSettings(n_dis=1))
+    refused(omgd(pairs, **always), "inputs without a partner are for steps at which", unlabelled=inputs)
+    refused(omgd(pairs, objective=OnlineSettings(n_dis=0)), "objective.n_dis=0 is for finished teachers; set")
+    refused(omgd(pairs, wide=None, objective=OnlineSettings(channel=0)), "without a wide teacher nothing says")
+    refused(omgd(pairs, student=UnetSpec.uniform(2, levels=5)), "channel distillation compares a resnet teacher")
+    tiny = dict(budget=Budget(macs=1000))
+    refused(omgd(pairs, student=WIDE), "the student costs 2.01 M MACs and the budget is 1.00 k MACs; raise", **tiny)
+    refused(omgd(pairs), "budget 1.00 k MACs is below the smallest resnet, of one channel", **tiny)
+    refused(pocket(pairs), "budget 1.00 k MACs is below the smallest subnet of 4_2", **tiny)
+    refused(omgd(unpaired), "cyclegan learns from two sets of images without pairs, and ")
+    refused(omgd(pairs), "pix2pix learns from pairs of images, and ", unpaired)
+    refused(omgd(unpaired, metric="teacher_l1"), "teacher_l1 cannot choose among teachers; set metric", unpaired)
+    refused(pocket(pairs, metric="miou"), "a search by miou needs a segmenter")
+
+
+def test_what_the_terms_look_through(pairs: Task, tmp_path: Path):
+    """The user's weights of a VGG, else the bundled network; the paper's VGG16 where the settings ask for it."""
+    settings = omgd(pairs)
+    assert with_sight(settings, {}, chosen=False) == (settings, "")
+    (tmp_path / "vgg.pth").write_bytes(b"nothing")
+    for name in ("vgg16", "vgg19"):
+        with pytest.raises(DataError, match=r"vgg\.pth is no checkpoint"):
+            with_sight(settings, {name: tmp_path / "vgg.pth"}, chosen=False)
+    zebra = ROWS[-4].settings()
+    assert (zebra.sight.network, zebra.metric) == ("vgg16", "fid_legacy")
+    seen, note = with_sight(zebra, {}, chosen=False)
+    assert seen.sight == Sight()
+    assert note.startswith("perceptual terms look through the bundled mobilenet_v2, because vgg16 needs its")
+    with pytest.raises(DataError, match="vgg16 needs its trained weights"):
+        with_sight(zebra, {}, chosen=True)
+    assert with_metric(zebra, {}, chosen=False)[0].metric == "fd_mobilenet_v2"
+    blind = omgd(pairs, objective=OnlineSettings(style=0, feature=0))
+    with pytest.raises(SpecError, match="vgg19 was given, and nothing here looks through it"):
+        with_sight(blind, {"vgg19": tmp_path / "vgg.pth"}, chosen=False)
+
+
+# -- efforts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("effort", ["quick", "standard", "paper"])
+def test_every_effort_makes_a_recipe(task: Task, effort: Any):
+    model: Any = "pix2pix" if task.paired else "cyclegan"
+    for budget in (Budget(macs=3 * 10**6), Budget(macs=10**12)):
+        settings = settings_for(effort, task, model, "omgd", budget)
+        made = settings.recipe("toy", task, budget)
+        student, wide = (max(spec.widths) for spec in (made.student.student, made.student.wide))
+        assert wide == 4 * student or (wide == {"quick": 48, "standard": 64, "paper": 96}[effort] <= 4 * student)
+        assert settings.deep == (DeepResnetSpec.uniform(wide // 4) if task.paired else None)
+        assert isinstance(settings.objective, OnlineSettings if task.paired else BurstSettings)
+        assert settings.sight == Sight(), "the bundled network"
+    both = settings_for(effort, task, model, "pocket")
+    made = both.recipe("toy", task, Budget(macs=10**12))
+    assert isinstance(made.search.strategy, Nsga2)
+    assert (made.supernet.wide, made.supernet.objective) == (both.wide, both.objective)
+
+
+@pytest.mark.parametrize("method", ["omgd", "pocket"])
+@pytest.mark.parametrize("model", ["gaugan", "munit"])
+def test_models_that_they_do_not_know(pairs: Task, model: Any, method: Any):
+    with pytest.raises(SpecError) as error:
+        settings_for("quick", pairs, model, method, BUDGET)
+    assert str(error.value) == (
+        f"{method} compresses pix2pix and cyclegan, and this is {model}; choose --method fast-gan-compression "
+        "or gan-compression"
+    )
+
+
+# -- how long it takes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", [SHORT, Schedule(constant=1)])
+def test_a_round_of_measured_steps_has_every_turn_as_often_as_the_training(task: Task, schedule: Schedule):
+    stage = omgd(task, schedule=schedule).recipe("toy", task, BUDGET).student
+    batch = Batch(torch.rand(2, 3, SIZE, SIZE), torch.rand(2, 3, SIZE, SIZE), ())
+    play, rounds = step_of(stage, batch, Runtime(device="cpu")), 2
+    taught = [any(name.startswith("D_") for name in play()) for _ in range(rounds * steps_of_round(stage))]
+    if task.paired:
+        assert (taught, epochs_of(stage)) == ([False, True] * rounds, schedule.epochs)
+    else:
+        assert taught == [True, False, False] * rounds
+        assert epochs_of(stage) == len(turns(schedule.epochs, stage.objective))
+
+
+# -- toy runs ------------------------------------------------------------------------------------------------------
+
+BRIEF = shlex.split(
+    f"--budget 100M --size {SIZE} --set wide.blocks=1 --set wide.widths=[4,4,4,4,4,4] --set discriminator.width=2 "
+    "--set schedule.constant=1 --set schedule.decay=0 --set precision=32-true"
+)
+SEARCHED = shlex.split(
+    "--set space=4_2 --set search.population=2 --set search.generations=0 --set calibration=4 "
+    "--set tuning.constant=1 --set tuning.decay=0 --set front=2"
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "folder", "more"),
+    [
+        ("omgd", "pairs", True),
+        ("omgd", "unpaired", False),
+        ("pocket", "pairs", False),
+        ("pocket", "unpaired", True),
+    ],
+)
+def test_from_data_to_a_report_by_one_command(
+    cli: Cli, home: Path, tmp_path: Path, method: str, folder: str, more: bool
+):
+    out, paired = tmp_path / "run", folder == "pairs"
+    words = ["compress", home / folder, "--method", method, "--out", out, *BRIEF]
+    words += ["--set", "deep=deep-resnet:1"] if paired else ["--set", "objective.n_dis=1"]
+    words += SEARCHED if method == "pocket" else []
+    words += ["--unlabelled", home / "more" / "A"] if more else []
+    ended = cli(*words)
+    assert ended.code == 0, ended.err
+    report = json.loads((out / "report.json").read_text())
+    teacher, small = report["rows"]
+    assert (teacher["kind"], small["kind"]) == ("teacher", "compressed")
+    assert small["macs"] <= report["budget_macs"]
+    assert ("l1" in small["scores"], "teacher_l1" in small["scores"]) == (paired, True)
+    assert (len(report["candidates"]) > 0) == (method == "pocket")
+    notes = " ".join(report["notes"])
+    assert "The perceptual terms look through mobilenet_v2" in notes
+    assert ("idths" in notes, "he teacher of each turn" in notes) == (method == "pocket", not paired)
+    assert ("chosen on the selection split" in notes) == ((method, folder) != ("omgd", "pairs"))
+    page = (out / "report.html").read_text()
+    assert ("What the budget buys" in page) == (method == "pocket")
+    assert ("losses of student" in page, "losses of supernet" in page) == (method == "omgd", method == "pocket")
+    assert load_model(out / "model").card["size"] == [SIZE, SIZE]
+    session = onnxruntime.InferenceSession(out / "export" / "compressed.onnx", providers=["CPUExecutionProvider"])
+    assert session.run(None, {"image": np.zeros((1, 3, SIZE, SIZE), np.float32)})[0].shape == (1, 3, SIZE, SIZE)
+    logs = [read_log(path) for path in out.glob("stages/online-distil-*/log.jsonl")]
+    assert len(logs) == (2 if method == "pocket" else 1)
+    assert any(name.startswith("G_style") for name in logs[0][-1]), "the student imitated"
+    again = cli(*words)
+    assert again.code == 0
+    assert "missing" not in again.err + again.out, "nothing is left to do"
+    assert cli("report", out).code == 0
+
+
+@pytest.mark.parametrize(("folder", "family"), [("pairs", "resnet"), ("pairs", "unet"), ("unpaired", "resnet")])
+@pytest.mark.parametrize("method", ["omgd", "pocket"])
+def test_stopped_and_resumed_equals_uninterrupted(
+    home: Path, tmp_path: Path, method: str, folder: str, family: str
+):
+    """In a turn of the teachers and in one of the student; with inputs of its own."""
+    task = open_task(home / folder, size=SIZE)
+    forms: dict[str, Any] = {}
+    if family == "unet":
+        forms = dict(wide=UnetSpec.uniform(4, levels=5), deep=UnetSpec.uniform(1, levels=5, residuals=1))
+    settings = (omgd if method == "omgd" else pocket)(task, **forms)
+    recipe = settings.recipe("toy", task, BUDGET, None, open_inputs(home / "more" / "A", task))
+    whole = trained(recipe, tmp_path / "whole")
+    stops = ("student",) if method == "omgd" else ("supernet", "fine-tuning")
+    # the first turn of the student begins after six steps
+    for step in (3,) if task.paired else (3, 8):
+        broken = trained(recipe, tmp_path / f"broken{step}", stops, step)
+        assert broken.keys() == whole.keys()
+        assert [name for name in whole if broken[name] != whole[name]] == []
+    folders = {name.split("/")[2] for name in whole if name.startswith(recipe.distillation.address)}
+    others = {"deep_teacher"} if task.paired else {"backward", "backward_discriminator"}
+    assert folders == {"model", "teacher", "discriminator"} | others
