@@ -24,7 +24,7 @@ def pick(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Another budget from a finished run, without training: the best of the subnets that its search scored."""
+    """Another budget from a finished run, without training: the best subnet of its supernet within it."""
     from pocketgan.recipes.front import pick as pick_from
     from pocketgan.recipes.front import report_of
     from pocketgan.training.fit import Runtime

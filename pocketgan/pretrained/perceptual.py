@@ -70,6 +70,8 @@ def perceptual_network(
     """
     if name == "mobilenet_v2":
         return Perceptual(MobileNetV2.load(weights or WEIGHTS), from_zero=False, stages=stages).eval()
-    depth, taps = (19, _VGG19) if name == "vgg19" else (16, _VGG16)
-    network = Vgg.load(depth, taps[:stages], weights, progress=progress)
-    return Perceptual(network, from_zero=depth == 16, stages=stages).eval()
+    if name == "vgg19":
+        network = Vgg.load(19, _VGG19[:stages], weights, progress=progress)
+    else:
+        network = Vgg.load(16, _VGG16[:stages], weights, progress=progress)
+    return Perceptual(network, from_zero=name == "vgg16", stages=stages).eval()

@@ -11,12 +11,12 @@ import torch
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import SpecError
-from pocketgan.networks import DeepResnetSpec, PatchSpec, ResnetSpec, read_numbers
+from pocketgan.networks import DeepResnetSpec, PatchSpec, ResnetSpec, write_numbers
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.families import ModelName, parts
-from pocketgan.recipes.online import AnySettings, OmgdSettings, PocketSettings, widest
+from pocketgan.recipes.online import FASTER, POCKET, AnySettings, OmgdSettings, PocketSettings, widest
 from pocketgan.search import Evolution, Nsga2
 from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
@@ -33,8 +33,8 @@ class _Level:
     """Base widths, options of the student's widths, and the training images seen by teacher, supernet, fine-tuning.
 
     `teacher` and `space` are of Fast GAN Compression; `mobile_teacher` and `narrow_space` of GAN Compression. Of
-    OMGD and Pocket are `wide_space` and `online_images`: those of the training with pairs, and those that the
-    teachers see without; their widest teacher has `mobile_teacher` too.
+    OMGD and Pocket are `online_images`: those of the training with pairs, and those that the teachers see without;
+    their widest teacher has `mobile_teacher` too. Pocket's teacher warms up as long as others learn.
     """
 
     teacher: int
@@ -42,7 +42,6 @@ class _Level:
     judge: int
     space: str
     narrow_space: str
-    wide_space: str
     images: tuple[int, int, int]
     online_images: tuple[int, int]
     search: Evolution
@@ -55,7 +54,6 @@ LEVELS: dict[str, _Level] = {
         64,
         "32_24_16_8",
         "32_24_16_8",
-        "32_24_16_12_8_4",
         (6_000, 6_000, 3_000),
         (15_000, 4_000),
         Evolution(population=20, generations=3),
@@ -66,7 +64,6 @@ LEVELS: dict[str, _Level] = {
         64,
         "48_40_32_24_16_8",
         "48_40_32_24_16_8",
-        "48_32_24_16_12_8_6",
         (100_000, 150_000, 50_000),
         (300_000, 60_000),
         Evolution(population=50, generations=20),
@@ -78,7 +75,6 @@ LEVELS: dict[str, _Level] = {
         128,
         "64_56_48_40_32_24_16",
         "48_40_32_24_16",
-        "64_48_32_24_16_12_8",
         (800_000, 1_600_000, 800_000),
         # cityscapes' students see 2.2 million images, horse2zebra's teachers 240 thousand
         (2_000_000, 240_000),
@@ -97,7 +93,8 @@ def settings_for(
     method: Method = "fast-gan-compression",
     budget: Budget | None = None,
 ) -> AnySettings:
-    """The settings of a method for a model, at an effort, for these data. OMGD's teachers follow from the `budget`.
+    """The settings of a method for a model, at an effort, for these data. What OMGD's and Pocket's
+    students are follows from the `budget`.
 
     Fine-tuning after a `Distil` is left out without pairs, where the authors found that it harms.
 
@@ -130,37 +127,40 @@ def settings_for(
 def _online(
     level: _Level, effort: Effort, task: Task, model: ModelName, method: Method, budget: Budget | None
 ) -> AnySettings:
-    """OMGD's or Pocket's: as published, a wide teacher has four times the student's width, and a deep one a quarter
-    of the wide one's."""
+    """OMGD's or Pocket's: as published, a wide teacher has four times the student's width, and OMGD's deep one a
+    quarter of the wide one's."""
     if model not in ("pix2pix", "cyclegan"):
         raise SpecError(
             f"{method} compresses pix2pix and cyclegan, and this is {model}; choose --method fast-gan-compression "
             "or gan-compression"
         )
     paired = model == "pix2pix"
-    options = read_numbers(level.wide_space)
-    width = max(options)
-    if method == "omgd" and budget:
+    width = level.teacher
+    if budget:
         width = max(widest(ResnetSpec.uniform(level.mobile_teacher).mobile, budget, task).widths)
     wide = min(4 * width, level.mobile_teacher)
     schedule = _schedule(level.online_images[not paired], task, model)
+    # the student has ten turns or more
+    bursts = BurstSettings(every=max(1, min(10, schedule.epochs // 10)))
     shared: dict[str, Any] = dict(
         wide=ResnetSpec.uniform(wide).mobile,
-        deep=DeepResnetSpec.uniform(max(1, wide // 4)) if paired else None,
         discriminator=PatchSpec(in_channels=6 if paired else 3, width=level.judge),
-        # the student has ten turns or more
-        objective=OnlineSettings() if paired else BurstSettings(every=max(1, min(10, schedule.epochs // 10))),
-        schedule=schedule,
         precision=best_precision() if effort == "quick" else "32-true",
     )
     if method == "omgd":
-        return OmgdSettings(**shared)
-    population, generations = level.search.population, level.search.generations
+        deep = DeepResnetSpec.uniform(max(1, wide // 4)) if paired else None
+        return OmgdSettings(
+            **shared, deep=deep, objective=OnlineSettings() if paired else bursts, schedule=schedule
+        )
     return PocketSettings(
         **shared,
-        space=level.wide_space,
-        search=Nsga2(population=population, generations=generations),
+        objective=POCKET if paired else bursts.model_copy(update=FASTER),
+        warm_up=_schedule(level.images[0], task, model) if paired else None,
+        schedule=schedule,
+        # down to a third of the MACs or so: where both ends are near, both get good
         tuning=_schedule(level.images[2], task, model),
+        space=write_numbers(tuple(dict.fromkeys((width, -(-3 * width // 4), -(-width // 2))))),
+        search=Nsga2(population=level.search.population, generations=level.search.generations),
     )
 
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pocketgan.deploy.latency import compare_onnx
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import BudgetError, DataError, OutputError, SpecError
+from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import Export, Front, Pick, Search
 from pocketgan.pipeline.store import Store, claim, writing
 from pocketgan.recipes.recipe import Recipe, owner, read_recipe
@@ -81,20 +82,27 @@ def pick(run: Path, text: str, out: Path | None, runtime: Runtime, watch: Watch)
     """The best subnet within the budget `text`: into `out` its `model/` and `export/compressed.onnx`, and the run's
     report with a row `pick` more, the latencies of all rows measured side by side.
 
+    Within the run's own budget it is the best that was scored; a budget beyond that is searched first.
+
     `out`: default beside the run, by the budget. Raises besides what `report_of` does:
         BudgetError: the budget cannot be read, or no subnet that was scored is within it.
         SpecError: a bound on the latency, which this run did not measure.
         OutputError: `out` is not empty or cannot be written.
     """
     report, (recipe, search), store = report_of(run), searched(run), store_of(run)
-    chosen = pick_of(search, recipe.front, Bounds.parse(text))
+    bounds = Bounds.parse(text)
+    if wider := bounds.latency_ms is None and exceeds(bounds.budget, search.budget):
+        search = search.model_copy(update={"budget": bounds.budget})
+    chosen = pick_of(search, recipe.front, bounds)
     measured = chosen.front.load(store.artifact(chosen.front)).latencies if chosen.front else None
-    chosen.choose(search.load(store.artifact(search)), measured)
+    if not wider:
+        chosen.choose(search.load(store.artifact(search)), measured)
     out = out or run.resolve().with_name(f"{run.resolve().name}-{re.sub(r'[^a-zA-Z0-9.]+', '-', text)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out} is not empty; choose another --out")
     with claim(run, owner(recipe)):
-        stages = {
+        stages: dict[str, Stage] = {
+            **({"search": search} if wider else {}),
             "subnet": chosen,
             "export of the subnet": Export(network=chosen, task=recipe.task),
             "scores of the subnet": recipe.scores(chosen),
@@ -105,6 +113,11 @@ def pick(run: Path, text: str, out: Path | None, runtime: Runtime, watch: Watch)
         with writing(out):
             _leave(store, recipe, chosen, out)
         return out, _with_pick(report, recipe, store, chosen)
+
+
+def exceeds(budget: Budget, other: Budget) -> bool:
+    """Whether a budget allows more than another one of something that both bound."""
+    return any(budget.bounds.get(name, 0) > bound for name, bound in other.bounds.items())
 
 
 def pick_of(search: Search, front: Front | None, bounds: Bounds) -> Pick:

@@ -44,8 +44,9 @@ class Recipe(BaseModel):
     What is compressed is either a `student` of its own or a `supernet`, then its `search` and the `subnet` found.
     A teacher that learns beside its student is a `Product` of it.
 
-    `predistilled`: the narrower student between teacher and supernet, where the recipe has that step. `tuned`: the
-    subnet after fine-tuning, likewise; it is then the result. `front`: the measured front of the search, likewise.
+    `predistilled`: the narrower student between teacher and supernet, where the recipe has that step. `warmed`: an
+    online teacher as it is when its student begins, likewise. `tuned`: the subnet after fine-tuning, likewise; then
+    it is the result. `front`: the measured front of the search, likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +57,7 @@ class Recipe(BaseModel):
     budget: Budget
     teacher: Teacher
     predistilled: Distil | None = None
+    warmed: Train | None = None
     student: OnlineDistil | None = None
     supernet: Distil | OnlineDistil | None = None
     search: Search | None = None
@@ -102,6 +104,7 @@ class Recipe(BaseModel):
         """Every stage by its name, in the order in which they run."""
         teaching: dict[str, Stage | None] = {"teacher": self.teacher}
         training: dict[str, Stage | None] = {
+            "warm-up": self.warmed,
             "pre-distillation": self.predistilled,
             "student": self.student,
             "supernet": self.supernet,

@@ -9,10 +9,12 @@ from itertools import count
 import torch
 
 from pocketgan.data.batches import Batch
+from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
 from pocketgan.networks import Generator, GeneratorSpec, initialise
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.bursts import BurstSettings
+from pocketgan.pipeline.front import Pick
 from pocketgan.pipeline.games import Sight
 from pocketgan.pipeline.online import Players
 from pocketgan.pipeline.searching import Extract, Search
@@ -73,7 +75,9 @@ def left_by(stage: object) -> GeneratorSpec:
         spec = stage.space.spec if stage.space else stage.student
         return spec or left_by(stage.init)
     if isinstance(stage, Extract):
-        return _widest(stage.search)
+        return _widest(stage.search, stage.search.budget)
+    if isinstance(stage, Pick):
+        return _widest(stage.search, stage.budget)
     if isinstance(stage, Product):
         wide, deep = _brought(stage.source)
         spec = wide if stage.role == "teacher" else deep
@@ -99,14 +103,14 @@ def _brought(stage: OnlineDistil) -> tuple[GeneratorSpec | None, GeneratorSpec |
     return left_by(stage.teachers), None
 
 
-def _widest(search: Search) -> GeneratorSpec:
+def _widest(search: Search, budget: Budget) -> GeneratorSpec:
     space, task = search.space, search.supernet.task
     model = CostModel(space.spec, *task.size)
     longest = max(len(choice.options) for choice in space.choices)
     for step in range(longest):
         genome = tuple(choice.options[min(step, len(choice.options) - 1)] for choice in space.choices)
         costs = model.one(widths := space.widths(genome))
-        if all(costs[name] <= bound for name, bound in search.budget.bounds.items()):
+        if all(costs[name] <= bound for name, bound in budget.bounds.items()):
             break
     return space.spec.resized(widths)
 

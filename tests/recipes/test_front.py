@@ -141,6 +141,18 @@ def test_the_runs_own_budget_gives_the_runs_own_subnet(cli: Cli, run: Path, tmp_
     assert (tmp_path / "same" / weights).read_bytes() == (store.artifact(recipe.subnet) / weights).read_bytes()
 
 
+def test_a_larger_budget_is_searched_anew(cli: Cli, run: Path, tmp_path: Path):
+    """Beyond the run's own budget nothing was scored; the supernet serves it all the same."""
+    recipe = read_recipe(run)
+    before = files(run)
+    outcome = cli("pick", run, "--budget", "2G", "--out", tmp_path / "large", "--json")
+    assert outcome.code == 0, outcome.err
+    search = recipe.search.model_copy(update={"budget": Budget.parse("2G")})
+    result = search.load(store_of(run).artifact(search))
+    assert json.loads(outcome.out)["rows"][-1]["genome"] == write_numbers(result.best.genome)
+    assert not [path for path in files(run).keys() - before.keys() if "train-" in path or "distil-" in path]
+
+
 def test_a_bound_on_the_latency(cli: Cli, run: Path):
     recipe = read_recipe(run)
     measured = recipe.front.load(store_of(run).artifact(recipe.front))

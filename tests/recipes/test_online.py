@@ -33,7 +33,7 @@ from pocketgan.pipeline.stages import Given, Product
 from pocketgan.pipeline.store import claim
 from pocketgan.recipes.changes import changed
 from pocketgan.recipes.effort import settings_for
-from pocketgan.recipes.online import OmgdSettings, OnlineRecipeSettings, PocketSettings, finished, widest
+from pocketgan.recipes.online import POCKET, OmgdSettings, OnlineRecipeSettings, PocketSettings, finished, widest
 from pocketgan.recipes.published_omgd import ROWS
 from pocketgan.recipes.recipe import owner, read_recipe
 from pocketgan.recipes.sight import with_metric, with_sight
@@ -128,6 +128,34 @@ def test_the_stages_of_omgd(task: Task, home: Path):
         assert student.discriminator == SharedPatchSpec(width=2, heads=2, shared=5)
     else:
         assert student.discriminator == PatchSpec(in_channels=3, width=2)
+
+
+def test_a_warm_up_comes_before_the_student(pairs: Task, unpaired: Task):
+    """The supernet starts from the teacher's most important channels, and the teacher learns on."""
+    settings = pocket(pairs, deep=None, warm_up=Schedule(constant=3), tuning=None)
+    made = settings.recipe("toy", pairs, BUDGET)
+    assert list(made.stages)[:4] == ["warm-up", "supernet", "teacher", "search"]
+    first, supernet = made.warmed, made.supernet
+    assert (first.generator, first.discriminator, first.schedule) == (
+        WIDE,
+        settings.discriminator,
+        Schedule(constant=3),
+    )
+    assert (first.objective, first.seed) == (settings.objective.teaching, settings.seed)
+    assert (supernet.init, supernet.teachers, supernet.wide) == (first, first, None)
+    assert (supernet.discriminator, supernet.objective.n_dis) == (settings.discriminator, 2)
+    assert made.teacher == Product(source=supernet, role="teacher")
+    for changes in ({"deep": DeepResnetSpec.uniform(1)}, {"objective": BurstSettings()}):
+        with pytest.raises(ValueError, match="a warm-up is for a wide teacher alone"):
+            pocket(pairs, **{"deep": None, "warm_up": Schedule(constant=3), **changes})
+
+
+def test_a_finished_mobile_teacher_gives_the_first_weights_too(pairs: Task, tmp_path: Path, given: Given):
+    network = init_normal(WIDE.build(), torch.Generator().manual_seed(0))
+    save_model(tmp_path / "mobile", network, {"size": [SIZE, SIZE], "direction": "AtoB"})
+    mobile = Given.of(tmp_path / "mobile")
+    assert pocket(pairs).recipe("toy", pairs, BUDGET, mobile).supernet.init == mobile
+    assert pocket(pairs).recipe("toy", pairs, BUDGET, given).supernet.init is None, "its convolutions are dense"
 
 
 def test_the_stages_of_pocket(task: Task, home: Path):
@@ -316,7 +344,13 @@ def test_every_effort_makes_a_recipe(task: Task, effort: Any):
     both = settings_for(effort, task, model, "pocket")
     made = both.recipe("toy", task, Budget(macs=10**12))
     assert isinstance(made.search.strategy, Nsga2)
-    assert (made.supernet.wide, made.supernet.objective) == (both.wide, both.objective)
+    assert made.supernet.objective == both.objective
+    if task.paired:
+        assert (made.supernet.wide, made.supernet.teachers, made.supernet.init) == (None, made.warmed, made.warmed)
+        assert (made.warmed.generator, both.objective) == (both.wide, POCKET)
+    else:
+        assert (made.supernet.wide, made.warmed, made.supernet.init) == (both.wide, None, None)
+        assert (both.objective.pixel, both.objective.lr) == (POCKET.pixel, POCKET.lr)
 
 
 @pytest.mark.parametrize("method", ["omgd", "pocket"])
@@ -354,7 +388,7 @@ BRIEF = shlex.split(
 )
 SEARCHED = shlex.split(
     "--set space=4_2 --set search.population=2 --set search.generations=0 --set calibration=4 "
-    "--set tuning.constant=1 --set tuning.decay=0 --set front=2"
+    """--set tuning='{"constant": 1}' --set front=2"""
 )
 
 
@@ -372,7 +406,12 @@ def test_from_data_to_a_report_by_one_command(
 ):
     out, paired = tmp_path / "run", folder == "pairs"
     words = ["compress", home / folder, "--method", method, "--out", out, *BRIEF]
-    words += ["--set", "deep=deep-resnet:1"] if paired else ["--set", "objective.n_dis=1"]
+    if not paired:
+        words += ["--set", "objective.n_dis=1"]
+    elif method == "omgd":
+        words += ["--set", "deep=deep-resnet:1"]
+    else:
+        words += ["--set", "warm_up.constant=1", "--set", "warm_up.decay=0"]
     words += SEARCHED if method == "pocket" else []
     words += ["--unlabelled", home / "more" / "A"] if more else []
     ended = cli(*words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pocketgan.errors import unknown
 from pocketgan.recipes.studies.decomposition import DECOMPOSITION
+from pocketgan.recipes.studies.front import FRONT
 from pocketgan.recipes.studies.methods import METHODS
 from pocketgan.recipes.studies.omgd import OMGD
 from pocketgan.recipes.studies.pseudo_pairs import PSEUDO_PAIRS
@@ -16,6 +17,7 @@ STUDIES = {
     study.name: study
     for study in (
         METHODS,
+        FRONT,
         TRADE_OFF,
         PSEUDO_PAIRS,
         DECOMPOSITION,

@@ -1,4 +1,4 @@
-"""The methods side by side, at equal processor time: from scratch, GAN Compression, Fast GAN Compression.
+"""The methods side by side, at equal processor time: from scratch, the two forms of GAN Compression, OMGD, Pocket.
 
 A further method is one more function from a setting to its points, and a line in `methods`.
 """
@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.spaces import space_named
-from pocketgan.pipeline.stages import Distil, Extract, Search, Train
+from pocketgan.pipeline.stages import Distil, Extract, Pick, Search, Train
+from pocketgan.recipes.families import PAIRS
 from pocketgan.recipes.studies.budgets import budgets, widest
+from pocketgan.recipes.studies.online import omgd_student, pocket_search, pocket_tuned
 from pocketgan.recipes.studies.setting import Setting
 from pocketgan.recipes.studies.study import Claim, Point, Study
 from pocketgan.search import Evolution
@@ -70,18 +72,42 @@ def _tuned(series: str, setting: Setting, shares: Mapping[str, float], supernet:
     return points
 
 
-def methods(setting: Setting) -> list[Point]:
-    return [point for method in (from_scratch, gan_compression, fast_gan_compression) for point in method(setting)]
+def omgd(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
+    """A run for each budget, as it has no supernet."""
+    points = []
+    for place, budget in budgets(setting, shares).items():
+        student = widest(setting, budget)
+        points.append(Point("OMGD", place, omgd_student(setting, student, 1.0, f"omgd {max(student.widths)}")))
+    return points
 
+
+def pocket(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
+    """One supernet and one search for all budgets, and a short tuning for each."""
+    within = budgets(setting, shares)
+    search = pocket_search(setting, within)
+    picks = {place: Pick(search=search, budget=budget) for place, budget in within.items()}
+    return [Point("Pocket", place, pocket_tuned(setting, found)) for place, found in picks.items()]
+
+
+def methods(setting: Setting) -> list[Point]:
+    every = (from_scratch, gan_compression, fast_gan_compression, omgd, pocket)
+    return [point for method in every for point in method(setting)]
+
+
+OTHERS = ("from scratch", "GAN Compression", "Fast GAN Compression", "OMGD")
 
 METHODS = Study(
     name="methods",
     about="Which method makes the best small generator? Every one has the same processor time, its teachers and "
     "its search included, at two budgets: shares of the dense teacher's MACs.",
-    source="Li et al., GAN Compression, CVPR 2020 and TPAMI 2022: the tables of results",
+    source="Li et al., GAN Compression, CVPR 2020 and TPAMI 2022, and Ren et al., OMGD, ICCV 2021: the tables of "
+    "results; Pocket's claims are our own",
+    data=PAIRS,
     points=methods,
     claims=(
         Claim(better="GAN Compression", worse="from scratch"),
         Claim(better="Fast GAN Compression", worse="from scratch"),
+        *(Claim(better="OMGD", worse=other) for other in ("from scratch", "GAN Compression")),
+        *(Claim(better="Pocket", worse=other) for other in OTHERS),
     ),
 )

@@ -1,17 +1,24 @@
-"""OMGD in a study: a student that imitates a wide and a deep teacher while they learn.
+"""OMGD and Pocket in a study: students that imitate teachers while these learn.
 
 Source: Ren et al., "Online Multi-Granularity Distillation for GAN Compression", ICCV 2021, the ResNet students.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.space import SearchSpace
+from pocketgan.elastic.spaces import space_named
 from pocketgan.networks import DeepResnetSpec, ResnetSpec, SharedPatchSpec
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import Sight, needs_sight
-from pocketgan.pipeline.stages import OnlineDistil
+from pocketgan.pipeline.stages import OnlineDistil, Pick, Search, Train
+from pocketgan.recipes.online import POCKET
+from pocketgan.recipes.studies.budgets import widest
 from pocketgan.recipes.studies.setting import Setting
+from pocketgan.search import Nsga2
 
 #: the width of the wide teacher, in widths of the student; the deep one is as wide as the student
 WIDER = 4
@@ -41,3 +48,46 @@ def omgd_student(setting: Setting, spec: ResnetSpec, share: float, pace: str, **
     if needs_sight(given["objective"]):
         given["sight"] = Sight()
     return setting.training(OnlineDistil, share, pace, **given)
+
+
+def pocket_space(setting: Setting, within: Iterable[Budget]) -> SearchSpace:
+    """From the widest uniform network within the largest budget to that within the smallest; one option between."""
+    widths = [max(widest(setting, budget).widths) for budget in within]
+    options = sorted({max(widths), (max(widths) + min(widths)) // 2, min(widths)}, reverse=True)
+    return space_named("_".join(map(str, options)), setting.dense.mobile)
+
+
+#: the share of the time that a Pocket run has taken when it has a front
+FRONT = 0.84
+
+
+def pocket_search(setting: Setting, within: Mapping[str, Budget]) -> Search:
+    """One Pocket run for these budgets: a mobile teacher, the supernet that starts from it while it learns on, and
+    the search for a front up to the largest budget."""
+    teacher = setting.training(Train, 0.22, "mobile teacher", generator=setting.dense.mobile)
+    supernet = setting.training(
+        OnlineDistil,
+        0.52,
+        "pocket",
+        teachers=teacher,
+        init=teacher,
+        space=pocket_space(setting, within.values()),
+        objective=POCKET,
+        sight=Sight(),
+    )
+    budget = max(within.values(), key=lambda budget: budget.macs or 0)
+    strategy = Nsga2(population=8, generations=3)
+    return Search(supernet=supernet, budget=budget, strategy=strategy, seed=setting.seed)
+
+
+def pocket_tuned(setting: Setting, found: Pick) -> OnlineDistil:
+    """A subnet that goes on learning from the supernet's teachers, which learn on too."""
+    return setting.training(
+        OnlineDistil,
+        1 - FRONT,
+        "pocket tuning",
+        init=found,
+        teachers=found.search.supernet,
+        objective=POCKET,
+        sight=Sight(),
+    )

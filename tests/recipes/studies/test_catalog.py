@@ -29,7 +29,9 @@ def setting_of(study: Study, paired: Task, unpaired: Task, **fields: object) -> 
 
 @EVERY
 def test_points_are_distinct_and_claims_are_about_them(study, paired, unpaired):
-    points = study.points(setting_of(study, paired, unpaired))
+    # narrow networks are the same within several budgets
+    width = 32 if study.name == "front" else 16
+    points = study.points(setting_of(study, paired, unpaired, teacher_width=width))
     assert len({(point.series, point.place) for point in points}) == len(points)
     assert len({point.network.digest for point in points}) == len(points)
     known = {(point.series, point.place) for point in points}
@@ -123,6 +125,6 @@ def test_budgets_below_one_channel_are_refused(paired):
 
 def test_searches_are_seeded_and_within_their_budget(paired):
     points = STUDIES["methods"].points(Setting(task=paired, seconds=0.1, teacher_width=16, seed=3))
-    searches = [point.network.init.search for point in points if point.series != "from scratch"]
+    searches = [point.network.init.search for point in points if "Compression" in point.series]
     assert len(searches) == 4
     assert all(isinstance(search, Search) and search.seed == 3 for search in searches)
