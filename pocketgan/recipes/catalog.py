@@ -18,7 +18,7 @@ from pocketgan.recipes import published, published_omgd
 from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.effort import best_precision
 from pocketgan.recipes.families import parts
-from pocketgan.recipes.online import AnySettings
+from pocketgan.recipes.methods import AnySettings
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule

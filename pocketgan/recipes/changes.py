@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pocketgan.errors import SpecError, unknown
-from pocketgan.recipes.online import AnySettings
+from pocketgan.recipes.methods import AnySettings
 
 
 def changed(settings: AnySettings, changes: list[str]) -> AnySettings:

@@ -16,7 +16,10 @@ from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.families import ModelName, parts
-from pocketgan.recipes.online import FASTER, POCKET, AnySettings, OmgdSettings, PocketSettings, widest
+from pocketgan.recipes.methods import AnySettings
+from pocketgan.recipes.omgd import OmgdSettings
+from pocketgan.recipes.online import widest
+from pocketgan.recipes.pocket import FASTER, POCKET, PocketSettings
 from pocketgan.search import Evolution, Nsga2
 from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule

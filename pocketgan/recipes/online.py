@@ -1,7 +1,4 @@
-"""OMGD and Pocket: a small generator that imitates teachers while they learn.
-
-OMGD trains one student. Pocket, our own, trains a supernet in its place, in which a search then finds the best
-subnet of a budget; that may go on learning from the same teachers.
+"""What the recipes of online distillation share: OMGD's (omgd.py) and Pocket's (pocket.py).
 
 Source: Ren et al., "Online Multi-Granularity Distillation for GAN Compression", ICCV 2021.
 """
@@ -11,14 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, field_validator, model_validator
 
 from pocketgan.data.inputs import Inputs
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import UNITS, Budget
-from pocketgan.elastic.cost import CostModel, cost
-from pocketgan.elastic.sampling import LevelSampling
-from pocketgan.elastic.spaces import space_named
+from pocketgan.elastic.cost import CostModel
 from pocketgan.errors import BudgetError, SpecError, unknown
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.catalog import FRECHET
@@ -27,19 +22,11 @@ from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import Imitating, Sight, needs_sight
-from pocketgan.pipeline.stages import Extract, Front, Given, OnlineDistil, Search, Train
-from pocketgan.recipes.compression import Settings
+from pocketgan.pipeline.stages import Given, OnlineDistil
 from pocketgan.recipes.families import check_counts, check_direction, check_metric, check_players
-from pocketgan.recipes.recipe import Recipe
-from pocketgan.search import AnyStrategy, Nsga2
 from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 from pocketgan.units import si
-
-#: in what Pocket's students differ from OMGD's: a term for pixels, a higher learning rate, subnets of every size
-FASTER: dict[str, Any] = dict(pixel=50.0, lr=1e-3, sampling=LevelSampling())
-#: and with pairs they learn from the real image too
-POCKET = OnlineSettings(truth=True, **FASTER)
 
 
 class OnlineRecipeSettings(BaseModel):
@@ -168,166 +155,6 @@ class OnlineRecipeSettings(BaseModel):
             return self.schedule
         times, own = self.objective.n_dis, self.schedule
         return own.model_copy(update={"constant": times * own.constant, "decay": times * own.decay})
-
-
-class OmgdSettings(OnlineRecipeSettings):
-    """Every number of OMGD. Without `student` it is the widest within the budget of equal widths everywhere."""
-
-    student: GeneratorSpec | None = None
-
-    @field_validator("student", mode="before")
-    @classmethod
-    def _student_by_name(cls, value: Any) -> Any:
-        return parse_spec(value) if isinstance(value, str) else value
-
-    @property
-    def method(self) -> str:
-        return "omgd"
-
-    def recipe(
-        self, name: str, task: Task, budget: Budget, teacher: Given | None = None, unlabelled: Inputs | None = None
-    ) -> Recipe:
-        """The recipe. `teacher`: a finished one, imitated as it is in the place of the fresh ones.
-
-        Raises:
-            DataError: the method needs other data, or more of them.
-            SpecError: networks, games and images do not belong together.
-            BudgetError: the student is over the budget.
-        """
-        self.check(task, teacher, unlabelled)
-        spec = self.student or widest(self.form(teacher), budget, task)
-        self._check_student(spec, budget, task, teacher)
-        # the score that counts is the student's own: no search has one
-        student = self.training(task, teacher, unlabelled, student=spec, metric=self.metric, **self._whole)
-        return Recipe(
-            name=name,
-            method=self.method,
-            task=task,
-            budget=budget,
-            teacher=teacher or student.teacher,
-            student=student,
-        )
-
-    def _check_student(self, spec: GeneratorSpec, budget: Budget, task: Task, teacher: Given | None) -> None:
-        spec.check_size(*task.size)
-        if (spec.in_channels, spec.out_channels) != (task.in_channels, 3):
-            raise SpecError(
-                f"here a student makes 3 channels of {task.in_channels}; leave its channels as they are"
-            )
-        costs = cost(spec, *task.size)
-        for what, bound in budget.bounds.items():
-            if costs[what] > bound:
-                raise BudgetError(
-                    f"the student costs {si(costs[what])} {UNITS[what]} and the budget is {budget}; raise it, or "
-                    "add --set student=null for the widest student within it"
-                )
-        wide = teacher.generator if teacher else self.wide
-        if wide and self.objective.channel and not set(spec.taps) <= set(wide.taps):
-            raise SpecError(
-                f"channel distillation compares a {wide.kind} teacher with students of its family, and this one is "
-                f"a {spec.kind}; choose another student, or set objective.channel to 0"
-            )
-
-
-class PocketSettings(OnlineRecipeSettings):
-    """Every number of Pocket. Without `tuning` the result is the subnet as the supernet has it.
-
-    `warm_up`: with pairs, how long the wide teacher learns alone; the supernet then starts from its most important
-    channels, and without it from scratch. `space` names a published space or lists the options of every width, e.g.
-    32_24_16_8. `calibration`: on how many training images a candidate's batch norm is calibrated. `tuning`: for how
-    long the chosen subnet goes on learning; with pairs its teachers do so too. `front`: of how many subnets on the
-    front the latency is measured.
-    """
-
-    warm_up: Schedule | None = None
-    space: str
-    search: AnyStrategy = Nsga2()
-    calibration: PositiveInt = 64
-    tuning: Schedule | None = None
-    front: PositiveInt | None = 16
-
-    @model_validator(mode="after")
-    def _warmed_alone(self) -> PocketSettings:
-        if self.warm_up and (self.wide is None or self.deep or isinstance(self.objective, BurstSettings)):
-            raise ValueError("a warm-up is for a wide teacher alone, with pairs; set warm_up to null")
-        return self
-
-    @property
-    def method(self) -> str:
-        return "pocket"
-
-    def recipe(
-        self, name: str, task: Task, budget: Budget, teacher: Given | None = None, unlabelled: Inputs | None = None
-    ) -> Recipe:
-        """The recipe. `teacher`: a finished one, imitated as it is in the place of the fresh ones.
-
-        Raises:
-            DataError: the method needs other data, or more of them.
-            SpecError: networks, games and images do not belong together; an unknown space.
-            BudgetError: the smallest subnet is over the budget.
-        """
-        self.check(task, teacher, unlabelled)
-        space = space_named(self.space, self.form(teacher))
-        budget.check(space, CostModel(space.spec, *task.size))
-        # without pairs it chooses the teacher too
-        chosen = dict(metric=self.metric) if isinstance(self.objective, BurstSettings) else {}
-        warmed = self._warmed(task) if self.warm_up and teacher is None else None
-        start: dict[str, Any] = {}
-        if warmed:
-            start = dict(wide=None, deep=None, teachers=warmed, init=warmed, discriminator=self.discriminator)
-        elif teacher and teacher.generator.mobile == teacher.generator.folded:
-            start = dict(init=teacher)
-        supernet = self.training(task, teacher, unlabelled, space=space, **chosen, **start)
-        search = Search(
-            supernet=supernet,
-            budget=budget,
-            strategy=self.search,
-            metric=self.metric,
-            calibration=self.calibration,
-            seed=self.seed,
-        )
-        subnet = Extract(search=search)
-        tuned = None
-        if self.tuning:
-            learning = isinstance(self.objective, OnlineSettings) and teacher is None
-            tuned = OnlineDistil(
-                **self._everywhere(task, unlabelled),
-                **self._whole,
-                init=subnet,
-                teachers=supernet,
-                objective=self.objective if learning else finished(self.objective),
-                schedule=self.tuning,
-            )
-        return Recipe(
-            name=name,
-            method=self.method,
-            task=task,
-            budget=budget,
-            teacher=teacher or supernet.teacher,
-            warmed=warmed,
-            supernet=supernet,
-            search=search,
-            subnet=subnet,
-            tuned=tuned,
-            front=Front(search=search, points=self.front) if self.front else None,
-        )
-
-    def _warmed(self, task: Task) -> Train:
-        assert self.wide is not None, "checked at construction"
-        assert self.warm_up is not None, "checked by the caller"
-        return Train(
-            generator=self.wide,
-            discriminator=self.discriminator,
-            objective=self.objective.teaching,
-            schedule=self.warm_up,
-            task=task,
-            seed=self.seed,
-            precision=self.precision,
-        )
-
-
-#: the settings of any method
-AnySettings = Settings | OmgdSettings | PocketSettings
 
 
 def finished(objective: Imitating) -> OnlineSettings:

@@ -14,7 +14,7 @@ from pocketgan.networks.spec import Norm
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import Sight
-from pocketgan.recipes.online import OmgdSettings
+from pocketgan.recipes.omgd import OmgdSettings
 from pocketgan.training.schedule import Schedule
 
 Family = Literal["unet", "resnet"]

@@ -14,7 +14,7 @@ from pocketgan.metrics.encoders import Encoders
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.pipeline.games import Sight, needs_sight
 from pocketgan.pretrained.perceptual import PerceptualName
-from pocketgan.recipes.online import AnySettings
+from pocketgan.recipes.methods import AnySettings
 
 
 def with_sight(settings: AnySettings, weights: Mapping[str, Path], *, chosen: bool) -> tuple[AnySettings, str]:

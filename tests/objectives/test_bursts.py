@@ -94,7 +94,8 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(name, stop, tmp_path):
 
 def test_turns():
     found = turns(5, BurstSettings(every=2, n_dis=2))
-    assert [turn.teaches for turn in found] == [True] * 2 + [False] * 4 + [True] * 2 + [False] * 4 + [True] + [False] * 2
+    twice = [True] * 2 + [False] * 4
+    assert [turn.teaches for turn in found] == twice + twice + [True] + [False] * 2
     assert [i for i, turn in enumerate(found) if turn.first] == [0, 2, 6, 8, 12, 13]
     assert [turn.teacher_epoch for turn in found] == [0, 1, 1, 1, 1, 1, 2, 3, 3, 3, 3, 3, 4, 4, 4]
     assert found[0] == Turn(True, True, 0)

@@ -86,7 +86,8 @@ def stopped_and_resumed(stage: OnlineDistil, folder: Path, after: int) -> Path:
 
 @pytest.mark.parametrize("after", [2, 5])
 def test_a_stop_changes_nothing(task, tmp_path, after):
-    stage = online(task, student=None, space=space_named("4_2", WIDE), objective=PLAIN.model_copy(update={"ema": 0.5}))
+    averaged = PLAIN.model_copy(update={"ema": 0.5})
+    stage = online(task, student=None, space=space_named("4_2", WIDE), objective=averaged)
     whole = Store(tmp_path / "whole").realise(stage, RUNTIME)
     again = stopped_and_resumed(stage, tmp_path / "stopped", after)
     for name in ("model", "teacher", "discriminator"):

@@ -16,7 +16,8 @@ from pocketgan.pipeline.store import Store
 from pocketgan.recipes.catalog import ENTRIES, Entry
 from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.estimate import estimate_seconds
-from pocketgan.recipes.online import AnySettings, OmgdSettings
+from pocketgan.recipes.methods import AnySettings
+from pocketgan.recipes.omgd import OmgdSettings
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.recipes.steps import epochs_of
 from pocketgan.search import Random

@@ -33,7 +33,9 @@ from pocketgan.pipeline.stages import Given, Product
 from pocketgan.pipeline.store import claim
 from pocketgan.recipes.changes import changed
 from pocketgan.recipes.effort import settings_for
-from pocketgan.recipes.online import POCKET, OmgdSettings, OnlineRecipeSettings, PocketSettings, finished, widest
+from pocketgan.recipes.omgd import OmgdSettings
+from pocketgan.recipes.online import OnlineRecipeSettings, finished, widest
+from pocketgan.recipes.pocket import POCKET, PocketSettings
 from pocketgan.recipes.published_omgd import ROWS
 from pocketgan.recipes.recipe import owner, read_recipe
 from pocketgan.recipes.sight import with_metric, with_sight

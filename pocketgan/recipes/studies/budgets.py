@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
-from pocketgan.errors import BudgetError
 from pocketgan.networks import ResnetSpec
+from pocketgan.recipes.online import widest as widest_of
 from pocketgan.recipes.studies.setting import Setting
-from pocketgan.units import si
 
 
 def budgets(setting: Setting, shares: Mapping[str, float]) -> dict[str, Budget]:
@@ -19,17 +18,7 @@ def budgets(setting: Setting, shares: Mapping[str, float]) -> dict[str, Budget]:
 
 
 def widest(setting: Setting, budget: Budget) -> ResnetSpec:
-    """The widest uniform mobile network within a budget of MACs; `BudgetError` where there is none."""
-    assert budget.macs is not None
-    found = None
-    for width in range(1, setting.teacher_width + 1):
-        spec = setting.dense.mobile.resized((width,) * len(setting.dense.widths))
-        macs = cost(spec, *setting.task.size)["macs"]
-        if macs > budget.macs:
-            break
-        found = spec
-    if found is None:
-        raise BudgetError(
-            f"budget {budget} is below the mobile network of one channel ({si(macs)} MACs); choose a wider teacher"
-        )
+    """The widest mobile network of equal widths within a budget; `BudgetError` where there is none."""
+    found = widest_of(setting.dense.mobile, budget, setting.task)
+    assert isinstance(found, ResnetSpec), "as the teacher is"
     return found

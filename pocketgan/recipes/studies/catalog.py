@@ -7,6 +7,7 @@ from pocketgan.recipes.studies.decomposition import DECOMPOSITION
 from pocketgan.recipes.studies.front import FRONT
 from pocketgan.recipes.studies.methods import METHODS
 from pocketgan.recipes.studies.omgd import OMGD
+from pocketgan.recipes.studies.pocket import POCKET_STUDY
 from pocketgan.recipes.studies.pseudo_pairs import PSEUDO_PAIRS
 from pocketgan.recipes.studies.search_baselines import SEARCH_BASELINES
 from pocketgan.recipes.studies.shrinking import PROGRESSIVE_SHRINKING
@@ -24,6 +25,7 @@ STUDIES = {
         DISCRIMINATORS,
         INTERMEDIATE,
         OMGD,
+        POCKET_STUDY,
         SEARCH_BASELINES,
         PROGRESSIVE_SHRINKING,
     )

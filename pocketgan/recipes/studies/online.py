@@ -15,10 +15,10 @@ from pocketgan.networks import DeepResnetSpec, ResnetSpec, SharedPatchSpec
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import Sight, needs_sight
 from pocketgan.pipeline.stages import OnlineDistil, Pick, Search, Train
-from pocketgan.recipes.online import POCKET
+from pocketgan.recipes.pocket import POCKET
 from pocketgan.recipes.studies.budgets import widest
 from pocketgan.recipes.studies.setting import Setting
-from pocketgan.search import Nsga2
+from pocketgan.search import AnyStrategy, Nsga2
 
 #: the width of the wide teacher, in widths of the student; the deep one is as wide as the student
 WIDER = 4
@@ -57,26 +57,25 @@ def pocket_space(setting: Setting, within: Iterable[Budget]) -> SearchSpace:
     return space_named("_".join(map(str, options)), setting.dense.mobile)
 
 
+SEARCH = Nsga2(population=8, generations=3)
 #: the share of the time that a Pocket run has taken when it has a front
 FRONT = 0.84
 
 
-def pocket_search(setting: Setting, within: Mapping[str, Budget]) -> Search:
+def pocket_search(
+    setting: Setting, within: Mapping[str, Budget], strategy: AnyStrategy = SEARCH, **fields: Any
+) -> Search:
     """One Pocket run for these budgets: a mobile teacher, the supernet that starts from it while it learns on, and
-    the search for a front up to the largest budget."""
+    the search for a front up to the largest budget. `fields`: others of the supernet's than usual."""
     teacher = setting.training(Train, 0.22, "mobile teacher", generator=setting.dense.mobile)
+    usual: dict[str, Any] = dict(init=teacher, objective=POCKET, sight=Sight())
     supernet = setting.training(
         OnlineDistil,
         0.52,
         "pocket",
-        teachers=teacher,
-        init=teacher,
-        space=pocket_space(setting, within.values()),
-        objective=POCKET,
-        sight=Sight(),
+        **{"teachers": teacher, "space": pocket_space(setting, within.values()), **usual, **fields},
     )
     budget = max(within.values(), key=lambda budget: budget.macs or 0)
-    strategy = Nsga2(population=8, generations=3)
     return Search(supernet=supernet, budget=budget, strategy=strategy, seed=setting.seed)
 
 

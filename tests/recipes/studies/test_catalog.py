@@ -119,7 +119,7 @@ def test_sizes_that_networks_cannot_take_are_refused(pairs: Path, paired):
 
 
 def test_budgets_below_one_channel_are_refused(paired):
-    with pytest.raises(BudgetError, match=r"below the mobile network of one channel .* choose a wider teacher"):
+    with pytest.raises(BudgetError, match="is below the smallest resnet, of one channel"):
         STUDIES["methods"].points(Setting(task=paired, seconds=1, teacher_width=4))
 
 
