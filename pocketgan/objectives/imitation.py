@@ -127,6 +127,11 @@ class ImitationGame(Objective):
                 for mine, theirs in zip(kept.buffers(), own.buffers(), strict=True):
                     mine.copy_(theirs)
 
+    def setup(self, fabric: Any) -> None:
+        super().setup(fabric)
+        # on the device that the student is on now
+        self._average.to(next(self._student.parameters()).device)
+
     @property
     def tapped(self) -> tuple[str, ...]:
         """Which activations of the teacher the student is compared with."""

@@ -152,7 +152,7 @@ class OnlineDistil(Taught):
         schedule: Rates = self.schedule
         judge = None
         if isinstance(self.objective, BurstSettings):
-            schedule = Bursts(self.schedule, turns(self.schedule.epochs, self.objective))
+            schedule = Bursts(self.schedule, turns(self.schedule.epochs, self.objective), steps)
             judge = self._judge(work)
         game = self.build(players, self._initial(work), steps, judge)
         epoch = None
@@ -201,6 +201,7 @@ class Bursts(NamedTuple):
 
     schedule: Schedule
     turns: tuple[Turn, ...]
+    epoch_steps: int
 
     @property
     def epochs(self) -> int:
@@ -211,8 +212,10 @@ class Bursts(NamedTuple):
         return self.schedule.batch_size
 
     def factor(self, epoch: int, step: int = 0) -> float:
-        """The student keeps the learning rate of the teachers' last epoch."""
-        return self.schedule.factor(self.turns[epoch].teacher_epoch, step)
+        """The student keeps the learning rate of the teachers' last step; only steps of theirs count."""
+        turn = self.turns[epoch]
+        within = step % self.epoch_steps if turn.teaches else self.epoch_steps - 1
+        return self.schedule.factor(turn.teacher_epoch, turn.teacher_epoch * self.epoch_steps + within)
 
 
 class Product(Stage):

@@ -15,6 +15,7 @@ from pocketgan.elastic.budget import UNITS, Budget
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import BudgetError, SpecError
 from pocketgan.networks import GeneratorSpec, parse_spec
+from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.pipeline.stages import Given
 from pocketgan.recipes.online import OnlineRecipeSettings, widest
 from pocketgan.recipes.recipe import Recipe
@@ -46,6 +47,11 @@ class OmgdSettings(OnlineRecipeSettings):
             BudgetError: the student is over the budget.
         """
         self.check(task, teacher, unlabelled)
+        if self.whole_train and isinstance(self.objective, BurstSettings) and teacher is None:
+            raise SpecError(
+                "without pairs the teacher is chosen on the selection split, and nothing may learn from that; set "
+                "whole_train to false"
+            )
         spec = self.student or widest(self.form(teacher), budget, task)
         self._check_student(spec, budget, task, teacher)
         # the score that counts is the student's own: no search has one

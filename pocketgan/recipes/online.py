@@ -109,8 +109,9 @@ class OnlineRecipeSettings(BaseModel):
         """What the student is but for its widths: as small as the papers make that of this teacher."""
         form = teacher.generator if teacher else self.wide
         if form is None:
+            own = "student" if "student" in type(self).model_fields else "wide"
             raise SpecError(
-                "without a wide teacher nothing says what the student is; name it with --set student=..."
+                f"without a wide teacher nothing says what the student is; name one with --set {own}=..."
             )
         return form.mobile
 
@@ -160,7 +161,8 @@ class OnlineRecipeSettings(BaseModel):
 def finished(objective: Imitating) -> OnlineSettings:
     """The same imitation of teachers that learn no more."""
     imitation = {name: getattr(objective, name) for name in ImitationSettings.model_fields}
-    return OnlineSettings(**imitation, n_dis=0)
+    truth = isinstance(objective, OnlineSettings) and objective.truth
+    return OnlineSettings(**imitation, n_dis=0, truth=truth)
 
 
 def widest(form: GeneratorSpec, budget: Budget, task: Task) -> GeneratorSpec:

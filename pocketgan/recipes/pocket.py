@@ -4,6 +4,7 @@ budget, which may go on learning from the same teacher.
 
 from __future__ import annotations
 
+from operator import le
 from typing import Any
 
 from pydantic import PositiveInt, model_validator
@@ -14,6 +15,8 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.sampling import LevelSampling
 from pocketgan.elastic.spaces import space_named
+from pocketgan.errors import SpecError
+from pocketgan.networks import GeneratorSpec
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.stages import Extract, Front, Given, OnlineDistil, Search, Train
@@ -32,10 +35,11 @@ class PocketSettings(OnlineRecipeSettings):
     """Every number of Pocket. Without `tuning` the result is the subnet as the supernet has it.
 
     `warm_up`: with pairs, how long the wide teacher learns alone; the supernet then starts from its most important
-    channels, and without it from scratch. `space` names a published space or lists the options of every width, e.g.
-    32_24_16_8. `calibration`: on how many training images a candidate's batch norm is calibrated. `tuning`: for how
-    long the chosen subnet goes on learning; with pairs its teachers do so too. `front`: of how many subnets on the
-    front the latency is measured.
+    channels, and without it from scratch. It starts from those of a finished teacher too, unless that is dense or
+    narrower. `space` names a published space or lists the options of every width, e.g. 32_24_16_8. `calibration`:
+    on how many training images a candidate's batch norm is calibrated. `tuning`: for how long the chosen subnet
+    goes on learning; with pairs its teachers do so too. `front`: of how many subnets on the front the latency is
+    measured.
     """
 
     warm_up: Schedule | None = None
@@ -73,8 +77,13 @@ class PocketSettings(OnlineRecipeSettings):
         warmed = self._warmed(task) if self.warm_up and teacher is None else None
         start: dict[str, Any] = {}
         if warmed:
+            if not is_cut(space.spec, warmed.generator.folded):
+                raise SpecError(
+                    f"the space {space.name} holds networks that are no narrower form of the teacher that warms "
+                    "up; make that a mobile one as wide and as deep, or set warm_up to null"
+                )
             start = dict(wide=None, deep=None, teachers=warmed, init=warmed, discriminator=self.discriminator)
-        elif teacher and teacher.generator.mobile == teacher.generator.folded:
+        elif teacher and is_cut(space.spec, teacher.generator.folded):
             start = dict(init=teacher)
         supernet = self.training(task, teacher, unlabelled, space=space, **chosen, **start)
         search = Search(
@@ -123,3 +132,9 @@ class PocketSettings(OnlineRecipeSettings):
             seed=self.seed,
             precision=self.precision,
         )
+
+
+def is_cut(spec: GeneratorSpec, whole: GeneratorSpec) -> bool:
+    """Whether a network is another one with some of its channels, or all."""
+    alike = type(spec) is type(whole) and len(spec.widths) == len(whole.widths)
+    return alike and spec.resized(whole.widths) == whole and all(map(le, spec.widths, whole.widths))

@@ -254,6 +254,8 @@ def _notes(recipe: Recipe, store: Store) -> list[str]:
         notes.append(f"The perceptual terms look through {sight.network} with {whose}.")
     if isinstance(recipe.teacher, Train) and "select" in recipe.teacher.splits:
         notes.append("The teacher and the fine-tuning learnt from the selection split too, as in the papers.")
+    elif recipe.tuned and "select" in recipe.tuned.splits:
+        notes.append("The fine-tuning learnt from the selection split too.")
     if recipe.student and "select" in recipe.student.splits:
         notes.append("Teachers and student learnt from the selection split too, as in the paper.")
     for network in recipe.networks.values():

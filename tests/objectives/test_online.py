@@ -306,6 +306,21 @@ def test_the_average_is_that_of_the_weights():
         torch.testing.assert_close(tensor, average[name], rtol=0, atol=1e-15)
 
 
+def test_the_average_moves_to_the_device_of_the_student():
+    class Fabric:
+        """Moves all that it is given to a device without memory."""
+
+        def setup(self, network, optimizer):
+            return network.to("meta"), optimizer
+
+        def setup_module(self, network):
+            return network.to("meta")
+
+    game = online(ema=0.5)
+    game.setup(Fabric())
+    assert {tensor.device.type for tensor in weights(game.products["model"]).values()} == {"meta"}
+
+
 def test_an_average_survives_an_interruption(tmp_path):
     whole, first, second = online(ema=0.5), online(ema=0.5), online(ema=0.5)
     play(whole, 3), play(first, 2)

@@ -14,9 +14,9 @@ from pocketgan.data.task import open_task
 from pocketgan.elastic.spaces import space_named
 from pocketgan.models import load_model
 from pocketgan.networks import DeepResnetSpec, PatchSpec, ResnetSpec, SharedPatchSpec
-from pocketgan.objectives.bursts import BurstSettings
+from pocketgan.objectives.bursts import BurstSettings, turns
 from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
-from pocketgan.pipeline.online import OnlineDistil, Product
+from pocketgan.pipeline.online import Bursts, OnlineDistil, Product
 from pocketgan.pipeline.stages import Evaluate, Train
 from pocketgan.pipeline.store import Store
 from pocketgan.training.fit import Runtime
@@ -125,6 +125,16 @@ def test_bursts_go_both_ways_and_on_after_a_stop(unpaired, tmp_path, way):
     again = stopped_and_resumed(stage, tmp_path / "stopped", total - 2)
     for name in ("model", "teacher", "backward"):
         assert equal(state(whole / name), state(again / name)), name
+
+
+def test_the_learning_rate_goes_by_the_teachers_steps_alone():
+    """Three steps an epoch, halved every two; a turn of the student has the rate of the last step before it."""
+    every = turns(2, BurstSettings(every=1, n_dis=2))
+    rates = Bursts(Schedule(constant=2, batch_size=1, halving=2), every, 3)
+    wanted = [1, 1, 0.5, *[0.5] * 6, 0.5, 0.25, 0.25, *[0.25] * 6]
+    assert [rates.factor(step // 3, step) for step in range(18)] == wanted
+    falling = Bursts(Schedule(constant=1, decay=1), every, 3)
+    assert [falling.factor(epoch, 3 * epoch) for epoch in range(6)] == [1, 1, 1, 0.5, 0.5, 0.5]
 
 
 def test_finished_teachers_are_imitated_as_they_are(task, tmp_path):

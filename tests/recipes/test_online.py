@@ -160,6 +160,25 @@ def test_a_finished_mobile_teacher_gives_the_first_weights_too(pairs: Task, tmp_
     assert pocket(pairs).recipe("toy", pairs, BUDGET, given).supernet.init is None, "its convolutions are dense"
 
 
+def test_a_supernet_starts_from_a_teacher_that_it_is_a_part_of(pairs: Task, tmp_path: Path):
+    """From scratch where a finished one is narrower; a warm-up for nothing is refused."""
+    save_model(tmp_path / "mobile", init_normal(WIDE.build(), torch.Generator().manual_seed(0)), {})
+    mobile, warm = Given.of(tmp_path / "mobile"), dict(deep=None, warm_up=Schedule(constant=1))
+    spaces = {"4": True, "3_2": True, "8_4": False, "4,depth=2_1": False, "4,kernel=5_3": False}
+    for space, part in spaces.items():
+        made = pocket(pairs, space=space, tuning=None).recipe("toy", pairs, BUDGET, mobile)
+        assert made.supernet.init == (mobile if part else None)
+        settings = pocket(pairs, space=space, tuning=None, **warm)
+        if part:
+            assert settings.recipe("toy", pairs, BUDGET).supernet.init.generator == WIDE
+        else:
+            with pytest.raises(SpecError, match=f"the space {space} holds networks that are no narrower form of"):
+                settings.recipe("toy", pairs, BUDGET)
+    dense = pocket(pairs, wide=ResnetSpec.uniform(4, blocks=1), **warm)
+    with pytest.raises(SpecError, match="make that a mobile one as wide and as deep, or set warm_up to null"):
+        dense.recipe("toy", pairs, BUDGET)
+
+
 def test_the_stages_of_pocket(task: Task, home: Path):
     inputs = open_inputs(home / "more" / "A", task)
     settings = pocket(task, metric="kd_mobilenet_v2", front=3)
@@ -190,6 +209,7 @@ def test_a_finished_teacher_is_imitated_as_it_is(task: Task, given: Given):
     both = pocket(task).recipe("toy", task, BUDGET, given)
     assert (both.teacher, both.supernet.teachers, both.tuned.teachers) == (given, given, both.supernet)
     assert both.supernet.objective.n_dis == both.tuned.objective.n_dis == 0
+    assert finished(POCKET) == POCKET.model_copy(update={"n_dis": 0}), "the truth is imitated all the same"
 
 
 def test_all_but_what_is_searched_may_learn_from_all_of_train(pairs: Task):
@@ -296,7 +316,11 @@ def test_what_is_refused_before_anything_runs(pairs: Task, unpaired: Task, home:
     always = dict(objective=OnlineSettings(n_dis=1))
     refused(omgd(pairs, **always), "inputs without a partner are for steps at which", unlabelled=inputs)
     refused(omgd(pairs, objective=OnlineSettings(n_dis=0)), "objective.n_dis=0 is for finished teachers; set")
-    refused(omgd(pairs, wide=None, objective=OnlineSettings(channel=0)), "without a wide teacher nothing says")
+    blind = dict(wide=None, objective=OnlineSettings(channel=0))
+    lack = "without a wide teacher nothing says what the student is; name one with --set"
+    refused(omgd(pairs, **blind), f"{lack} student=")
+    refused(pocket(pairs, **blind), f"{lack} wide=")
+    refused(omgd(unpaired, whole_train=True), "without pairs the teacher is chosen on the selection", unpaired)
     refused(omgd(pairs, student=UnetSpec.uniform(2, levels=5)), "channel distillation compares a resnet teacher")
     tiny = dict(budget=Budget(macs=1000))
     refused(omgd(pairs, student=WIDE), "the student costs 2.01 M MACs and the budget is 1.00 k MACs; raise", **tiny)
