@@ -43,12 +43,13 @@ class Inputs(BaseModel):
 
 
 def open_inputs(folder: Path | str, task: Task) -> Inputs:
-    """Check a folder of inputs. Reads every file once; decodes no pixels.
+    """Check a folder of inputs. Reads every file once, and the task's held-out sources; decodes no pixels.
 
     Each image is one input, also where the task's own images show A beside B. Sub-folders are left out.
 
     Raises:
-        DataError: there is no such folder, it holds no images, one cannot be read or is smaller than `task.size`.
+        DataError: there is no such folder, it holds no images, one cannot be read, is smaller than `task.size`, or
+            is the same file as a source of the splits `select` or `test`.
         SpecError: the inputs of the task are label maps.
     """
     folder = Path(folder)
@@ -58,14 +59,30 @@ def open_inputs(folder: Path | str, task: Task) -> Inputs:
         raise DataError(f"--unlabelled needs a folder of images, and there is no folder {folder}; check its name")
     digest = hashlib.sha256()
     sizes: dict[Path, tuple[int, int]] = {}
+    seen: dict[str, Path] = {}
     for path in list_images(folder):
         data = read_bytes(path)
-        digest.update(f"{path.name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+        content = hashlib.sha256(data).hexdigest()
+        digest.update(f"{path.name}\0{content}\n".encode())
+        seen[content] = path
         sizes[path] = image_size(data, path)
     if not sizes:
         raise DataError(f"the folder {folder} holds no images; put them there, not into folders within it")
     check_room(sizes, task.size)
+    _check_held_out(seen, task)
     return Inputs(root=folder, data_digest=digest.hexdigest())
+
+
+def _check_held_out(seen: dict[str, Path], task: Task) -> None:
+    """Raise a `DataError` where an input, by the SHA-256 of its bytes, is an image that networks are judged on."""
+    source = 0 if task.direction == "AtoB" else 1
+    judged: dict[Split, str] = {"test": "figures come from", "select": "choices are made on"}
+    for split, what in judged.items():
+        for sample in task.files(split)[source]:
+            if path := seen.get(hashlib.sha256(read_bytes(sample.path)).hexdigest()):
+                raise DataError(
+                    f"{path} is {sample.path}, a {split} image, which {what}; remove it from the inputs"
+                )
 
 
 def load_inputs(

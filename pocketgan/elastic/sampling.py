@@ -92,6 +92,10 @@ class ResolutionSampling(BaseModel):
         """Height and width of one step, for images of the size `whole`."""
         return _scaled(whole, rng.choice(self.sizes))
 
+    def every(self, whole: Size) -> tuple[Size, ...]:
+        """Heights and widths of all that a step may have, for images of the size `whole`."""
+        return tuple(_scaled(whole, side) for side in self.sizes)
+
     def check(self, spec: NetworkSpec, whole: Size) -> None:
         """Raise `SpecError` unless all sizes are at most `whole` and such as the network can take."""
         if self.sizes[0] > min(whole):
@@ -99,8 +103,8 @@ class ResolutionSampling(BaseModel):
                 f"a resolution of {self.sizes[0]} is larger than the images, whose shorter side is {min(whole)}; "
                 "leave it out or raise the size of the task"
             )
-        for side in self.sizes:
-            spec.check_size(*_scaled(whole, side))
+        for size in self.every(whole):
+            spec.check_size(*size)
 
 
 def _scaled(whole: Size, shorter: int) -> Size:

@@ -11,6 +11,7 @@ Source: Ren et al., "Online Multi-Granularity Distillation for GAN Compression",
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from copy import deepcopy
@@ -96,7 +97,8 @@ class BurstDistiller(ImitationGame):
         # The teachers' game is part of this one: what is done to these networks and optimizers is done to its own.
         self.players = self.teaching.players
         self.networks, self.optimizers = self.teaching.networks, self.teaching.optimizers
-        self._best, self._best_score = deepcopy(generator), float("inf")
+        self._best = deepcopy(generator)
+        self._best_score: float | None = None
         self.add_frozen("best", self._best)
         self.add_student(settings, student, connectors, perceptual, space)
         self._steps = 0
@@ -109,6 +111,10 @@ class BurstDistiller(ImitationGame):
     def turn(self, step: int) -> bool:
         """Whether the teachers learn at a step (from 1): then `batch.y` is looked at, at all others it is not."""
         return self._turns[(step - 1) // self._epoch_steps].teaches
+
+    def labelled(self, step: int) -> bool:
+        """Whether a step (from 1) is for a batch with real images."""
+        return self.turn(step)
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         epoch, within = divmod(self._steps, self._epoch_steps)
@@ -135,7 +141,10 @@ class BurstDistiller(ImitationGame):
         teacher.eval()
         score = self._judge(teacher)
         teacher.train()
-        if score < self._best_score:
+        if math.isnan(score):
+            score = math.inf
+        # the first one in any case: until then `_best` has learned nothing
+        if self._best_score is None or score < self._best_score:
             self._best_score = score
             self._best.load_state_dict(teacher.state_dict())
 

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from pocketgan.elastic.sampling import AnySampling, SandwichSampling
 from pocketgan.elastic.space import SearchSpace
+from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import SpecError
 from pocketgan.losses.distillation import ChannelConnectors
 from pocketgan.losses.perceptual import feature_loss, grams, style_distance
@@ -94,7 +95,8 @@ class ImitationGame(Objective):
         `connectors`: from its taps to those of the same name in a teacher. `perceptual`: a frozen network, images
         in [-1, 1] -> its activations by stage. Each is left aside where its terms have the weight 0.
 
-        Raises SpecError where a term has a weight and nothing to be computed with.
+        Raises SpecError where a term has a weight and nothing to be computed with, and for averaged weights of a
+        supernet with elastic kernels, whose matrices no average is made of.
         """
         needs = (
             ("channel distillation", "channel", connectors, "connectors; hand some in"),
@@ -105,6 +107,11 @@ class ImitationGame(Objective):
             weight = getattr(settings, field)
             if weight and there is None:
                 raise SpecError(f"{what} has the weight {weight:g} and no {missing}, or set {field} to 0")
+        if settings.ema and isinstance(student, Supernet) and student.kernels.layers:
+            raise SpecError(
+                "averaged weights (objective.ema) and elastic kernels do not go together; set ema to 0 or leave "
+                "kernel= out of the space"
+            )
         self._imitation, self.space = settings, space
         chosen = connectors if settings.channel and connectors is not None else ChannelConnectors({})
         self._student = FeatureStudent(student, chosen)

@@ -123,8 +123,14 @@ class OnlineDistiller(ImitationGame):
         return {**losses, **terms}
 
     def turn(self, step: int) -> bool:
-        """Whether the teachers learn at a step (from 1): then `batch.y` is looked at, at all others it is not."""
+        """Whether the teachers learn at a step (from 1). At all others `batch.y` may be empty."""
         return self.settings.n_dis > 0 and step % self.settings.n_dis == 0
+
+    def labelled(self, step: int) -> bool:
+        """Whether a step (from 1) is for a batch with real images: at the teachers' turns; where there are none, at
+        every second step of a student that is to see the truth."""
+        truth = self.settings.truth and self.settings.n_dis == 0
+        return self.turn(step) or (truth and step % 2 == 0)
 
     def _teach(self, batch: Batch, images: Fakes) -> Losses:
         """The gradients of the teachers and of the discriminator."""

@@ -45,7 +45,8 @@ class OnlineDistil(Taught):
 
     `wide`, `deep`: fresh teachers. `teachers`: instead of them, those of a finished stage, with their discriminator
     where they are to learn on. `unlabelled`: inputs from which the student learns besides, whenever the teachers do
-    not. `metric`: what chooses among teachers without pairs, on the selection split. `sight`: see `Training`.
+    not; where they never do and it is to see the truth, at every second step. `metric`: what chooses among teachers
+    without pairs, on the selection split. `sight`: see `Training`.
     """
 
     kind: Literal["online-distil"] = "online-distil"
@@ -162,11 +163,11 @@ class OnlineDistil(Taught):
         self._fit(work, game, epoch, schedule)
 
     def _mixed(self, union: Examples, game: Game, examples: Examples, epoch: int, first: int) -> Iterable[Batch]:
-        """The batches of an epoch, from `union` wherever the teachers do not learn."""
+        """The batches of an epoch, from `union` wherever no real images are needed."""
         return student_batches(
             examples,
             union,
-            game.turn,
+            game.labelled,
             batch_size=self.schedule.batch_size,
             size=self.task.size,
             flip=self.task.flip,

@@ -21,7 +21,13 @@ from pocketgan.metrics import METRICS
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, parse_spec
 from pocketgan.pipeline.games import Distilling, Sight, Teaching, needs_sight
 from pocketgan.pipeline.stages import Distil, Extract, Given, Search, Train
-from pocketgan.recipes.families import check_counts, check_direction, check_family, check_metric
+from pocketgan.recipes.families import (
+    check_counts,
+    check_direction,
+    check_family,
+    check_metric,
+    check_resolutions,
+)
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.search import AnyStrategy
 from pocketgan.training.fit import Precision
@@ -96,6 +102,9 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
     form = teacher.generator if teacher else settings.teacher
     judge = (teacher and teacher.discriminator) or settings.discriminator
     check_family(task, form, judge, settings.objective, settings.distillation)
+    # a student without a pre-distillation begins against a fresh discriminator
+    first = judge if settings.predistillation else settings.discriminator
+    check_resolutions(task, settings.distillation.sampling, form, first)
     check_counts(task)
     check_metric(task, settings.metric)
     if teacher:

@@ -20,7 +20,7 @@ from pocketgan.pipeline.store import Store
 from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 from pocketgan.recipes.families import check_sides
 from pocketgan.recipes.recipe import Recipe
-from pocketgan.recipes.steps import epochs_of, left_by, step_of, steps_of_round
+from pocketgan.recipes.steps import epochs_of, left_by, shares_of, step_of
 from pocketgan.training.fit import Runtime
 from pocketgan.units import Size
 
@@ -56,8 +56,9 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
         if isinstance(stage, Training):
             count = min(stage.schedule.batch_size, batch_limit)
             batch = Batch(x.repeat(count, 1, 1, 1), y.repeat(count, 1, 1, 1), ())
-            play, round_ = step_of(stage, batch, runtime), steps_of_round(stage)
-            step = _median(lambda: [play() for _ in range(round_)]) / round_
+            shares = shares_of(stage)
+            measured = _medians(step_of(stage, batch, runtime), len(shares))
+            step = sum(share * seconds for share, seconds in zip(shares, measured, strict=True))
             step *= pixels * stage.schedule.batch_size / count
             return step * epochs_of(stage) * steps_per_epoch(task.epoch(stage.splits), stage.schedule.batch_size)
         if isinstance(stage, Search):
@@ -89,10 +90,19 @@ def _probe(recipe: Recipe) -> tuple[Size, int]:
 
 
 def _median(call: Callable[[], object]) -> float:
-    """Seconds of a call; the first one warms up, unless it takes long by itself."""
-    times: list[float] = []
-    while len(times) <= STEPS and sum(times) < LONG:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return median(times[1:] or times)
+    """Seconds of a call."""
+    return _medians(call, 1)[0]
+
+
+def _medians(call: Callable[[], object], kinds: int) -> list[float]:
+    """Seconds of a call of each kind; they alternate. The first of each warms up, unless they take long."""
+    rounds: list[list[float]] = []
+    while len(rounds) <= STEPS and sum(map(sum, rounds)) < LONG:
+        rounds.append([_seconds(call) for _ in range(kinds)])
+    return [median(times) for times in zip(*(rounds[1:] or rounds), strict=True)]
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 from pocketgan.data.task import Task
+from pocketgan.elastic.sampling import AnySampling, ResolutionSampling
 from pocketgan.errors import DataError, SpecError
 from pocketgan.metrics import METRICS
+from pocketgan.metrics.catalog import FRECHET
 from pocketgan.networks import (
     DiscriminatorSpec,
     GeneratorSpec,
@@ -162,6 +164,24 @@ def check_sides(size: Size, teacher: GeneratorSpec, discriminator: Discriminator
         )
 
 
+def check_resolutions(
+    task: Task,
+    sampling: AnySampling,
+    teacher: GeneratorSpec,
+    discriminator: DiscriminatorSpec | SharedPatchSpec | None,
+) -> None:
+    """Raise `SpecError` unless a teacher, and a discriminator that sees them too, can take all resolutions."""
+    if not isinstance(sampling, ResolutionSampling):
+        return
+    sampling.check(teacher, task.size)
+    smallest = min(map(min, sampling.every(task.size)))
+    if discriminator and smallest < discriminator.smallest_side:
+        raise SpecError(
+            f"a resolution of {smallest} is too small for a {discriminator.kind} discriminator, which judges "
+            f"images from {discriminator.smallest_side} pixels on; leave it out"
+        )
+
+
 def check_counts(task: Task) -> None:
     """Raise `DataError` unless there are images enough to choose by and to score on."""
     for split in ("select", "test"):
@@ -173,12 +193,17 @@ def check_counts(task: Task) -> None:
             )
 
 
-def check_metric(task: Task, name: str) -> None:
-    """Raise `SpecError` unless networks can be chosen by this score: said before anything is trained."""
+def check_metric(task: Task, name: str, *, teachers: bool = False) -> None:
+    """Raise `SpecError` unless networks can be chosen by this score: said before anything is trained.
+
+    `teachers`: these are chosen by it too, so that it must not compare with one.
+    """
     needs = METRICS[name].needs
+    if teachers and "teacher" in needs:
+        raise SpecError(f"{name} cannot choose among teachers; set metric to {FRECHET}")
     if "labels" in needs or ("pairs" in needs and not task.paired):
         lack = "a segmenter" if "labels" in needs else f"pairs, and {task.root} has none"
-        usual = "fd_mobilenet_v2" if task.paired else "fd_mobilenet_v2 or teacher_l1"
+        usual = FRECHET if task.paired or teachers else f"{FRECHET} or teacher_l1"
         raise SpecError(f"a search by {name} needs {lack}; search by {usual}")
 
 

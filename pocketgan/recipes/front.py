@@ -87,7 +87,7 @@ def pick(run: Path, text: str, out: Path | None, runtime: Runtime, watch: Watch)
     `out`: default beside the run, by the budget. Raises besides what `report_of` does:
         BudgetError: the budget cannot be read, or no subnet that was scored is within it.
         SpecError: a bound on the latency, which this run did not measure.
-        OutputError: `out` is not empty or cannot be written.
+        OutputError: `out` is no folder, is not empty or cannot be written.
     """
     report, (recipe, search), store = report_of(run), searched(run), store_of(run)
     bounds = Bounds.parse(text)
@@ -98,7 +98,9 @@ def pick(run: Path, text: str, out: Path | None, runtime: Runtime, watch: Watch)
     if not wider:
         chosen.choose(search.load(store.artifact(search)), measured)
     out = out or run.resolve().with_name(f"{run.resolve().name}-{re.sub(r'[^a-zA-Z0-9.]+', '-', text)}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is no folder; choose another --out")
+    if out.exists() and any(out.iterdir()):
         raise OutputError(f"{out} is not empty; choose another --out")
     with claim(run, owner(recipe)):
         stages: dict[str, Stage] = {

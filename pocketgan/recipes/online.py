@@ -23,7 +23,13 @@ from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import Imitating, Sight, needs_sight
 from pocketgan.pipeline.stages import Given, OnlineDistil
-from pocketgan.recipes.families import check_counts, check_direction, check_metric, check_players
+from pocketgan.recipes.families import (
+    check_counts,
+    check_direction,
+    check_metric,
+    check_players,
+    check_resolutions,
+)
 from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 from pocketgan.units import si
@@ -88,13 +94,15 @@ class OnlineRecipeSettings(BaseModel):
 
     def check(self, task: Task, teacher: Given | None, unlabelled: Inputs | None) -> None:
         """Raise `DataError` or `SpecError` unless all belong together."""
+        bursts = isinstance(self.objective, BurstSettings)
+        # elsewhere the discriminator sees no images but whole ones, or none at all
+        judge = None if teacher or bursts else self._judge
         for form in (teacher.generator,) if teacher else (self.wide, self.deep):
             if form:
                 check_players(task, form, self._judge, self.objective.teaching)
+                check_resolutions(task, self.objective.sampling, form, judge)
         check_counts(task)
-        check_metric(task, self.metric)
-        if isinstance(self.objective, BurstSettings) and "teacher" in METRICS[self.metric].needs:
-            raise SpecError(f"{self.metric} cannot choose among teachers; set metric to {FRECHET}")
+        check_metric(task, self.metric, teachers=bursts and teacher is None)
         if teacher:
             check_direction(task, teacher)
         elif self.objective.n_dis == 0:

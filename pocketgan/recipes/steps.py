@@ -36,7 +36,10 @@ def step_of(stage: Training, batch: Batch, runtime: Runtime) -> Callable[[], obj
 
 
 def untrained_game(stage: Training) -> Objective:
-    """The game of a training, with fresh networks in the places of those that earlier stages will leave."""
+    """The game of a training, with fresh networks in the places of those that earlier stages will leave.
+
+    Where its steps are of two kinds, they alternate: see `shares_of`.
+    """
     # the bundled network stands in for one that may have to be downloaded first
     stage = stage.model_copy(update={"sight": stage.sight and Sight()})
     if isinstance(stage, Taught):
@@ -46,27 +49,33 @@ def untrained_game(stage: Training) -> Objective:
         return stage.build(_fresh(left_by(stage.teacher)), None, None)
     if isinstance(stage, OnlineDistil):
         if isinstance(stage.objective, BurstSettings):
-            # one step each turn, so that a few show them all; and turns enough
-            objective = stage.objective.model_copy(update={"every": 1})
-            schedule = stage.schedule.model_copy(update={"constant": MANY})
-            stage = stage.model_copy(update={"objective": objective, "schedule": schedule})
+            # one step each turn, and turns enough
+            once = {"every": 1, "n_dis": 1}
+            stage = stage.model_copy(update={"schedule": stage.schedule.model_copy(update={"constant": MANY})})
+        else:
+            once = {"n_dis": min(stage.objective.n_dis, 2)}
+        stage = stage.model_copy(update={"objective": stage.objective.model_copy(update=once)})
         return stage.build(_teachers(stage), None, 1, lambda network: 0.0)
     assert isinstance(stage, Train)
     return stage.build()
 
 
-def steps_of_round(stage: Training) -> int:
-    """After so many steps of an untrained game the players' turns begin anew."""
+def shares_of(stage: Training) -> tuple[float, ...]:
+    """For each kind of step, in the order in which an untrained game plays them by turns, its share of all steps of
+    the training."""
     if not isinstance(stage, OnlineDistil):
-        return 1
-    bursts = isinstance(stage.objective, BurstSettings)
-    return stage.objective.n_dis + 1 if bursts else max(1, stage.objective.n_dis)
+        return (1.0,)
+    times = stage.objective.n_dis
+    if isinstance(stage.objective, BurstSettings):
+        return 1 / (times + 1), times / (times + 1)
+    return (1 - 1 / times, 1 / times) if times > 1 else (1.0,)
 
 
 def epochs_of(stage: Training) -> int:
     """The epochs of all players together, where they have their own."""
-    bursts = isinstance(stage, OnlineDistil) and isinstance(stage.objective, BurstSettings)
-    return stage.schedule.epochs * (steps_of_round(stage) if bursts else 1)
+    if isinstance(stage, OnlineDistil) and isinstance(stage.objective, BurstSettings):
+        return stage.schedule.epochs * (stage.objective.n_dis + 1)
+    return stage.schedule.epochs
 
 
 def left_by(stage: object) -> GeneratorSpec:

@@ -1,7 +1,6 @@
 """Mistakes with OMGD and Pocket."""
 
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ import torch
 from pocketgan.models import save_model
 from pocketgan.networks import ResnetSpec, init_normal
 from tests.bad_input.conftest import Cli, refused
+from tests.conftest import draw_pairs
 from tests.recipes.test_families import draw_labels
 
 METHODS = pytest.mark.parametrize("method", ["omgd", "pocket"])
@@ -49,9 +49,19 @@ def test_inputs_that_are_not_there(cli: Cli, pairs: Path, tmp_path: Path, out: P
 
 
 @METHODS
-def test_inputs_where_the_teachers_always_learn(cli: Cli, pairs: Path, out: Path, method: str):
+def test_inputs_that_figures_come_from(cli: Cli, pairs: Path, out: Path, method: str):
     refused(
-        cli(*job(pairs, out, method, "--unlabelled", pairs / "A", "--set", "objective.n_dis=1")),
+        cli(*job(pairs, out, method, "--unlabelled", pairs / "A")),
+        f"{pairs / 'A'}",
+        "a test image, which figures come from; remove it from the inputs",
+    )
+
+
+@METHODS
+def test_inputs_where_the_teachers_always_learn(cli: Cli, pairs: Path, tmp_path: Path, out: Path, method: str):
+    more = draw_pairs(tmp_path / "more", count=3, seed=1) / "A"
+    refused(
+        cli(*job(pairs, out, method, "--unlabelled", more, "--set", "objective.n_dis=1")),
         "with objective.n_dis=1 there are none; set it to 2 or more, or leave out --unlabelled",
     )
 
@@ -60,10 +70,11 @@ def test_inputs_where_the_teachers_always_learn(cli: Cli, pairs: Path, out: Path
 def test_a_damaged_input_is_named_before_anything_is_trained(
     cli: Cli, pairs: Path, tmp_path: Path, out: Path, no_estimate: None, method: str
 ):
-    spoilt = copytree(pairs / "A", tmp_path / "more")
+    spoilt = draw_pairs(tmp_path / "more", count=5, seed=1) / "A"
     file = spoilt / "p03.png"
     file.write_bytes(file.read_bytes()[:-40])
-    ended = cli(*job(pairs, out, method, "--unlabelled", spoilt, "--set", "discriminator.width=2"))
+    cold = ("--set", "warm_up=null") if method == "pocket" else ()
+    ended = cli(*job(pairs, out, method, "--unlabelled", spoilt, "--set", "discriminator.width=2", *cold))
     *before, line = ended.err.splitlines()
     refused(ended._replace(err=f"{line}\n", out=""), str(file))
     assert all("images of " in each for each in before), "nothing is trained"
@@ -78,8 +89,10 @@ def test_fresh_teachers_that_never_learn(cli: Cli, pairs: Path, out: Path):
 
 def test_budgets_out_of_reach(cli: Cli, pairs: Path, out: Path):
     refused(cli(*job(pairs, out, "omgd", budget="1K")), "budget 1.00 k MACs is below the smallest resnet, of one")
+    space = ("--set", "space=32_24")
     refused(
-        cli(*job(pairs, out, "pocket", budget="1K")), "budget 1.00 k MACs is below the smallest subnet of 32_24"
+        cli(*job(pairs, out, "pocket", *space, budget="1M")),
+        "budget 1.00 M MACs is below the smallest subnet of 32_24",
     )
     student = ("--set", "student=mobile-resnet:4")
     refused(cli(*job(pairs, out, "omgd", *student, budget="1M")), "the student costs", "--set student=null")
@@ -101,3 +114,5 @@ def test_a_discriminator_that_nobody_needs(cli: Cli, pairs: Path, tmp_path: Path
 def test_sizes_that_do_not_fit(cli: Cli, pairs: Path, out: Path, method: str):
     refused(cli(*job(pairs, out, method, size=22)), "size 22 does not fit a", "use 20 or 24")
     refused(cli(*job(pairs, out, method, size=20)), "size 20 is too small for a", "use --size 24 or more")
+    small = ("--set", 'objective.sampling={"kind": "resolution", "sizes": [24, 20]}')
+    refused(cli(*job(pairs, out, method, *small)), "a resolution of 20 is too small for a", "leave it out")

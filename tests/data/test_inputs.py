@@ -106,6 +106,20 @@ def test_a_damaged_header_is_named(tmp_path, task, inputs):
     assert line(DataError, tmp_path / "more", task) == expected
 
 
+@pytest.mark.parametrize(("split", "what"), [("test", "figures come from"), ("select", "choices are made on")])
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_a_held_out_source_is_refused_under_any_name(tmp_path, inputs, split, what, direction):
+    task = open_task(tmp_path / "data", size=16, direction=direction)
+    own, other = task.files(split) if direction == "AtoB" else reversed(task.files(split))
+    shutil.copy(other[0].path, tmp_path / "more" / "other.png")
+    shutil.copy(task.files("train").a[0].path, tmp_path / "more" / "a.png")
+    shutil.copy(task.files("train").b[0].path, tmp_path / "more" / "b.png")
+    open_inputs(tmp_path / "more", task)
+    copied = shutil.copy(own[0].path, tmp_path / "more" / "renamed.png")
+    expected = f"{copied} is {own[0].path}, a {split} image, which {what}; remove it from the inputs"
+    assert line(DataError, tmp_path / "more", task) == expected
+
+
 def test_label_maps_are_refused(tmp_path, inputs):
     task = open_task(write_labels(tmp_path / "labels", 10), size=16)
     expected = f"--unlabelled is for images, and the inputs of {tmp_path / 'labels'} are label maps; leave it out"

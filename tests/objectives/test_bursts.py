@@ -17,6 +17,8 @@ from pocketgan.training.state import load_state, save_state
 from tests.objectives import test_games, test_golden
 from tests.objectives.toys import IMAGES_JUDGE, STUDENT, TEACHER, Seer, batch, filled, play, same, tensors
 
+NAN, INF = float("nan"), float("inf")
+
 
 class Judge:
     """Gives the marks that it was told to give, and keeps what it judged."""
@@ -104,6 +106,7 @@ def test_turns():
 def test_whose_turn_a_step_is():
     game = bursts(epoch_steps=3, every=2, n_dis=1, epochs=2)
     assert [game.turn(step) for step in range(1, 13)] == [True] * 6 + [False] * 6
+    assert [game.labelled(step) for step in range(1, 13)] == [True] * 6 + [False] * 6
 
 
 def test_teachers_play_cyclegan_and_nothing_else():
@@ -134,6 +137,29 @@ def test_the_best_teacher_is_imitated():
     assert same(kept[3], judge.judged[1])
     assert same(kept[5], judge.judged[1])
     assert not same(judge.judged[1], judge.judged[2])
+
+
+@pytest.mark.parametrize(
+    ("marks", "kept"),
+    [
+        ((NAN, NAN, NAN), (0, 0, 0)),
+        ((NAN, 2.0, 1.0), (0, 1, 2)),
+        ((2.0, NAN, 1.0), (0, 0, 2)),
+        ((INF, INF, 3.0), (0, 0, 2)),
+    ],
+)
+def test_a_score_that_is_no_number_is_the_worst(marks, kept, tmp_path):
+    """The first teacher is kept all the same, not its random beginning; also after a stop before the choice."""
+    judge = Judge(*marks)
+    game = bursts(judge=judge)
+    play(game, 1)
+    save_state(game.state_dict(), tmp_path / "state")
+    game = bursts(judge=judge)
+    game.load_state_dict(load_state(tmp_path / "state"))
+    for turn, number in enumerate(kept):
+        play(game, 1, first=2 * turn + 1)
+        assert same(dict(game.products["teacher"].state_dict()), judge.judged[number])
+        play(game, 1, first=2 * turn + 2) if turn < 2 else None
 
 
 def test_the_student_learns_as_from_any_finished_teacher():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pocketgan.elastic.spaces import uniform_space
+from pocketgan.elastic.spaces import space_named, uniform_space
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import SpecError
 from pocketgan.losses.distillation import ChannelConnectors
@@ -110,6 +110,37 @@ def test_the_student_s_step_leaves_the_others_as_they_are():
         moved = {role for role, network in game.players.items() if not same(weights(network), before[role])}
         assert moved == ({"student", "wide", "deep", "discriminator"} if number % 3 == 0 else {"student"})
         assert ("D_real_wide" in losses) == (number % 3 == 0)
+
+
+@pytest.mark.parametrize(
+    ("times", "truth", "labelled"),
+    [
+        (0, False, []),
+        (0, True, [2, 4, 6, 8]),
+        (1, False, [1, 2, 3, 4, 5, 6, 7, 8]),
+        (3, False, [3, 6]),
+        (3, True, [3, 6]),
+    ],
+)
+def test_which_steps_are_for_real_images(times, truth, labelled):
+    game = online(n_dis=times, truth=truth)
+    assert [step for step in range(1, 9) if game.labelled(step)] == labelled
+    assert [step for step in range(1, 9) if game.turn(step)] == (labelled if times else [])
+
+
+def test_averages_of_elastic_kernels_are_refused():
+    space = space_named("3_2,kernel=5_3", STUDENT)
+    for settings in (dict(ema=0.5), dict(ema=0.0)):
+        game, made = OnlineSettings(n_dis=0, style=0, feature=0, channel=0, **settings), Supernet(space.spec)
+        if settings["ema"]:
+            with pytest.raises(SpecError) as error:
+                OnlineDistiller(game, made, None, wide=TEACHER.build(), space=space)
+            assert str(error.value) == (
+                "averaged weights (objective.ema) and elastic kernels do not go together; set ema to 0 or leave "
+                "kernel= out of the space"
+            )
+        else:
+            assert OnlineDistiller(game, made, None, wide=TEACHER.build(), space=space).generator is made
 
 
 def test_teachers_see_a_batch_once_and_keep_no_graph_without_a_turn():

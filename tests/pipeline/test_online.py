@@ -20,6 +20,7 @@ from pocketgan.pipeline.online import Bursts, OnlineDistil, Product
 from pocketgan.pipeline.stages import Evaluate, Train
 from pocketgan.pipeline.store import Store
 from pocketgan.training.fit import Runtime
+from pocketgan.training.log import read_log
 from pocketgan.training.schedule import Schedule
 from tests.conftest import draw_pairs
 
@@ -185,6 +186,23 @@ def test_inputs_without_a_partner_teach_the_student_alone(task, tmp_path):
     assert equal(state(withs / "model"), state(again / "model"))
     shutil.move(folder, tmp_path / "elsewhere")
     assert online(task, unlabelled=open_inputs(tmp_path / "elsewhere", task)).digest == more.digest
+
+
+def test_the_truth_beside_finished_teachers_and_inputs_without_a_partner(task, tmp_path):
+    """Every second step has a real image to learn from."""
+    folder = draw_pairs(tmp_path / "more", count=5, seed=1) / "A"
+    finished = Train(task=task, generator=WIDE, discriminator=JUDGE, schedule=Schedule(constant=1, batch_size=2))
+    store, left, seen = Store(tmp_path / "store"), [], []
+    for truth in (False, True):
+        settings = PLAIN.model_copy(update={"n_dis": 0, "truth": truth})
+        stage = online(task, wide=None, teachers=finished, objective=settings, unlabelled=open_inputs(folder, task))
+        artifact = store.realise(stage, Runtime(device="cpu", log_steps=1))
+        left.append(state(artifact / "model"))
+        log = read_log(store.home(stage) / "log.jsonl")
+        seen.append(["G_ssim_truth" in line for line in log])
+    assert seen[0] == [False] * len(seen[0])
+    assert seen[1] == [step % 2 == 0 for step in range(1, len(seen[1]) + 1)]
+    assert not equal(*left)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pocketgan.data.task import Task, open_task
 from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.sampling import ResolutionSampling
 from pocketgan.elastic.spaces import resnet_space
 from pocketgan.errors import BudgetError, DataError, SpecError
 from pocketgan.models import save_model
@@ -47,6 +48,24 @@ def task(tmp_path_factory) -> Task:
 
 def recipe(task: Task, teacher: Given | None = None, budget: Budget = BUDGET, **changes):
     return compression("toy", task, budget, SETTINGS.model_copy(update=changes), teacher)
+
+
+@pytest.mark.parametrize("predistillation", [None, Schedule(constant=1)])
+def test_resolutions_that_the_discriminator_cannot_take(task, predistillation):
+    larger = task.model_copy(update={"size": (24, 24), "load_size": (24, 24)})
+
+    def made(*sides: int):
+        distillation = DistilSettings(sampling=ResolutionSampling(sizes=sides))
+        judge = PatchSpec(width=4, layers=3)
+        return recipe(larger, distillation=distillation, discriminator=judge, predistillation=predistillation)
+
+    assert made(24).supernet.objective.sampling.sizes == (24,)
+    with pytest.raises(SpecError) as error:
+        made(24, 20)
+    assert str(error.value) == (
+        "a resolution of 20 is too small for a patch discriminator, which judges images from 24 pixels on; leave "
+        "it out"
+    )
 
 
 @pytest.fixture

@@ -202,6 +202,10 @@ def test_a_place_that_is_taken(cli: Cli, finished: Path, tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("years of work")
     outcome = cli("pick", finished, "--budget", "1G", "--out", tmp_path)
     refused(outcome, f"{tmp_path} is not empty; choose another --out")
+    file = tmp_path / "thesis.txt"
+    outcome = cli("pick", finished, "--budget", "1G", "--out", file)
+    refused(outcome, f"{file} is no folder; choose another --out")
+    assert file.read_text() == "years of work"
 
 
 def test_a_run_that_cannot_be_picked_from(cli: Cli, toy_run, run: Path, tmp_path: Path):

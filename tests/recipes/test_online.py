@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from pocketgan.data.inputs import open_inputs
 from pocketgan.data.task import Task, open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
+from pocketgan.elastic.sampling import ResolutionSampling
 from pocketgan.errors import BudgetError, DataError, SpecError
 from pocketgan.models import load_model, save_model
 from pocketgan.networks import (
@@ -30,7 +32,8 @@ from pocketgan.objectives.bursts import BurstSettings, turns
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import Sight
 from pocketgan.pipeline.stages import Given, Product
-from pocketgan.pipeline.store import claim
+from pocketgan.pipeline.store import Store, claim
+from pocketgan.recipes import estimate
 from pocketgan.recipes.changes import changed
 from pocketgan.recipes.effort import settings_for
 from pocketgan.recipes.omgd import OmgdSettings
@@ -39,7 +42,7 @@ from pocketgan.recipes.pocket import POCKET, PocketSettings
 from pocketgan.recipes.published_omgd import ROWS
 from pocketgan.recipes.recipe import owner, read_recipe
 from pocketgan.recipes.sight import with_metric, with_sight
-from pocketgan.recipes.steps import epochs_of, step_of, steps_of_round
+from pocketgan.recipes.steps import epochs_of, shares_of, step_of
 from pocketgan.search import Nsga2, Random
 from pocketgan.training.fit import Runtime
 from pocketgan.training.log import read_log
@@ -305,7 +308,37 @@ def test_changes_that_cannot_be_made(pairs: Task, changes: list[str], message: s
     assert message in str(error.value)
 
 
-def test_what_is_refused_before_anything_runs(pairs: Task, unpaired: Task, home: Path):
+def test_a_score_against_a_teacher_that_is_finished(unpaired: Task, given: Given):
+    """It may choose where there is no choice among teachers."""
+    made = pocket(unpaired, metric="teacher_l1").recipe("toy", unpaired, BUDGET, given)
+    assert (made.search.metric, made.scores(made.result).teacher) == ("teacher_l1", given)
+
+
+@pytest.mark.parametrize("method", [omgd, pocket])
+def test_resolutions_are_those_that_all_players_can_take(pairs: Task, unpaired: Task, given: Given, method: Any):
+    """Only teachers that learn with pairs meet their discriminator at a lower resolution."""
+
+    def refusal(task: Task, teacher: Given | None, *sides: int) -> str:
+        sampling = ResolutionSampling(sizes=sides)
+        settings = method(task)
+        objective = settings.objective.model_copy(update={"sampling": sampling})
+        try:
+            settings.model_copy(update={"objective": objective}).recipe("toy", task, BUDGET, teacher)
+        except SpecError as error:
+            return str(error)
+        return ""
+
+    assert refusal(pairs, None, SIZE, 24) == ""
+    assert refusal(pairs, None, SIZE, 20) == (
+        "a resolution of 20 is too small for a shared_patch discriminator, which judges images from 24 pixels on; "
+        "leave it out"
+    )
+    assert refusal(pairs, given, 20) == refusal(unpaired, None, 20) == refusal(unpaired, given, 20) == ""
+    assert "a resolution of 64 is larger than the images" in refusal(pairs, None, 64)
+    assert "size 22 does not fit a resnet" in refusal(unpaired, None, 22)
+
+
+def test_what_is_refused_before_anything_runs(pairs: Task, unpaired: Task, home: Path, given: Given):
     inputs = open_inputs(home / "more" / "A", pairs)
 
     def refused(settings: OnlineRecipeSettings, message: str, task: Task = pairs, **more: Any) -> None:
@@ -329,6 +362,9 @@ def test_what_is_refused_before_anything_runs(pairs: Task, unpaired: Task, home:
     refused(omgd(unpaired), "cyclegan learns from two sets of images without pairs, and ")
     refused(omgd(pairs), "pix2pix learns from pairs of images, and ", unpaired)
     refused(omgd(unpaired, metric="teacher_l1"), "teacher_l1 cannot choose among teachers; set metric", unpaired)
+    lacks = f"a search by l1 needs pairs, and {unpaired.root} has none; search by fd_mobilenet_v2"
+    refused(omgd(unpaired, metric="l1"), lacks, unpaired)
+    refused(omgd(unpaired, metric="l1"), f"{lacks} or teacher_l1", unpaired, teacher=given)
     refused(pocket(pairs, metric="miou"), "a search by miou needs a segmenter")
 
 
@@ -394,16 +430,49 @@ def test_models_that_they_do_not_know(pairs: Task, model: Any, method: Any):
 
 
 @pytest.mark.parametrize("schedule", [SHORT, Schedule(constant=1)])
-def test_a_round_of_measured_steps_has_every_turn_as_often_as_the_training(task: Task, schedule: Schedule):
-    stage = omgd(task, schedule=schedule).recipe("toy", task, BUDGET).student
+@pytest.mark.parametrize("times", [1, 2, 500])
+def test_one_step_of_each_kind_is_measured(task: Task, schedule: Schedule, times: int):
+    """Their shares are those of the steps of a whole round, counted."""
+    settings = omgd(task, schedule=schedule)
+    objective = settings.objective.model_copy(update={"n_dis": times})
+    stage = settings.model_copy(update={"objective": objective}).recipe("toy", task, BUDGET).student
     batch = Batch(torch.rand(2, 3, SIZE, SIZE), torch.rand(2, 3, SIZE, SIZE), ())
-    play, rounds = step_of(stage, batch, Runtime(device="cpu")), 2
-    taught = [any(name.startswith("D_") for name in play()) for _ in range(rounds * steps_of_round(stage))]
+    play, shares = step_of(stage, batch, Runtime(device="cpu")), shares_of(stage)
+    kinds = [any(name.startswith("D_") for name in play()) for _ in shares]
+    assert kinds == [any(name.startswith("D_") for name in play()) for _ in shares], "they alternate"
     if task.paired:
-        assert (taught, epochs_of(stage)) == ([False, True] * rounds, schedule.epochs)
+        teaches = [step % times == 0 for step in range(1, times + 1)]
+        assert epochs_of(stage) == schedule.epochs
     else:
-        assert taught == [True, False, False] * rounds
-        assert epochs_of(stage) == len(turns(schedule.epochs, stage.objective))
+        teaches = [turn.teaches for turn in turns(schedule.epochs, objective)]
+        assert epochs_of(stage) == len(teaches)
+    assert dict(zip(kinds, shares, strict=True)) == pytest.approx(
+        {kind: teaches.count(kind) / len(teaches) for kind in set(teaches)}
+    )
+
+
+def test_the_time_of_a_training_is_that_of_its_steps(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A teachers' step of one second among 500 of a tenth each: a few of each are enough to tell."""
+    clock, played = SimpleNamespace(now=0.0), []
+
+    def toy_step(stage: Any, batch: Batch, runtime: Runtime) -> Callable[[], None]:
+        def play() -> None:
+            teaches = len(played) % 2 == (1 if task.paired else 0)
+            played.append(teaches)
+            clock.now += 1.0 if teaches else 0.1
+
+        return play
+
+    monkeypatch.setattr(estimate, "step_of", toy_step)
+    monkeypatch.setattr(estimate, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    settings = omgd(task)
+    objective = settings.objective.model_copy(update={"n_dis": 500})
+    recipe = settings.model_copy(update={"objective": objective}).recipe("toy", task, BUDGET)
+    seconds = estimate.estimate_seconds(recipe, Store(tmp_path), Runtime(device="cpu"))["student"]
+    steps = SHORT.epochs * (task.epoch() // SHORT.batch_size)
+    every = (499 * 0.1 + 1.0) / 500 if task.paired else 500 * 0.1 + 1.0
+    assert seconds == pytest.approx(steps * every)
+    assert len(played) <= 8
 
 
 # -- toy runs ------------------------------------------------------------------------------------------------------
