@@ -110,7 +110,12 @@ def shrunk(settings: AnySettings) -> AnySettings:
     return Settings.model_validate({**settings.model_dump(), **small})
 
 
-@pytest.fixture(params=[entry for entry in ENTRIES.values() if entry.published], ids=lambda entry: entry.name)
+def differs(entry: Entry) -> bool:
+    """Whether it is another recipe when it is shrunk: OMGD's rows of other widths are then those of 1.0x."""
+    return bool(entry.published) and (not entry.name.startswith("omgd") or entry.name.endswith("1.0x"))
+
+
+@pytest.fixture(params=[entry for entry in ENTRIES.values() if differs(entry)], ids=lambda entry: entry.name)
 def recipe(request: pytest.FixtureRequest, tmp_path: Path) -> Recipe:
     entry: Entry = request.param
     wide = both_sides(entry.size) == (256, 512)
