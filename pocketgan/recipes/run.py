@@ -24,6 +24,7 @@ from pocketgan.data.batches import evaluation_batches, target_batches
 from pocketgan.data.cache import load_examples
 from pocketgan.data.inputs import load_inputs
 from pocketgan.data.samples import SPLITS
+from pocketgan.data.task import Task
 from pocketgan.deploy.latency import Latency, compare_onnx
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import DataError
@@ -142,6 +143,18 @@ def report_again(out: Path, command: str) -> Report:
         return finish(recipe, out, command)
 
 
+def summary_of(task: Task) -> TaskSummary:
+    """What a report says of its data."""
+    return TaskSummary(
+        name=task.root.name,
+        digest=task.data_digest,
+        layout=task.layout,
+        direction=task.direction,
+        size=task.size,
+        counts={str(split): count for split, count in task.counts().items()},
+    )
+
+
 def _scores(store: Store, stage: Evaluate) -> Evaluation:
     return stage.load(store.artifact(stage))
 
@@ -157,14 +170,7 @@ def _report(recipe: Recipe, store: Store, latencies: dict[str, Latency], command
         title=recipe.name,
         recipe=f"{recipe.name} ({recipe.method})",
         command=command,
-        task=TaskSummary(
-            name=task.root.name,
-            digest=task.data_digest,
-            layout=task.layout,
-            direction=task.direction,
-            size=task.size,
-            counts={str(split): count for split, count in task.counts().items()},
-        ),
+        task=summary_of(task),
         budget=str(recipe.budget),
         budget_macs=recipe.budget.macs,
         metric=metric,

@@ -30,11 +30,11 @@ from pocketgan.networks import write_numbers
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import Evaluate, Search
 from pocketgan.pipeline.store import STAGES, Owner, Store, claim, writing
+from pocketgan.recipes.run import summary_of
 from pocketgan.recipes.studies.pace import Pace
 from pocketgan.recipes.studies.setting import Setting
 from pocketgan.recipes.studies.study import Point, Study
 from pocketgan.recipes.studies.verdicts import curve_of, curve_verdicts, verdicts
-from pocketgan.report.model import TaskSummary
 from pocketgan.report.study import Curve, CurveMember, Member, StudyPoint, StudyReport
 from pocketgan.report.study_page import write_study
 from pocketgan.search import Exhaustive, best_so_far
@@ -120,14 +120,7 @@ def told(
         about=study.about,
         source=study.source,
         command=command,
-        task=TaskSummary(
-            name=task.root.name,
-            digest=task.data_digest,
-            layout=task.layout,
-            direction=task.direction,
-            size=task.size,
-            counts={str(split): count for split, count in task.counts().items()},
-        ),
+        task=summary_of(task),
         axis="evaluations" if curves else study.axis,
         metric=study.metric,
         better={name: METRICS[name].better for name in sorted(metrics)},
