@@ -8,9 +8,9 @@ Source: Li et al., GAN Compression, CVPR 2020; the fast form: TPAMI 2022.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, field_validator
 
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
@@ -34,9 +34,19 @@ from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 
 
-def _by_name(value: Any) -> Any:
+def by_name(value: Any) -> Any:
     """A network may be given as a spec string, e.g. resnet:48."""
     return parse_spec(value) if isinstance(value, str) else value
+
+
+def _known(value: str) -> str:
+    if value not in METRICS:
+        raise unknown("metric", value, METRICS)
+    return value
+
+
+#: a metric that there is
+KnownMetric = Annotated[str, AfterValidator(_known)]
 
 
 class Settings(BaseModel):
@@ -60,7 +70,7 @@ class Settings(BaseModel):
     distillation: Distilling
     supernet: Schedule
     search: AnyStrategy
-    metric: str = "fd_mobilenet_v2"
+    metric: KnownMetric = "fd_mobilenet_v2"
     calibration: PositiveInt = 64
     tuning: Schedule | None = None
     whole_train: bool = False
@@ -68,14 +78,7 @@ class Settings(BaseModel):
     precision: Precision = "32-true"
     seed: int = 233
 
-    _teacher_by_name = field_validator("teacher", mode="before")(_by_name)
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in METRICS:
-            raise unknown("metric", value, METRICS)
-        return value
+    _teacher_by_name = field_validator("teacher", mode="before")(by_name)
 
     @property
     def method(self) -> str:

@@ -5,8 +5,6 @@ Source: Ren et al., "Online Multi-Granularity Distillation for GAN Compression",
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import field_validator
 
 from pocketgan.data.inputs import Inputs
@@ -14,9 +12,10 @@ from pocketgan.data.task import Task
 from pocketgan.elastic.budget import UNITS, Budget
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import BudgetError, SpecError
-from pocketgan.networks import GeneratorSpec, parse_spec
+from pocketgan.networks import GeneratorSpec
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.pipeline.stages import Given
+from pocketgan.recipes.compression import by_name
 from pocketgan.recipes.online import OnlineRecipeSettings, widest
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.units import si
@@ -27,10 +26,7 @@ class OmgdSettings(OnlineRecipeSettings):
 
     student: GeneratorSpec | None = None
 
-    @field_validator("student", mode="before")
-    @classmethod
-    def _student_by_name(cls, value: Any) -> Any:
-        return parse_spec(value) if isinstance(value, str) else value
+    _student_by_name = field_validator("student", mode="before")(by_name)
 
     @property
     def method(self) -> str:

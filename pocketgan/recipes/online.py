@@ -14,15 +14,15 @@ from pocketgan.data.inputs import Inputs
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import UNITS, Budget
 from pocketgan.elastic.cost import CostModel
-from pocketgan.errors import BudgetError, SpecError, unknown
-from pocketgan.metrics import METRICS
+from pocketgan.errors import BudgetError, SpecError
 from pocketgan.metrics.catalog import FRECHET
-from pocketgan.networks import GeneratorSpec, PatchSpec, SharedPatchSpec, parse_spec
+from pocketgan.networks import GeneratorSpec, PatchSpec, SharedPatchSpec
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import Imitating, Sight, needs_sight
 from pocketgan.pipeline.stages import Given, OnlineDistil
+from pocketgan.recipes.compression import KnownMetric, by_name
 from pocketgan.recipes.families import (
     check_counts,
     check_direction,
@@ -55,23 +55,12 @@ class OnlineRecipeSettings(BaseModel):
     objective: Imitating
     schedule: Schedule
     whole_train: bool = False
-    metric: str = FRECHET
+    metric: KnownMetric = FRECHET
     sight: Sight = Sight()
     precision: Precision = "32-true"
     seed: int = 233
 
-    @field_validator("wide", "deep", mode="before")
-    @classmethod
-    def _teacher_by_name(cls, value: Any) -> Any:
-        """A network may be given as a spec string, e.g. unet:48."""
-        return parse_spec(value) if isinstance(value, str) else value
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in METRICS:
-            raise unknown("metric", value, METRICS)
-        return value
+    _teacher_by_name = field_validator("wide", "deep", mode="before")(by_name)
 
     @model_validator(mode="after")
     def _taught(self) -> OnlineRecipeSettings:
