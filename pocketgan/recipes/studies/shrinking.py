@@ -61,9 +61,15 @@ def progressive(setting: Setting, within: SearchSpace, largest: Train) -> Distil
 def progressive_or_plain(setting: Setting) -> list[Point]:
     within = space(setting)
     largest = setting.training(Train, LARGEST, "largest", generator=within.spec)
+
+    def plain(**given: Train) -> Distil:
+        return setting.training(Distil, SUPERNET, "supernet", teacher=largest, space=within, **given)
+
     supernets = {
         "progressive shrinking": progressive(setting, within, largest),
-        "plain sampling": setting.training(Distil, SUPERNET, "supernet", teacher=largest, space=within),
+        "plain sampling": plain(),
+        # what shrinking adds to the inheritance with which it begins
+        "plain sampling from the largest": plain(init=largest, judge=largest),
     }
     model = CostModel(within.spec, *setting.task.size)
     most = model.one(within.spec.widths)["macs"]
@@ -82,10 +88,13 @@ def progressive_or_plain(setting: Setting) -> list[Point]:
 PROGRESSIVE_SHRINKING = Study(
     name="progressive-shrinking",
     about="Does a supernet of elastic kernels, depth and widths learn better when it shrinks phase by phase than "
-    "when all its subnets are drawn from the start? Both learn from the same largest network, trained first, for "
-    "the same processor time; one search gives the front of each, of which the best within each budget is scored. "
-    "Budgets are shares of the largest network's MACs.",
+    "when all its subnets are drawn from the start, with fresh weights or with those of the largest network? All "
+    "learn from the same largest network, trained first, for the same processor time; one search gives the front "
+    "of each, of which the best within each budget is scored. Budgets are shares of the largest network's MACs.",
     source="Cai et al., Once-for-All, ICLR 2020, section 4.1: progressive shrinking",
     points=progressive_or_plain,
-    claims=(Claim(better="progressive shrinking", worse="plain sampling"),),
+    claims=(
+        Claim(better="progressive shrinking", worse="plain sampling"),
+        Claim(better="progressive shrinking", worse="plain sampling from the largest"),
+    ),
 )
