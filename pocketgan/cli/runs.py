@@ -45,8 +45,11 @@ def compress(
         typer.Option(help="Default by the data: pairs, no pairs, label maps; munit on demand."),
     ] = None,
     method: Annotated[
-        Literal["fast-gan-compression", "gan-compression", "omgd", "pocket"],
-        typer.Option(help="How it is compressed; omgd and pocket train teachers and student together."),
+        Literal["fast-gan-compression", "gan-compression", "once-for-all", "omgd", "pocket"],
+        typer.Option(
+            help="How it is compressed; once-for-all chooses kernels and depth too, omgd and pocket train teachers "
+            "and student together."
+        ),
     ] = "fast-gan-compression",
     effort: Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")] = "quick",
     teacher: Annotated[

@@ -1,9 +1,10 @@
-"""GAN Compression and Fast GAN Compression: from a teacher to a small generator within a budget.
+"""GAN Compression, Fast GAN Compression and Once-for-all: from a teacher to a small generator within a budget.
 
-Both are one recipe. GAN Compression first distils its (mobile) teacher into a narrower student, from whose weights
+All are one recipe. GAN Compression first distils its (mobile) teacher into a narrower student, from whose weights
 and discriminator the supernet then starts; the fast form leaves that out and starts the supernet from scratch.
+Once-for-all leaves it out too: its teacher is the supernet's largest network, which then shrinks phase by phase.
 
-Source: Li et al., GAN Compression, CVPR 2020; the fast form: TPAMI 2022.
+Source: Li et al., GAN Compression, CVPR 2020; the fast form: TPAMI 2022; Cai et al., Once-for-All, ICLR 2020.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt, field_v
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.shrinking import shrinking
 from pocketgan.elastic.spaces import space_named
-from pocketgan.errors import unknown
+from pocketgan.errors import SpecError, unknown
 from pocketgan.metrics import METRICS
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, parse_spec
 from pocketgan.pipeline.games import Distilling, Sight, Teaching, needs_sight
@@ -29,6 +31,7 @@ from pocketgan.recipes.families import (
     check_resolutions,
 )
 from pocketgan.recipes.recipe import Recipe
+from pocketgan.recipes.shrinking import progressive_shrinking
 from pocketgan.search import AnyStrategy
 from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
@@ -51,7 +54,10 @@ KnownMetric = Annotated[str, AfterValidator(_known)]
 
 class Settings(BaseModel):
     """Every number of the method. Without `predistillation` it is the fast form; without `tuning` the result is the
-    subnet as the supernet has it. The student of the pre-distillation is the supernet's network at its widest.
+    subnet as the supernet has it. The student of the pre-distillation is the supernet's largest network.
+
+    `shrinking`: the supernet starts from its largest network, the narrower student or else the teacher itself, and
+    shrinks phase by phase; `supernet` is then the length of each phase.
 
     `space` names a published space or lists the options of every width, e.g. 32_24_16_8. `whole_train`: teacher and
     fine-tuning learn from the selection split too, as in the papers; what is searched never does. `calibration`: on
@@ -69,6 +75,7 @@ class Settings(BaseModel):
     space: str
     distillation: Distilling
     supernet: Schedule
+    shrinking: bool = False
     search: AnyStrategy
     metric: KnownMetric = "fd_mobilenet_v2"
     calibration: PositiveInt = 64
@@ -82,7 +89,9 @@ class Settings(BaseModel):
 
     @property
     def method(self) -> str:
-        return "gan-compression" if self.predistillation else "fast-gan-compression"
+        if self.predistillation:
+            return "gan-compression"
+        return "once-for-all" if self.shrinking else "fast-gan-compression"
 
     @property
     def games(self) -> tuple[Teaching | Distilling, ...]:
@@ -105,8 +114,8 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
     form = teacher.generator if teacher else settings.teacher
     judge = (teacher and teacher.discriminator) or settings.discriminator
     check_family(task, form, judge, settings.objective, settings.distillation)
-    # a student without a pre-distillation begins against a fresh discriminator
-    first = judge if settings.predistillation else settings.discriminator
+    # a supernet that starts from scratch begins against a fresh discriminator
+    first = judge if settings.predistillation or settings.shrinking else settings.discriminator
     check_resolutions(task, settings.distillation.sampling, form, first)
     check_counts(task)
     check_metric(task, settings.metric)
@@ -114,10 +123,18 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
         check_direction(task, teacher)
     space = space_named(settings.space, form.mobile)
     budget.check(space, CostModel(space.spec, *task.size))
+    generator = settings.teacher
+    if settings.shrinking and not settings.predistillation:
+        if teacher and teacher.generator.folded != space.spec:
+            raise SpecError(
+                f"once-for-all shrinks its teacher, and this one is not the largest network of {space.name}; leave "
+                "out --teacher, or choose --method gan-compression and add --set shrinking=true"
+            )
+        generator = _trained(space.spec, settings.teacher)
     shared: dict[str, Any] = dict(task=task, seed=settings.seed, precision=settings.precision)
     whole: dict[str, Any] = dict(splits=("train", "select")) if settings.whole_train else {}
     taught: Train | Given = teacher or Train(
-        generator=settings.teacher,
+        generator=generator,
         discriminator=settings.discriminator,
         objective=settings.objective,
         schedule=settings.teaching,
@@ -132,9 +149,9 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
         sight=settings.sight if needs_sight(settings.distillation) else None,
         **shared,
     )
-    narrow = None
+    judged = teacher is None or teacher.discriminator is not None
+    narrow, phases = None, None
     if settings.predistillation:
-        judged = teacher is None or teacher.discriminator is not None
         narrow = Distil(
             student=space.spec,
             # dense convolutions cannot be pruned into decomposed ones, nor kernels into larger ones
@@ -143,7 +160,12 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
             schedule=settings.predistillation,
             **distil,
         )
-    supernet = Distil(space=space, init=narrow, judge=narrow, schedule=settings.supernet, **distil)
+    if settings.shrinking:
+        schedules = (settings.supernet,) * len(shrinking(space))
+        start, against = narrow or taught, narrow or (taught if judged else None)
+        phases, supernet = progressive_shrinking(space, schedules, start, against, **distil)
+    else:
+        supernet = Distil(space=space, init=narrow, judge=narrow, schedule=settings.supernet, **distil)
     search = Search(
         supernet=supernet,
         budget=budget,
@@ -163,8 +185,14 @@ def compression(name: str, task: Task, budget: Budget, settings: Settings, teach
         budget=budget,
         teacher=taught,
         predistilled=narrow,
+        phases=phases or (),
         supernet=supernet,
         search=search,
         subnet=subnet,
         tuned=tuned,
     )
+
+
+def _trained(spec: GeneratorSpec, like: GeneratorSpec) -> GeneratorSpec:
+    """A network with what helps training alone in another of its family, such as spectral norm."""
+    return spec.model_copy(update={name: value for name, value in like if getattr(like.folded, name) != value})

@@ -10,6 +10,8 @@ import torch
 
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.shrinking import shrinking
+from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError
 from pocketgan.networks import DeepResnetSpec, PatchSpec, ResnetSpec, write_numbers
 from pocketgan.objectives.bursts import BurstSettings
@@ -25,7 +27,7 @@ from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 
 Effort = Literal["quick", "standard", "paper"]
-Method = Literal["gan-compression", "fast-gan-compression", "omgd", "pocket"]
+Method = Literal["gan-compression", "fast-gan-compression", "once-for-all", "omgd", "pocket"]
 
 #: side from which label maps are taken from a grid of 1/64 instead of 1/32 of theirs
 _WIDE_GRID = 512
@@ -35,9 +37,10 @@ _WIDE_GRID = 512
 class _Level:
     """Base widths, options of the student's widths, and the training images seen by teacher, supernet, fine-tuning.
 
-    `teacher` and `space` are of Fast GAN Compression; `mobile_teacher` and `narrow_space` of GAN Compression. Of
-    OMGD and Pocket are `online_images`: those of the training with pairs, and those that the teachers see without;
-    their widest teacher has `mobile_teacher` too. Pocket's teacher warms up as long as others learn.
+    `teacher` and `space` are of Fast GAN Compression and Once-for-all; `mobile_teacher` and `narrow_space` of GAN
+    Compression. Of OMGD and Pocket are `online_images`: those of the training with pairs, and those that the
+    teachers see without; their widest teacher has `mobile_teacher` too. Pocket's teacher warms up as long as others
+    learn.
     """
 
     teacher: int
@@ -85,6 +88,9 @@ LEVELS: dict[str, _Level] = {
     ),
 }
 
+#: what Once-for-all chooses beside widths, of a model whose networks have that choice
+FURTHER = {"pix2pix": ",depth=9_6,kernel=5_3", "cyclegan": ",depth=9_6,kernel=5_3", "munit": ",depth=4_2"}
+
 #: images a step; without pairs one, as published
 BATCH = {"pix2pix": 4, "gaugan": 4, "cyclegan": 1, "munit": 1}
 
@@ -110,17 +116,23 @@ def settings_for(
     labels: dict[str, Any] = dict(
         in_channels=task.in_channels, upsampling="more" if min(task.size) >= _WIDE_GRID else "normal"
     )
-    if method == "fast-gan-compression":
-        made, space, narrow = parts(model, level.teacher, level.judge, **labels), level.space, None
-    else:
+    shrinks, narrow = method == "once-for-all", None
+    if method == "gan-compression":
         made, space = parts(model, level.mobile_teacher, level.judge, mobile=True, **labels), level.narrow_space
         narrow = teaching
+    else:
+        made, space = parts(model, level.teacher, level.judge, mobile=shrinks, **labels), level.space
+    if shrinks:
+        space += FURTHER.get(model, "")
+        phases = len(shrinking(space_named(space, made["teacher"].mobile)))
+        supernet = _schedule(-(-level.images[1] // phases), task, model)
     return Settings(
         **made,
         predistillation=narrow,
         teaching=teaching,
         space=space,
         supernet=supernet,
+        shrinking=shrinks,
         tuning=tuning if task.paired else None,
         search=level.search,
         precision=best_precision() if effort == "quick" else "32-true",

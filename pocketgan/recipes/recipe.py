@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from pocketgan.pipeline.stages import (
     Pick,
     Product,
     Search,
+    Sorted,
     Train,
 )
 from pocketgan.pipeline.store import MARK, Owner
@@ -44,9 +47,10 @@ class Recipe(BaseModel):
     What is compressed is either a `student` of its own or a `supernet`, then its `search` and the `subnet` found.
     A teacher that learns beside its student is a `Product` of it.
 
-    `predistilled`: the narrower student between teacher and supernet, where the recipe has that step. `warmed`: an
-    online teacher as it is when its student begins, likewise. `tuned`: the subnet after fine-tuning, likewise; then
-    it is the result. `front`: the measured front of the search, likewise.
+    `predistilled`: the narrower student between teacher and supernet, where the recipe has that step. `phases`:
+    what a supernet that shrinks was before its last phase, likewise. `warmed`: an online teacher as it is when its
+    student begins, likewise. `tuned`: the subnet after fine-tuning, likewise; then it is the result. `front`: the
+    measured front of the search, likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +61,7 @@ class Recipe(BaseModel):
     budget: Budget
     teacher: Teacher
     predistilled: Distil | None = None
+    phases: tuple[Distil | Sorted, ...] = ()
     warmed: Train | None = None
     student: OnlineDistil | None = None
     supernet: Distil | OnlineDistil | None = None
@@ -107,6 +112,7 @@ class Recipe(BaseModel):
             "warm-up": self.warmed,
             "pre-distillation": self.predistilled,
             "student": self.student,
+            **dict(zip(_names(self.phases), self.phases, strict=True)),
             "supernet": self.supernet,
         }
         together = isinstance(self.teacher, Product)
@@ -142,6 +148,12 @@ class Recipe(BaseModel):
         """The address of the whole recipe."""
         parts = {name: stage.digest for name, stage in self.stages.items()}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _names(phases: tuple[Distil | Sorted, ...]) -> Iterator[str]:
+    number = count(1)
+    for phase in phases:
+        yield "sorting" if isinstance(phase, Sorted) else f"phase {next(number)}"
 
 
 def owner(recipe: Recipe) -> Owner:

@@ -27,6 +27,7 @@ from pocketgan.data.samples import SPLITS
 from pocketgan.data.task import Task
 from pocketgan.deploy.latency import Latency, compare_onnx
 from pocketgan.elastic.cost import cost
+from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice
 from pocketgan.errors import DataError
 from pocketgan.metrics import METRICS, Evaluation, Evaluator, compare
 from pocketgan.models import load_model
@@ -52,6 +53,8 @@ from pocketgan.training.log import read_log
 
 SHOWN = 12
 WORST = 6
+#: what a note calls the choices of a search
+CHOSEN = {Choice: "widths", DepthChoice: "depth", KernelChoice: "kernels"}
 Watch = Callable[[str, Stage, int, int], None]
 
 
@@ -250,11 +253,13 @@ def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Laten
 def _notes(recipe: Recipe, store: Store) -> list[str]:
     """What else a reader must know."""
     trained = recipe.distillation
-    chosen = ["Widths"] if recipe.search else []
+    choices = recipe.search.space.choices if recipe.search else ()
+    chosen = [what for kind, what in CHOSEN.items() if any(isinstance(choice, kind) for choice in choices)]
     if isinstance(trained, OnlineDistil) and isinstance(trained.objective, BurstSettings):
-        chosen.append("the teacher of each turn" if chosen else "The teacher of each turn")
-    choice = f"{' and '.join(chosen)} were chosen on the selection split; e" if chosen else "E"
-    notes = [f"{choice}very figure of the tables is from the test split."]
+        chosen.append("the teacher of each turn")
+    notes = ["Every figure of the tables is from the test split."]
+    if chosen:
+        notes.append(f"Chosen on the selection split: {', '.join(chosen)}.")
     if sight := trained.sight:
         whose = "weights that were given" if sight.content else "its published weights"
         notes.append(f"The perceptual terms look through {sight.network} with {whose}.")

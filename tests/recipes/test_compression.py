@@ -70,9 +70,13 @@ def test_resolutions_that_the_discriminator_cannot_take(task, predistillation):
 
 @pytest.fixture
 def given_teacher(tmp_path) -> Given:
-    network = init_normal(ResnetSpec.uniform(3, blocks=3).build(), torch.Generator().manual_seed(0))
-    save_model(tmp_path / "teacher", network, {"size": [16, 16]})
-    return Given.of(tmp_path / "teacher")
+    return given(tmp_path, ResnetSpec.uniform(3, blocks=3))
+
+
+def given(folder: Path, spec: ResnetSpec) -> Given:
+    network = init_normal(spec.build(), torch.Generator().manual_seed(0))
+    save_model(folder / "teacher", network, {"size": [16, 16]})
+    return Given.of(folder / "teacher")
 
 
 def test_stages_in_their_order(task):
@@ -126,6 +130,46 @@ def test_gan_compression_has_a_student_in_between(task, given_teacher):
     # a dense teacher's channels cannot be pruned, and one without a discriminator has none to inherit
     alone = recipe(task, given_teacher, predistillation=Schedule(constant=7))
     assert (alone.predistilled.init, alone.predistilled.judge) == (None, None)
+
+
+def test_once_for_all_shrinks_its_teacher(task):
+    """The teacher is the largest network of the space, whatever form and widths it was given."""
+    made = recipe(task, shrinking=True, space="4_2,depth=3_1,kernel=5_3")
+    assert made.method == "once-for-all"
+    assert list(made.stages)[:7] == ["teacher", "phase 1", "phase 2", "sorting", "supernet", "search", "subnet"]
+    assert made.teacher.generator == made.supernet.space.spec
+    assert (made.teacher.generator.kernel, made.teacher.schedule) == (5, SETTINGS.teaching)
+    kernel, depth, sorted_ = made.phases
+    assert (kernel.init, kernel.judge, kernel.teacher) == (made.teacher,) * 3
+    assert (depth.init, sorted_.network, made.supernet.init, made.supernet.judge) == (kernel, depth, sorted_, depth)
+    assert {phase.schedule for phase in (kernel, depth, made.supernet)} == {SETTINGS.supernet}
+    assert (made.tuned.judge, made.tuned.teacher) == (made.supernet, made.teacher)
+
+
+def test_a_narrower_student_may_shrink_too(task):
+    """Between is a student of the teacher: it begins as the space's largest network."""
+    changes = dict(teacher=ResnetSpec.uniform(6, blocks=3).mobile, predistillation=Schedule(constant=7))
+    changes |= dict(shrinking=True, space="4_2,depth=3_1")
+    made = compression("toy", task, BUDGET, SETTINGS.model_copy(update=changes))
+    assert made.method == "gan-compression"
+    assert made.teacher.generator == changes["teacher"]
+    depth, sorted_ = made.phases
+    assert (depth.init, depth.judge, depth.teacher) == (made.predistilled, made.predistilled, made.teacher)
+    assert (sorted_.network, made.supernet.init, made.supernet.judge) == (depth, sorted_, depth)
+
+
+def test_a_finished_teacher_that_shrinks(task, tmp_path):
+    """Only as the largest network itself; without its discriminator a fresh one judges."""
+    teacher = given(tmp_path, ResnetSpec.uniform(3, blocks=3).mobile)
+    made = recipe(task, teacher, shrinking=True, space="3_2")
+    assert made.teacher == teacher
+    assert (made.phases[0].network, made.supernet.judge) == (teacher, None)
+    with pytest.raises(SpecError) as error:
+        recipe(task, teacher, shrinking=True, space="3_2,kernel=5_3")
+    assert str(error.value) == (
+        "once-for-all shrinks its teacher, and this one is not the largest network of 3_2,kernel=5_3; leave out "
+        "--teacher, or choose --method gan-compression and add --set shrinking=true"
+    )
 
 
 def test_the_papers_teachers_see_all_of_train(task):

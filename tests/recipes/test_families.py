@@ -12,6 +12,7 @@ from PIL import Image
 
 from pocketgan.data.task import Task, open_task
 from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.space import Choice
 from pocketgan.errors import DataError
 from pocketgan.models import load_model
 from pocketgan.networks import UnetSpec
@@ -68,14 +69,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "pix2pix": pairs,
         "unet": pairs,
+        "once-for-all": pairs,
         "cyclegan": unpaired,
         "munit": unpaired,
         "gaugan": draw_labels(home / "labels"),
     }
 
 
-#: what makes a recipe of seconds of each model
+#: what makes a recipe of seconds of each model, and of the method that chooses more than widths
 TOYS: dict[str, str] = {
+    "once-for-all": "--method once-for-all --set teacher=resnet:4 --set discriminator.width=4 "
+    "--set space=4_2,depth=9_6,kernel=5_3",
     "unet": "--set teacher=unet:4_4_4_4_4 --set discriminator.width=4",
     "cyclegan": "--set teacher=resnet:4 --set discriminator.width=4",
     "munit": "--model munit --set teacher=munit:4 --set discriminator.width=4",
@@ -97,11 +101,13 @@ def test_from_data_to_a_report_by_one_command(cli: Cli, data: dict[str, Path], t
     teacher, small = report["rows"]
     assert small["macs"] < teacher["macs"]
     assert report["budget_macs"] >= small["macs"]
-    paired = model in ("unet", "gaugan")
+    paired = model in ("unet", "once-for-all", "gaugan")
     assert ("l1" in small["scores"], "teacher_l1" in small["scores"]) == (paired, True)
     page = (out / "report.html").read_text()
     assert ("ground truth" in page) == paired
     assert ("look through mobilenet_v2" in page) == (model == "gaugan")
+    more = ", depth, kernels" if model == "once-for-all" else ""
+    assert f"Chosen on the selection split: widths{more}." in page
     found = load_model(out / "model")
     assert found.card["size"] == [SIZE, SIZE]
     session = onnxruntime.InferenceSession(out / "export" / "compressed.onnx", providers=["CPUExecutionProvider"])
@@ -222,14 +228,19 @@ def test_a_model_for_other_data(cli: Cli, data: dict[str, Path], model: str, fol
 
 
 @pytest.mark.parametrize("effort", ["quick", "paper"])
-@pytest.mark.parametrize("method", ["fast-gan-compression", "gan-compression"])
+@pytest.mark.parametrize("method", ["fast-gan-compression", "gan-compression", "once-for-all"])
 @pytest.mark.parametrize("model", ["pix2pix", "cyclegan", "munit", "gaugan"])
 def test_every_effort_makes_a_recipe(data: dict[str, Path], model: Any, method: Any, effort: Any):
     task = open_task(data[model], size=SIZE)
     settings = settings_for(effort, task, model, method)
     made = compression("toy", task, Budget(macs=10**12), settings)
     assert made.method == method
-    assert made.supernet.space.spec == made.teacher.generator.mobile.resized(made.supernet.space.spec.widths)
+    largest, teacher = made.supernet.space.spec, made.teacher.generator
+    assert largest == (teacher.folded if method == "once-for-all" else teacher.mobile.resized(largest.widths))
+    kinds = [choice.kind for choice in made.supernet.space.choices if not isinstance(choice, Choice)]
+    further = {"pix2pix": ["depth", "kernel"], "cyclegan": ["depth", "kernel"], "munit": ["depth"], "gaugan": []}
+    assert kinds == (further[model] if method == "once-for-all" else [])
+    assert bool(made.phases) == (method == "once-for-all")
     images = task.epoch() * settings.teaching.epochs
     assert images >= {"quick": 6_000, "paper": 800_000}[effort]
     assert (made.tuned is None) == (model in ("cyclegan", "munit")), "the authors saw it harm without pairs"

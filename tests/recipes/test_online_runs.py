@@ -66,7 +66,7 @@ def test_from_data_to_a_report_by_one_command(
     notes = " ".join(report["notes"])
     assert "The perceptual terms look through mobilenet_v2" in notes
     assert ("idths" in notes, "he teacher of each turn" in notes) == (method == "pocket", not paired)
-    assert ("chosen on the selection split" in notes) == ((method, folder) != ("omgd", "pairs"))
+    assert ("Chosen on the selection split" in notes) == ((method, folder) != ("omgd", "pairs"))
     page = (out / "report.html").read_text()
     assert ("What the budget buys" in page) == (method == "pocket")
     assert ("losses of student" in page, "losses of supernet" in page) == (method == "omgd", method == "pocket")

@@ -16,7 +16,7 @@ from pocketgan.objectives.distil import DistilSettings
 from pocketgan.pipeline.stages import Distil, Extract, Search, Sorted, Train
 from pocketgan.pipeline.store import Store
 from pocketgan.pipeline.supernets import KERNELS, load_supernet
-from pocketgan.recipes.shrinking import Chain, progressive_shrinking
+from pocketgan.recipes.shrinking import progressive_shrinking
 from pocketgan.search import Exhaustive, Random
 from pocketgan.training.fit import Runtime
 from pocketgan.training.schedule import Schedule
@@ -27,17 +27,13 @@ RUNTIME = Runtime(device="cpu", checkpoint_seconds=0)
 SHORT = Schedule(constant=1, batch_size=4)
 
 
-def chain(task: Task, **changes) -> Chain:
-    settings = dict(
-        space=SPACE,
-        task=task,
-        teaching=SHORT,
-        phases=[Schedule(constant=n, batch_size=4) for n in (1, 2, 3)],
-        discriminator=PatchSpec(width=2, layers=1),
-        distillation=DistilSettings(lr=1e-2, sampling=SandwichSampling(random=0)),
-        seed=3,
-    )
-    return progressive_shrinking(**(settings | changes))
+def chain(task: Task, space=SPACE, phases=tuple(Schedule(constant=n, batch_size=4) for n in (1, 2, 3)), **changes):
+    """The largest network, its phases and the supernet."""
+    shared = dict(task=task, discriminator=PatchSpec(width=2, layers=1), seed=3)
+    largest = Train(generator=space.spec, schedule=SHORT, **shared)
+    distil = dict(objective=DistilSettings(lr=1e-2, sampling=SandwichSampling(random=0)), teacher=largest, **shared)
+    before, supernet = progressive_shrinking(space, phases, largest, largest, **(distil | changes))
+    return largest, *before, supernet
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +134,7 @@ def test_candidates_of_every_kind_are_scored(task, store):
 def test_a_phase_that_was_stopped_leaves_the_same(task, tmp_path):
     """At two resolutions: weights and matrices."""
     sampling = ResolutionSampling(sizes=(24, 16), of=SandwichSampling(random=1))
-    settings = dict(distillation=DistilSettings(lr=1e-2, sampling=sampling), phases=[Schedule(constant=6)] * 3)
+    settings = dict(objective=DistilSettings(lr=1e-2, sampling=sampling), phases=[Schedule(constant=6)] * 3)
     phase = chain(open_task(task.root, size=24), **settings)[1]
     whole, broken = (Store(tmp_path / name / "stages") for name in ("whole", "broken"))
 
@@ -158,6 +154,6 @@ def test_a_phase_that_was_stopped_leaves_the_same(task, tmp_path):
 
 def test_resolutions_that_do_not_fit(task, store):
     sampling = ResolutionSampling(sizes=(24, 16))
-    phase = chain(task, distillation=DistilSettings(sampling=sampling))[1]
+    phase = chain(task, objective=DistilSettings(sampling=sampling))[1]
     with pytest.raises(SpecError, match="a resolution of 24 is larger than the images"):
         store.realise(phase, RUNTIME)

@@ -43,18 +43,18 @@ def progressive(setting: Setting, within: SearchSpace, largest: Train) -> Distil
         ).schedule
         for number, subspace in enumerate(phases, 1)
     ]
-    *_, supernet = progressive_shrinking(
+    _, supernet = progressive_shrinking(
         within,
-        setting.task,
-        largest.schedule,
         schedules,
+        largest,
+        largest,
+        teacher=largest,
+        task=setting.task,
         discriminator=setting.judge,
-        objective=setting.teaching,
-        distillation=setting.distilling,
+        objective=setting.distilling,
         seed=setting.seed,
         precision=setting.precision,
     )
-    assert isinstance(supernet, Distil), "a chain ends with its last phase"
     return supernet
 
 
