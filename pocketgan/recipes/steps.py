@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from itertools import count
+from typing import cast
 
 import torch
 
 from pocketgan.data.batches import Batch
 from pocketgan.elastic.budget import Budget
-from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.cost import cost
 from pocketgan.networks import Generator, GeneratorSpec, initialise
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.bursts import BurstSettings
@@ -114,14 +115,14 @@ def _brought(stage: OnlineDistil) -> tuple[GeneratorSpec | None, GeneratorSpec |
 
 def _widest(search: Search, budget: Budget) -> GeneratorSpec:
     space, task = search.space, search.supernet.task
-    model = CostModel(space.spec, *task.size)
     longest = max(len(choice.options) for choice in space.choices)
     for step in range(longest):
         genome = tuple(choice.options[min(step, len(choice.options) - 1)] for choice in space.choices)
-        costs = model.one(widths := space.widths(genome))
+        spec = cast(GeneratorSpec, space.subspec(genome))
+        costs = cost(spec, *task.size)
         if all(costs[name] <= bound for name, bound in budget.bounds.items()):
             break
-    return space.spec.resized(widths)
+    return spec
 
 
 def _fresh(spec: GeneratorSpec) -> Generator:

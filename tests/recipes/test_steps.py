@@ -62,6 +62,13 @@ def test_a_subnet_is_taken_for_the_widest_that_its_budget_allows(shared, superne
         assert left_by(subnet(supernet, macs + 1)) == spec
 
 
+def test_depth_and_kernels_shrink_with_the_widths(shared, teacher):
+    space = space_named("4_2,depth=2_1,kernel=5_3", ResnetSpec.uniform(1, blocks=1))
+    small = ResnetSpec.uniform(2, blocks=1)
+    stage = subnet(Distil(teacher=teacher, space=space, **shared), cost(small, 16, 16)["macs"])
+    assert left_by(stage) == small
+
+
 def test_teachers_of_an_online_distillation(shared, teacher):
     deep = DeepResnetSpec.uniform(1)
     fresh = OnlineDistil(
