@@ -36,7 +36,7 @@ def decomposition(setting: Setting) -> list[Point]:
 DECOMPOSITION = Study(
     name="decomposition",
     about="Which layers tolerate decomposed convolutions? The same generator with none, or with those of one part "
-    "decomposed, has as many epochs each time; so the decomposed ones need less processor time.",
+    "decomposed, has as many epochs each time, whatever processor time that takes.",
     source="Li et al., GAN Compression, CVPR 2020, section 4: convolution decomposition",
     points=decomposition,
     claims=(

@@ -24,7 +24,7 @@ FURTHER = "depth=9_6,kernel=5_3"
 #: the budgets, the largest first: shares of the largest network's MACs
 FRONT: Mapping[str, float] = {"80 %": 0.8, "55 %": 0.55, "40 %": 0.4, "30 %": 0.3}
 SEARCH = Nsga2(population=16, generations=3)
-#: of the time: for the largest network, and for all that comes before the search
+#: of the time: for the largest network, and for a supernet that learns from it
 LARGEST, SUPERNET = 0.3, 0.6
 
 
