@@ -10,6 +10,7 @@ from typing import Any, Literal
 from xml.sax.saxutils import quoteattr
 
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -50,6 +51,8 @@ _STYLE: dict[str, Any] = {
 }
 _LABEL: dict[str, Any] = {"textcoords": "offset points", "color": MUTED, "fontsize": 9}
 _MAX_POINTS = 240
+#: of a legend: its columns at most, the characters of a line, and those that a line's mark takes
+_COLUMNS, _LINE, _MARK = 6, 110, 5
 
 #: puts a plot on empty axes
 Draw = Callable[[Axes], None]
@@ -172,8 +175,18 @@ def _tick(text: str) -> str:
 
 
 def legend(axes: Axes) -> None:
-    """One line above the plot, where it hides no point."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=6, handletextpad=0.4, columnspacing=1.6)
+    """Above the plot, where it hides no point; in several lines where names are long."""
+    columns = _columns([len(name) for name in axes.get_legend_handles_labels()[1]])
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, handletextpad=0.4, columnspacing=1.6)
+
+
+def _columns(lengths: Sequence[int]) -> int:
+    """In how many columns names of these lengths fit above a plot, filled one column after another."""
+    for columns in range(min(_COLUMNS, len(lengths)), 1, -1):
+        widest = [column.max() for column in np.array_split(lengths, columns)]
+        if sum(widest) + _MARK * columns <= _LINE:
+            return columns
+    return 1
 
 
 def svg_of(draw: Draw, size: tuple[float, float], title: str) -> str:

@@ -1,7 +1,10 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
-from pocketgan.report.plot import latency_svg, losses_svg, pareto_svg
+import pytest
+from matplotlib.figure import Figure
+
+from pocketgan.report.plot import latency_svg, legend, losses_svg, pareto_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -74,3 +77,20 @@ def test_a_name_is_text_not_markup(report):
 def test_long_curves_are_thinned_but_keep_their_level():
     few, many = (losses_svg("s", {"total": [(i, 2.0) for i in range(n)]}) for n in (240, 24_000))
     assert len(many) < 2 * len(few)
+
+
+@pytest.mark.parametrize(
+    ("names", "lines"),
+    [(["from scratch"] * 3, 1), (["from scratch"] * 6, 1), (["a name of many letters, as is"] * 6, 2)],
+)
+def test_a_legend_is_never_wider_than_its_plot(names, lines):
+    figure = Figure(figsize=(10.5, 5.2), layout="constrained")
+    axes = figure.subplots()
+    for number, name in enumerate(names):
+        axes.plot([0, 1], [number, number], "o-", label=f"{name}{number}")
+    legend(axes)
+    figure.draw_without_rendering()
+    box, plot = axes.get_legend().get_window_extent(), axes.get_window_extent()
+    assert box.width < plot.width
+    assert plot.width > 0.85 * figure.bbox.width, "the plot keeps its place"
+    assert len({round(text.get_window_extent().y0) for text in axes.get_legend().get_texts()}) == lines
