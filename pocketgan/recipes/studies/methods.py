@@ -34,7 +34,11 @@ def space(setting: Setting) -> SearchSpace:
 def from_scratch(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
     """The student as an ordinary generator."""
     return [
-        Point("from scratch", place, setting.training(Train, 1.0, "scratch", generator=widest(setting, budget)))
+        Point(
+            "from scratch",
+            place,
+            setting.training(Train, 1.0, f"scratch of {place}", generator=widest(setting, budget)),
+        )
         for place, budget in budgets(setting, shares).items()
     ]
 
