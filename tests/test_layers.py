@@ -2,8 +2,8 @@
 
 From low to high; those side by side must not know each other either:
 
-    errors, seeds < units < download < networks, losses < elastic, data < models, interop < pretrained < metrics
-    < deploy, prepare < objectives < training, search < pipeline < report < recipes < cli
+    errors, seeds < units, files, runtime < download < networks, losses < elastic, data < models, interop
+    < pretrained < metrics < deploy, prepare < objectives < training, search < pipeline < report < recipes < cli
 
 `report` is above `pipeline` though it needs nothing of it: it shows what the stages left. `deploy` is below
 `pipeline` because exporting is a stage. `cli` may be a module or a package.
@@ -20,7 +20,7 @@ TEXTS = {path: path.read_text() for path in sorted(ROOT.rglob("*.py"))}
 TREES = {path: ast.parse(text) for path, text in TEXTS.items()}
 LAYERS = (
     {"errors", "seeds"},
-    {"units"},
+    {"units", "files", "runtime"},
     {"download"},
     {"networks", "losses"},
     {"elastic", "data"},

@@ -27,7 +27,7 @@ def pick(
     """Another budget from a finished run, without training: the best subnet of its supernet within it."""
     from pocketgan.recipes.front import pick as pick_from
     from pocketgan.recipes.front import report_of
-    from pocketgan.training.fit import Runtime
+    from pocketgan.runtime import Runtime
 
     if budget is None:
         return show_front(report_of(run), as_json)

@@ -194,7 +194,7 @@ def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = 
     """Print the stages with what is left of each; returns the seconds left in all."""
     from pocketgan.recipes.estimate import estimate_seconds
     from pocketgan.recipes.run import store_of
-    from pocketgan.training.fit import Runtime
+    from pocketgan.runtime import Runtime
     from pocketgan.units import duration_text, size_text
 
     store = store_of(out)
@@ -229,7 +229,7 @@ def carry_out(recipe: Any, out: Path, device: str, yes: bool, as_json: bool, wei
     from pocketgan.pipeline.store import check_owner
     from pocketgan.recipes.recipe import owner
     from pocketgan.recipes.run import run_recipe
-    from pocketgan.training.fit import Runtime
+    from pocketgan.runtime import Runtime
     from pocketgan.units import duration_text
 
     check_owner(out, owner(recipe))

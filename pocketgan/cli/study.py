@@ -46,7 +46,7 @@ def study(
     from pocketgan.recipes.studies.run import run_study
     from pocketgan.recipes.studies.setting import Setting
     from pocketgan.report.study_table import claims, figures, summary
-    from pocketgan.training.fit import Runtime
+    from pocketgan.runtime import Runtime
 
     setting = Setting(
         task=open_task(data, direction=direction, size=read_sides(size) or 64, unpaired=unpaired),

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 
 Progress = Callable[[int, int], None]
 

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from pocketgan.errors import OutputError
 from pocketgan.pipeline.stage import Stage, Workspace
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 
 #: where a run folder says whose it is, and where its store is
 MARK = "recipe.json"

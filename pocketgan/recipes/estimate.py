@@ -21,7 +21,7 @@ from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 from pocketgan.recipes.families import check_sides
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.recipes.steps import epochs_of, left_by, shares_of, step_of
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 from pocketgan.units import Size
 
 STEPS = 3

@@ -23,7 +23,7 @@ from pocketgan.pipeline.store import Store, claim, writing
 from pocketgan.recipes.recipe import Recipe, owner, read_recipe
 from pocketgan.recipes.run import Watch, finished_recipe, row_of, store_of
 from pocketgan.report import Report
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 
 LATENCY = "latency_ms"
 

@@ -48,7 +48,7 @@ from pocketgan.report import (
     TaskSummary,
     write_report,
 )
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 from pocketgan.training.log import read_log
 
 SHOWN = 12

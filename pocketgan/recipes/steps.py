@@ -21,7 +21,8 @@ from pocketgan.pipeline.online import Players
 from pocketgan.pipeline.searching import Extract, Search
 from pocketgan.pipeline.stages import Distil, Given, OnlineDistil, Product, Train
 from pocketgan.pipeline.training import Taught, Training
-from pocketgan.training.fit import Runtime, make_fabric
+from pocketgan.runtime import Runtime
+from pocketgan.training.fit import make_fabric
 
 MANY = 1000  # turns of the players: more than anybody measures
 

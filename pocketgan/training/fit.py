@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from pocketgan.data.batches import Batch, prefetch
 from pocketgan.errors import SpecError
 from pocketgan.objectives.base import Objective
+from pocketgan.runtime import Runtime
 from pocketgan.seeds import derive_seed
 from pocketgan.training.log import Log
 from pocketgan.training.schedule import Rates
@@ -29,19 +29,6 @@ from pocketgan.training.state import load_state, save_state
 
 Precision = Literal["32-true", "bf16-mixed"]
 Progress = Callable[[int, int], None]
-
-
-class Runtime(BaseModel):
-    """What is no part of a recipe: where and how chattily things run, and where files lie."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    device: str = "auto"
-    checkpoint_seconds: float = 60.0
-    #: odd, so that terms of every second step are seen
-    log_steps: int = 25
-    #: files of weights of feature networks, by the network's name; others are found by the rule of `find_weights`
-    weights: dict[str, Path] = {}
 
 
 def make_fabric(device: str, precision: Precision):

@@ -17,8 +17,8 @@ from pocketgan.networks import ResnetSpec, init_normal
 from pocketgan.pipeline import front as module
 from pocketgan.pipeline.stages import Distil, Extract, Front, Given, Pick, Search
 from pocketgan.pipeline.store import Store
+from pocketgan.runtime import Runtime
 from pocketgan.search import Candidate, Random, SearchResult
-from pocketgan.training.fit import Runtime
 from pocketgan.training.schedule import Schedule
 
 SPEC = ResnetSpec.uniform(4, blocks=1, norm="batch")

@@ -19,7 +19,7 @@ from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
 from pocketgan.pipeline.online import Bursts, OnlineDistil, Product
 from pocketgan.pipeline.stages import Evaluate, Train
 from pocketgan.pipeline.store import Store
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 from pocketgan.training.log import read_log
 from pocketgan.training.schedule import Schedule
 from tests.conftest import draw_pairs

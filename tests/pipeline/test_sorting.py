@@ -12,7 +12,7 @@ from pocketgan.pipeline.sorting import Sorted
 from pocketgan.pipeline.stage import Workspace
 from pocketgan.pipeline.stages import Given
 from pocketgan.pipeline.supernets import KERNELS, load_supernet, save_kernels
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 from tests.elastic.toys import filled, image
 
 GIVEN = Given(generator=ResnetSpec.uniform(1), content="c1")

@@ -12,7 +12,7 @@ import pytest
 from pocketgan.errors import OutputError
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.store import Owner, Store, claim, writing
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 
 RUNTIME = Runtime(device="cpu")
 

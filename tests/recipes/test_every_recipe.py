@@ -20,8 +20,8 @@ from pocketgan.recipes.methods import AnySettings
 from pocketgan.recipes.omgd import OmgdSettings
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.recipes.steps import epochs_of
+from pocketgan.runtime import Runtime
 from pocketgan.search import Random
-from pocketgan.training.fit import Runtime
 from pocketgan.training.log import read_log
 from pocketgan.training.schedule import Schedule
 from pocketgan.units import both_sides

@@ -23,8 +23,8 @@ from pocketgan.recipes.families import LABELS, PAIRS, UNPAIRED, data_of, model_f
 from pocketgan.recipes.published import edges2shoes, gaugan_cityscapes
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.recipes.sight import with_metric, with_sight
+from pocketgan.runtime import Runtime
 from pocketgan.search import Evolution
-from pocketgan.training.fit import Runtime
 from pocketgan.training.schedule import Schedule
 from tests.conftest import Outcome, draw_pairs
 

@@ -20,8 +20,8 @@ from pocketgan.pipeline.stages import Extract, Front, OnlineDistil, Pick
 from pocketgan.recipes.front import Bounds
 from pocketgan.recipes.recipe import owner, read_recipe
 from pocketgan.recipes.run import run_recipe, store_of
+from pocketgan.runtime import Runtime
 from pocketgan.search import Random
-from pocketgan.training.fit import Runtime
 from tests.bad_input.conftest import files, refused
 from tests.conftest import Outcome, ToyRun
 

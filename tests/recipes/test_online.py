@@ -39,8 +39,8 @@ from pocketgan.recipes.published_omgd import ROWS
 from pocketgan.recipes.recipe import owner, read_recipe
 from pocketgan.recipes.sight import with_metric, with_sight
 from pocketgan.recipes.steps import epochs_of, shares_of, step_of
+from pocketgan.runtime import Runtime
 from pocketgan.search import Nsga2, Random
-from pocketgan.training.fit import Runtime
 from pocketgan.training.schedule import Schedule
 from tests.conftest import Outcome, draw_pairs
 from tests.recipes.test_families import draw_unpaired

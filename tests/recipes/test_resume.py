@@ -34,7 +34,7 @@ from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.recipes.compression import Settings, compression
 from pocketgan.recipes.run import run_recipe
 from pocketgan.search import Evolution
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 from pocketgan.training.schedule import Schedule
 
 data, out, pause, torn = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])

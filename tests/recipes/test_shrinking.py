@@ -17,8 +17,8 @@ from pocketgan.pipeline.stages import Distil, Extract, Search, Sorted, Train
 from pocketgan.pipeline.store import Store
 from pocketgan.pipeline.supernets import KERNELS, load_supernet
 from pocketgan.recipes.shrinking import progressive_shrinking
+from pocketgan.runtime import Runtime
 from pocketgan.search import Exhaustive, Random
-from pocketgan.training.fit import Runtime
 from pocketgan.training.schedule import Schedule
 from tests.conftest import draw_pairs
 

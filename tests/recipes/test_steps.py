@@ -14,8 +14,8 @@ from pocketgan.networks import DeepResnetSpec, PatchSpec, ResnetSpec, SharedPatc
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.stages import Distil, Extract, OnlineDistil, Product, Search, Train
 from pocketgan.recipes.steps import left_by, step_of, untrained_game
+from pocketgan.runtime import Runtime
 from pocketgan.search import Random
-from pocketgan.training.fit import Runtime
 from pocketgan.training.schedule import Schedule
 
 WIDE, SMALL = ResnetSpec.uniform(3, blocks=1), ResnetSpec.uniform(2, blocks=1)

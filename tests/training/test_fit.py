@@ -20,7 +20,8 @@ from pocketgan.networks import PatchSpec, ResnetSpec, init_normal
 from pocketgan.objectives.base import Losses, Objective
 from pocketgan.objectives.distil import Distiller, DistilSettings
 from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
-from pocketgan.training.fit import Runtime, fit
+from pocketgan.runtime import Runtime
+from pocketgan.training.fit import fit
 from pocketgan.training.log import read_log
 from pocketgan.training.schedule import Schedule
 from pocketgan.training.state import load_state

@@ -14,7 +14,7 @@ from pocketgan.data.batches import Batch
 from pocketgan.errors import DataError
 from pocketgan.pipeline.stages import Training
 from pocketgan.recipes.steps import step_of
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 
 WARM_UP, STEPS = 2, 6
 LONG = 4.0  # seconds that are enough for one figure

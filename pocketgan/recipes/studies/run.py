@@ -37,8 +37,8 @@ from pocketgan.recipes.studies.study import Point, Study
 from pocketgan.recipes.studies.verdicts import curve_of, curve_verdicts, verdicts
 from pocketgan.report.study import Curve, CurveMember, Member, StudyPoint, StudyReport
 from pocketgan.report.study_page import write_study
+from pocketgan.runtime import Runtime
 from pocketgan.search import Exhaustive, best_so_far
-from pocketgan.training.fit import Runtime
 
 PACE = "pace.json"
 #: by the number of seeds: how often, in percent, the 95 % interval of a difference leaves out the true 0, where

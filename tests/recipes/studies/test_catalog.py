@@ -16,7 +16,7 @@ from pocketgan.recipes.studies.catalog import STUDIES, study_named
 from pocketgan.recipes.studies.setting import Setting
 from pocketgan.recipes.studies.students import CURVE
 from pocketgan.recipes.studies.study import Study
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 
 pytestmark = pytest.mark.usefixtures("even_pace", "few_candidates")
 EVERY = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)

@@ -7,7 +7,7 @@ from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.pipeline.stages import Train
 from pocketgan.recipes.studies import pace as pace_module
 from pocketgan.recipes.studies.pace import Pace, measured
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 from pocketgan.training.schedule import Schedule
 
 

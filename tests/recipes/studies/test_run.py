@@ -20,8 +20,8 @@ from pocketgan.recipes.studies.run import owner, run_study, spent
 from pocketgan.recipes.studies.setting import Setting
 from pocketgan.recipes.studies.study import Claim, Point, Study
 from pocketgan.report.study import StudyReport
+from pocketgan.runtime import Runtime
 from pocketgan.search import Random
-from pocketgan.training.fit import Runtime
 
 CPU = Runtime(device="cpu")
 

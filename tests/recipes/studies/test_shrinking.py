@@ -9,7 +9,7 @@ from pocketgan.models import load_model
 from pocketgan.pipeline.stages import Distil, Sorted
 from pocketgan.recipes.studies.pace import Pace
 from pocketgan.recipes.studies.shrinking import FRONT, SUPERNET, progressive_or_plain, space
-from pocketgan.training.fit import Runtime
+from pocketgan.runtime import Runtime
 
 
 def supernets(setting):

@@ -1,0 +1,52 @@
+"""Where and how things run: whatever is no part of a recipe, because it changes no numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from pocketgan.errors import SpecError
+
+
+class Runtime(BaseModel):
+    """The device, how often things are saved and logged, and where files lie.
+
+    Attributes:
+        device: 'auto' (the accelerator where there is one), 'cpu', 'cuda' or 'mps'.
+        checkpoint_seconds: how much work an interruption by force may cost, in seconds.
+        log_steps: every so many steps the losses are logged. Odd, so that terms of every second step are seen.
+        weights: files of weights of feature networks, by the network's name; others are found by `find_weights`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = "auto"
+    checkpoint_seconds: float = 60.0
+    log_steps: int = 25
+    weights: dict[str, Path] = {}
+
+    @property
+    def place(self) -> torch.device:
+        """The device on which every stage and verb computes. Raises `SpecError` where this machine has none."""
+        return device_named(self.device)
+
+
+def device_named(name: str) -> torch.device:
+    """The device of a name. Raises `SpecError` where PyTorch cannot use it on this machine."""
+    present: dict[str, Any] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if name == "auto":
+        return torch.device(next((each for each, there in present.items() if there()), "cpu"))
+    if name in present and not present[name]():
+        raise SpecError(f"this machine has no device {name} that PyTorch can use; choose --device cpu or auto")
+    return torch.device(name)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has computed all that it was given; before a clock is read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
