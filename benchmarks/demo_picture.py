@@ -12,8 +12,8 @@ import numpy as np
 
 from pocketgan.data.cache import load_examples
 from pocketgan.data.images import save_image
-from pocketgan.recipes.recipe import read_recipe
-from pocketgan.recipes.run import store_of
+from pocketgan.pipeline.recipe import read_recipe
+from pocketgan.runs.run import store_of
 
 COLUMNS = 8
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,14 +18,14 @@ from PIL import Image
 
 from pocketgan import __version__
 from pocketgan import cli as command_line
+from pocketgan.catalog.catalog import ENTRIES
 from pocketgan.data.cache import load_examples
 from pocketgan.data.labels import COCO
 from pocketgan.data.task import open_task
 from pocketgan.interop.official import save_official
 from pocketgan.models import load_model, save_model
 from pocketgan.networks import MunitSpec, init_normal, parse_spec
-from pocketgan.pipeline.stages import Given
-from pocketgan.recipes.catalog import ENTRIES
+from pocketgan.pipeline.teacher_file import TeacherFile
 from tests.data.pictures import numbers, write_map, write_picture
 
 from .conftest import TOY, Outcome, ToyRun
@@ -353,7 +353,7 @@ def test_a_foreign_teacher_with_its_discriminator(cli: Cli, toy_run: ToyRun, tmp
         assert kept.keys() == wanted.keys()
         assert all(torch.equal(kept[name], tensor) for name, tensor in wanted.items())
     # the folder of a finished stage will do as well, and a run stands for its teacher
-    both = Given.of(artifact)
+    both = TeacherFile.of(artifact)
     assert (both.generator, both.discriminator, both.direction) == (
         load_model(artifact / "model").spec,
         load_model(artifact / "discriminator").spec,

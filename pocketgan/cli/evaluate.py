@@ -191,8 +191,8 @@ def _result(folder: Path) -> Evaluation:
 
     if not _is_run(folder):
         return Evaluation.load(folder)
-    from pocketgan.recipes.recipe import read_recipe
-    from pocketgan.recipes.run import store_of
+    from pocketgan.pipeline.recipe import read_recipe
+    from pocketgan.runs.run import store_of
 
     recipe, store = read_recipe(folder), store_of(folder)
     scores = recipe.scores(recipe.result)

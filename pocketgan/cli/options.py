@@ -34,6 +34,13 @@ Classes = Annotated[
 Weights = Annotated[
     list[str] | None, typer.Option(help="Weights of a feature network, as inception=FILE (repeatable).")
 ]
+Precision = Annotated[
+    Literal["fp32", "bf16"] | None,
+    typer.Option(help="Of the trainings: bf16 is faster where the device has it; default fp32."),
+]
+Images = Annotated[
+    Path | None, typer.Option("--data", help="Where the images of the run are now, if they were moved.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Recipe_ = Annotated[str, typer.Argument(help="A name from `pocketgan list`.", show_default=False)]

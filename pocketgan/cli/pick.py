@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pocketgan.cli.options import Device, Json, Weights, read_weights
+from pocketgan.cli.options import Device, Images, Json, Weights, read_weights
 from pocketgan.cli.show import print_json, progress_shown, table
 
 
@@ -20,21 +20,22 @@ def pick(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="New folder; default beside the run, by the budget.")
     ] = None,
+    data: Images = None,
     weights: Weights = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Another budget from a finished run, without training: the best subnet of its supernet within it."""
-    from pocketgan.recipes.front import pick as pick_from
-    from pocketgan.recipes.front import report_of
+    from pocketgan.runs.pick import pick as pick_from
+    from pocketgan.runs.pick import report_of
     from pocketgan.runtime import Runtime
 
     if budget is None:
-        return show_front(report_of(run), as_json)
+        return show_front(report_of(run, data), as_json)
     runtime = Runtime(device=device, weights=read_weights(weights or []))
     with progress_shown() as progress:
         folder, report = pick_from(
-            run, budget, out, runtime, lambda name, stage, done, total: progress(name, done, total)
+            run, budget, out, runtime, lambda name, stage, done, total: progress(name, done, total), data
         )
     if as_json:
         rows = [row.model_dump(mode="json") for row in report.rows]

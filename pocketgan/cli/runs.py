@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,8 +16,10 @@ from pocketgan.cli.options import (
     Data,
     DataOption,
     Device,
+    Images,
     Json,
     Out,
+    Precision,
     Recipe_,
     Sides,
     Unpaired,
@@ -26,7 +29,11 @@ from pocketgan.cli.options import (
     read_weights,
 )
 from pocketgan.cli.show import command_line, print_json, progress_shown, table
-from pocketgan.errors import SpecError
+from pocketgan.errors import SpecError, unknown
+from pocketgan.methods import DEFAULT, method_named, method_names
+
+if TYPE_CHECKING:
+    from pocketgan.runtime import Runtime
 
 LONG_HOURS = 12.0
 
@@ -41,16 +48,19 @@ def compress(
     unpaired: Unpaired = None,
     classes: Classes = None,
     model: Annotated[
-        Literal["pix2pix", "cyclegan", "gaugan", "munit"] | None,
-        typer.Option(help="Default by the data: pairs, no pairs, label maps; munit on demand."),
+        str | None,
+        typer.Option(
+            help="pix2pix, cyclegan, gaugan or munit; default by the data: pairs, no pairs, label maps; munit on "
+            "demand."
+        ),
     ] = None,
     method: Annotated[
-        Literal["fast-gan-compression", "gan-compression", "once-for-all", "omgd", "pocket"],
+        str,
         typer.Option(
-            help="How it is compressed; once-for-all chooses kernels and depth too, omgd and pocket train teachers "
-            "and student together."
+            help=f"How it is compressed: {', '.join(method_names())}. once-for-all chooses kernels and depth too, "
+            "omgd and pocket train teachers and student together."
         ),
-    ] = "fast-gan-compression",
+    ] = DEFAULT,
     effort: Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")] = "quick",
     teacher: Annotated[
         Path | None,
@@ -68,6 +78,7 @@ def compress(
     ] = None,
     weights: Weights = None,
     out: Out = None,
+    precision: Precision = None,
     set_: Changes = None,
     device: Device = "auto",
     yes: Yes = False,
@@ -77,36 +88,47 @@ def compress(
     from pocketgan.data.inputs import open_inputs
     from pocketgan.data.task import open_task
     from pocketgan.elastic.budget import Budget
-    from pocketgan.pipeline.stages import Given
     from pocketgan.pipeline.store import MARK
+    from pocketgan.pipeline.teacher_file import TeacherFile
     from pocketgan.recipes.changes import changed
-    from pocketgan.recipes.effort import settings_for
-    from pocketgan.recipes.families import model_for
-    from pocketgan.recipes.run import teacher_of
+    from pocketgan.recipes.games import GAMES, game_for
+    from pocketgan.recipes.method import Wish
+    from pocketgan.runs.run import teacher_of
+    from pocketgan.runtime import Runtime
 
     if discriminator and not teacher:
         raise SpecError(f"the discriminator {discriminator} has no teacher; name that with --teacher")
-    online = method in ("omgd", "pocket")
-    if unlabelled and not online:
+    if model and model not in GAMES:
+        raise unknown("model", model, GAMES)
+    chosen = method_named(method)
+    if unlabelled and not chosen.unlabelled:
         raise SpecError(f"--unlabelled is for --method omgd or pocket, and this is {method}; leave it out")
-    if discriminator and online:
+    if discriminator and not chosen.inherits:
         raise SpecError(f"{method} imitates a finished teacher as it is; leave out --discriminator")
     bound, files = Budget.parse(budget), read_weights(weights or [])
     task = open_task(data, direction=direction, size=read_sides(size) or 256, unpaired=unpaired, classes=classes)
-    settings = changed(settings_for(effort, task, model or model_for(task), method, bound), set_ or [])
-    further = {"unlabelled": open_inputs(unlabelled, task)} if unlabelled else {}
+    wish = Wish(effort=effort, task=task, game=GAMES[model] if model else game_for(task), budget=bound)
+    settings = changed(chosen(wish), with_precision(set_, precision))
+    inputs = open_inputs(unlabelled, task) if unlabelled else None
     if teacher and (teacher / MARK).is_file():
         teacher = teacher_of(teacher)
-    given = Given.of(teacher, discriminator) if teacher else None
+    finished = TeacherFile.of(teacher, discriminator) if teacher else None
     name = data.resolve().name
-    settings.recipe(name, task, bound, given, **further)  # what is wrong, before weights are looked for
-    recipe = _sighted(settings, files, set_).recipe(name, task, bound, given, **further)
-    carry_out(recipe, out or Path("runs") / recipe.name, device, yes, as_json, files)
+    out = out or Path("runs") / name
+    carry_out(
+        settings,
+        lambda final: final.recipe(name, task, bound, finished, inputs),
+        set_,
+        out,
+        Runtime(device=device, weights=files),
+        yes,
+        as_json,
+    )
 
 
 def list_(as_json: Json = False) -> None:
     """The recipes of the catalog."""
-    from pocketgan.recipes.catalog import ENTRIES
+    from pocketgan.catalog.catalog import ENTRIES
 
     rows: list[dict[str, Any]] = [
         {
@@ -130,18 +152,25 @@ def plan(
     data: DataOption = None,
     budget: BudgetOption = None,
     size: Sides = None,
+    precision: Precision = None,
     set_: Changes = None,
     out: Out = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """What a recipe will do: its stages, what is finished, and how long the rest takes on this machine."""
-    from pocketgan.recipes.catalog import entry_named, recipe_of
+    from pocketgan.catalog.catalog import entry_named, recipe_of
     from pocketgan.recipes.changes import changed
+    from pocketgan.runtime import Runtime
 
     entry = entry_named(recipe)
-    made = recipe_of(entry, changed(entry.settings(), set_ or []), data, budget, read_sides(size))
-    show_plan(made, out or Path("runs") / recipe, device, as_json)
+    settings = changed(entry.settings(), with_precision(set_, precision))
+    show_plan(
+        recipe_of(entry, settings, data, budget, read_sides(size)),
+        out or Path("runs") / recipe,
+        Runtime(device=device),
+        as_json,
+    )
 
 
 def run(
@@ -150,6 +179,7 @@ def run(
     budget: BudgetOption = None,
     size: Sides = None,
     weights: Weights = None,
+    precision: Precision = None,
     set_: Changes = None,
     out: Out = None,
     device: Device = "auto",
@@ -157,48 +187,47 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Carry out a recipe of the catalog, or go on with it where it stopped."""
-    from pocketgan.recipes.catalog import entry_named, recipe_of
+    from pocketgan.catalog.catalog import entry_named, recipe_of
     from pocketgan.recipes.changes import changed
+    from pocketgan.runtime import Runtime
 
     entry, files = entry_named(recipe), read_weights(weights or [])
-    settings = changed(entry.settings(), set_ or [])
-    recipe_of(entry, settings, data, budget, read_sides(size))  # what is wrong, before weights are looked for
-    made = recipe_of(entry, _sighted(settings, files, set_), data, budget, read_sides(size))
-    carry_out(made, out or Path("runs") / recipe, device, yes, as_json, files)
+    carry_out(
+        changed(entry.settings(), with_precision(set_, precision)),
+        lambda final: recipe_of(entry, final, data, budget, read_sides(size)),
+        set_,
+        out or Path("runs") / recipe,
+        Runtime(device=device, weights=files),
+        yes,
+        as_json,
+    )
 
 
-def report(run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)], data: Images = None
+) -> None:
     """Measure the latencies of a finished run and write its report again."""
-    from pocketgan.recipes.run import report_again
+    from pocketgan.runs.run import report_again
 
-    report_again(run, command_line())
+    report_again(run, command_line(), data)
     print(run / "report.html")
 
 
-def _sighted(settings: Any, files: dict[str, Path], changes: list[str] | None) -> Any:
-    """The settings with networks of others that are there; notes on stderr where they are not what was meant."""
-    from pocketgan.recipes.sight import with_metric, with_sight
-
-    for name, resolve in (("sight", with_sight), ("metric", with_metric)):
-        chosen = any(change.startswith(name) for change in changes or [])
-        settings, note = resolve(settings, files, chosen=chosen)
-        if note:
-            print(f"note: {note}", file=sys.stderr)
-    return settings
+def with_precision(changes: list[str] | None, precision: str | None) -> list[str]:
+    """The changes of settings, that of the precision among them."""
+    return [*(changes or []), *([f"precision={precision}"] if precision else [])]
 
 
 # -- how things are shown ----------------------------------------------------------------------------------------
 
 
-def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = False) -> float:
+def show_plan(recipe: Any, out: Path, runtime: Runtime, as_json: bool, quiet: bool = False) -> float:
     """Print the stages with what is left of each; returns the seconds left in all."""
-    from pocketgan.recipes.estimate import estimate_seconds
-    from pocketgan.recipes.run import store_of
-    from pocketgan.runtime import Runtime
+    from pocketgan.runs.run import estimate_seconds, store_of
     from pocketgan.units import duration_text, size_text
 
     store = store_of(out)
-    left = estimate_seconds(recipe, store, Runtime(device=device))
+    left = estimate_seconds(recipe, store, runtime)
     total = sum(left.values())
     rows = [
         {
@@ -207,7 +236,7 @@ def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = 
             "seconds_left": round(left[name], 1),
             "digest": stage.digest,
         }
-        for name, stage in recipe.stages.items()
+        for name, stage in recipe.all_stages.items()
     ]
     if as_json:
         if not quiet:
@@ -225,33 +254,48 @@ def show_plan(recipe: Any, out: Path, device: str, as_json: bool, quiet: bool = 
     return total
 
 
-def carry_out(recipe: Any, out: Path, device: str, yes: bool, as_json: bool, weights: dict[str, Path]) -> None:
+def carry_out(
+    settings: Any,
+    recipe_of: Callable[[Any], Any],
+    changes: list[str] | None,
+    out: Path,
+    runtime: Runtime,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Run the recipe that `recipe_of` makes of the settings, with networks of others that are there."""
+    from pocketgan.pipeline.recipe import owner
     from pocketgan.pipeline.store import check_owner
-    from pocketgan.recipes.recipe import owner
-    from pocketgan.recipes.run import run_recipe
-    from pocketgan.runtime import Runtime
+    from pocketgan.recipes.availability import choices_of, with_available
+    from pocketgan.runs.run import run_recipe
     from pocketgan.units import duration_text
 
+    recipe_of(settings)  # what is wrong is said before weights are looked for
+    asked = {change.partition("=")[0].partition(".")[0] for change in changes or []}
+    settings, notes = with_available(settings, runtime.weights, asked=asked, written=choices_of(out))
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    recipe = recipe_of(settings)
     check_owner(out, owner(recipe))
-    seconds = show_plan(recipe, out, device, as_json, quiet=True)
+    seconds = show_plan(recipe, out, runtime, as_json, quiet=True)
     if seconds > LONG_HOURS * 3600 and not yes:
         raise SpecError(
             f"this would take about {duration_text(seconds)} here, more than {LONG_HOURS:g} hours; "
             "add --yes to start it all the same, or choose a smaller --effort or --size"
         )
     with progress_shown() as progress:
-        made = run_recipe(
+        result = run_recipe(
             recipe,
             out,
-            Runtime(device=device, weights=weights),
+            runtime,
             command_line(),
             lambda name, stage, done, total: progress(name, done, total),
         )
     if as_json:
-        return print(made.model_dump_json(indent=1))
+        return print(result.model_dump_json(indent=1))
     from pocketgan.report.summary import summary_lines
 
-    table(*summary_lines(made))
+    table(*summary_lines(result))
     print(out / "report.html")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pocketgan.cli.options import Device, Json, Sides, Unpaired, read_sides
+from pocketgan.cli.options import Device, Json, Precision, Sides, Unpaired, read_sides
 from pocketgan.cli.show import command_line, print_json, progress_shown, table
 from pocketgan.errors import SpecError
 
@@ -22,6 +22,7 @@ def study(
     width: Annotated[int, typer.Option(min=1, help="Base width of the teacher and of discriminators.")] = 32,
     direction: Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")] = "AtoB",
     unpaired: Unpaired = None,
+    precision: Precision = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Study folder; default runs/study-NAME.")] = None,
     device: Device = "auto",
     show_list: Annotated[bool, typer.Option("--list", help="The studies, and do nothing.")] = False,
@@ -33,7 +34,7 @@ def study(
     if name is None:
         raise SpecError("a study has a name; choose one of `pocketgan study --list`")
 
-    from pocketgan.recipes.studies.catalog import study_named
+    from pocketgan.studies.catalog import study_named
 
     chosen = study_named(name)
     if data is None:
@@ -42,18 +43,17 @@ def study(
         raise SpecError(f"--seconds {seconds:g} is no time to train in; give a positive number, e.g. 150")
 
     from pocketgan.data.task import open_task
-    from pocketgan.recipes.effort import best_precision
-    from pocketgan.recipes.studies.run import run_study
-    from pocketgan.recipes.studies.setting import Setting
     from pocketgan.report.study_table import claims, figures, summary
     from pocketgan.runtime import Runtime
+    from pocketgan.studies.run import run_study
+    from pocketgan.studies.setting import Setting
 
     setting = Setting(
         task=open_task(data, direction=direction, size=read_sides(size) or 64, unpaired=unpaired),
         seconds=seconds,
         teacher_width=width,
-        judge_width=width,
-        precision=best_precision(),
+        discriminator_width=width,
+        precision=precision or "fp32",
     )
     folder = out or Path("runs") / f"study-{name}"
     with progress_shown() as progress:
@@ -68,7 +68,7 @@ def study(
 
 
 def _list(as_json: bool) -> None:
-    from pocketgan.recipes.studies.catalog import STUDIES
+    from pocketgan.studies.catalog import STUDIES
 
     rows = [
         {"name": each.name, "about": each.about, "source": each.source, "data": each.data or "images"}

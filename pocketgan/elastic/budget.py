@@ -22,6 +22,7 @@ class Budget(BaseModel):
     macs: int | None = None
     true_macs: int | None = None
     params: int | None = None
+    latency_ms: float | None = None
 
     @classmethod
     def parse(cls, text: str) -> Budget:

@@ -13,8 +13,9 @@ from torch import nn
 
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
+from pocketgan.errors import SpecError
 from pocketgan.losses.distillation import Adaptors
-from pocketgan.networks import DiscriminatorSpec, Generator, GeneratorSpec, init_normal, initialise
+from pocketgan.networks import DiscriminatorSpec, Generator, GeneratorSpec, SharedPatchSpec, init_normal, initialise
 from pocketgan.networks.munit import MunitGenerator
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.bursts import BurstSettings
@@ -28,6 +29,7 @@ from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
 from pocketgan.objectives.spade import Spade, SpadeSettings
 from pocketgan.objectives.spade_distil import SpadeDistiller, SpadeDistilSettings
 from pocketgan.pretrained.perceptual import Perceptual, PerceptualName, perceptual_network
+from pocketgan.units import Size, size_text
 
 #: the settings of every game that trains a teacher
 Teaching = Annotated[
@@ -42,35 +44,45 @@ Imitating = Annotated[OnlineSettings | BurstSettings, Field(discriminator="kind"
 Streams = Callable[[str], torch.Generator]
 
 
-class Sight(BaseModel):
-    """The network that a perceptual loss looks through.
+class FeatureNetwork(BaseModel):
+    """The frozen network whose features a perceptual term compares.
 
-    `content` is the SHA-256 of weights that a user brought along in `file`; without them they are found by name.
+    `content` is the SHA-256 of weights that a user brought along in `file`; else they are looked for by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    network: PerceptualName = "mobilenet_v2"
+    name: PerceptualName = "mobilenet_v2"
     content: str | None = None
     # only opening it needs it: a recipe that is read back from its run folder does without
     file: Path | None = Field(default=None, exclude=True)
 
     @classmethod
-    def of(cls, network: PerceptualName, file: Path | None = None) -> Sight:
+    def of(cls, name: PerceptualName, file: Path | None = None) -> FeatureNetwork:
         """Its identity is the content of the file, not its place."""
         content = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
-        return cls(network=network, content=content, file=file)
+        return cls(name=name, content=content, file=file)
 
     def open(self, stages: int = 5) -> Perceptual:
         """With its first stages. Raises `DataError` where its weights cannot be found."""
-        return perceptual_network(self.network, self.file, stages=stages)
+        return perceptual_network(self.name, self.file, stages=stages)
 
 
-def needs_sight(settings: Teaching | Distilling | Imitating) -> bool:
+def needs_features(settings: Teaching | Distilling | Imitating) -> bool:
     """Whether the game has a perceptual term."""
     if isinstance(settings, ImitationSettings):
         return settings.style > 0 or settings.feature > 0
     return isinstance(settings, (SpadeSettings, SpadeDistilSettings)) and settings.perceptual > 0
+
+
+def check_sides(size: Size, generator: GeneratorSpec, discriminator: DiscriminatorSpec | SharedPatchSpec) -> None:
+    """Raise `SpecError` unless both networks can take images of this size."""
+    generator.check_size(*size)
+    if min(size) < discriminator.smallest_side:
+        raise SpecError(
+            f"size {size_text(size)} is too small for a {discriminator.kind} discriminator, which judges images "
+            f"from {discriminator.smallest_side} pixels on; use --size {discriminator.smallest_side} or more"
+        )
 
 
 def teaching_game(
@@ -78,37 +90,37 @@ def teaching_game(
     generator: GeneratorSpec,
     discriminator: DiscriminatorSpec,
     random: Streams,
-    sight: Perceptual | None,
+    features: Perceptual | None,
 ) -> Objective:
     """Fresh networks of these specs, twice where the game has two directions."""
 
-    def player(name: str) -> Generator:
+    def new_generator(name: str) -> Generator:
         return initialise(generator.build(), random(name))
 
-    def judge(name: str) -> nn.Module:
+    def new_discriminator(name: str) -> nn.Module:
         return initialise(discriminator.build(), random(name))
 
-    first, first_judge = player("generator"), judge("discriminator")
+    first = new_generator("generator"), new_discriminator("discriminator")
     if isinstance(settings, Pix2PixSettings):
-        return Pix2Pix(settings, first, first_judge)
+        return Pix2Pix(settings, *first)
     if isinstance(settings, SpadeSettings):
-        return Spade(settings, first, first_judge, sight)
-    second, second_judge = player("backward generator"), judge("backward discriminator")
+        return Spade(settings, *first, features)
+    second = new_generator("backward generator"), new_discriminator("backward discriminator")
     if isinstance(settings, CycleGanSettings):
-        return CycleGan(settings, first, second, first_judge, second_judge)
-    assert isinstance(first, MunitGenerator), "checked by the recipe"
-    assert isinstance(second, MunitGenerator), "of the same spec"
-    return Munit(settings, first, second, first_judge, second_judge)
+        return CycleGan(settings, first[0], second[0], first[1], second[1])
+    assert isinstance(first[0], MunitGenerator), "checked by the recipe"
+    assert isinstance(second[0], MunitGenerator), "of the same spec"
+    return Munit(settings, first[0], second[0], first[1], second[1])
 
 
 def distilling_game(
     settings: Distilling,
     teacher: Generator,
     student: Generator | Supernet,
-    judge: nn.Module,
+    discriminator: nn.Module,
     space: SearchSpace | None,
     random: Streams,
-    sight: Perceptual | None,
+    features: Perceptual | None,
 ) -> Objective:
     """A student, already initialised, and fresh adaptors from its taps to the teacher's."""
     spec = student.spec
@@ -117,7 +129,7 @@ def distilling_game(
         random("adaptors"),
     )
     if isinstance(settings, DistilSettings):
-        return Distiller(settings, teacher, student, adaptors, judge, space)
+        return Distiller(settings, teacher, student, adaptors, discriminator, space)
     if isinstance(settings, SpadeDistilSettings):
-        return SpadeDistiller(settings, teacher, student, adaptors, judge, space, sight)
-    return MunitDistiller(settings, teacher, student, adaptors, judge, space)
+        return SpadeDistiller(settings, teacher, student, adaptors, discriminator, space, features)
+    return MunitDistiller(settings, teacher, student, adaptors, discriminator, space)

@@ -11,11 +11,11 @@ from typing import Any, Literal, NamedTuple
 from pydantic import model_validator
 from torch import nn
 
-from pocketgan.data.batches import Batch, evaluation_batches, steps_per_epoch, student_batches, target_batches
+from pocketgan.data.batches import Batch, steps_per_epoch, student_batches
 from pocketgan.data.cache import Examples, load_examples
 from pocketgan.data.inputs import Inputs, load_inputs
 from pocketgan.losses.distillation import ChannelConnectors
-from pocketgan.metrics import METRICS, Evaluator
+from pocketgan.metrics import METRICS
 from pocketgan.metrics.catalog import FRECHET
 from pocketgan.models import load_model, of_images
 from pocketgan.networks import (
@@ -26,33 +26,38 @@ from pocketgan.networks import (
     SharedPatchSpec,
     initialise,
 )
+from pocketgan.objectives.base import Objective
 from pocketgan.objectives.bursts import BurstDistiller, BurstSettings, Judge, Turn, turns
 from pocketgan.objectives.imitation import LOOKED_AT
 from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
+from pocketgan.pipeline.distil import StudentTraining
+from pocketgan.pipeline.evaluate import task_evaluator
 from pocketgan.pipeline.games import Imitating
-from pocketgan.pipeline.stage import Stage, Workspace
-from pocketgan.pipeline.training import Given, Taught, Train, check_sight
+from pocketgan.pipeline.stage import Network, Stage, Workspace
 from pocketgan.training.schedule import Rates, Schedule
 
-BATCH = 16
 Game = OnlineDistiller | BurstDistiller
 Role = Literal["teacher", "deep_teacher"]
+MANY = 1000  # turns of the players: more than anybody measures
 
 
-class OnlineDistil(Taught):
-    """A student that imitates teachers while they learn. Leaves `model/`, `teacher/`, `deep_teacher/`,
-    `discriminator/`; without pairs `backward/` and its judge instead of a deep teacher.
+class OnlineDistil(StudentTraining):
+    """A student imitates teachers while they learn.
 
-    `wide`, `deep`: fresh teachers. `teachers`: instead of them, those of a finished stage, with their discriminator
-    where they are to learn on. `unlabelled`: inputs from which the student learns besides, whenever the teachers do
-    not; where they never do and it is to see the truth, at every second step. `metric`: what chooses among teachers
-    without pairs, on the selection split. `sight`: see `Training`.
+    Leaves: `model/`, `teacher/`, `deep_teacher/`, `discriminator/`; without pairs `backward/` and
+    `backward_discriminator/` instead of a deep teacher.
+    Fields:
+        wide, deep: fresh teachers.
+        teachers: instead of them, those of a finished stage, with their discriminator where they are to learn on.
+        unlabelled: inputs from which the student learns besides, whenever the teachers do not; where they never do
+            and it is to see the truth, at every second step.
+        metric: what chooses among teachers without pairs, on the selection split.
     """
 
     kind: Literal["online-distil"] = "online-distil"
     wide: GeneratorSpec | None = None
     deep: GeneratorSpec | None = None
-    teachers: Train | Given | OnlineDistil | None = None
+    teachers: Network | None = None
     discriminator: DiscriminatorSpec | SharedPatchSpec = PatchSpec()
     objective: Imitating = OnlineSettings()
     unlabelled: Inputs | None = None
@@ -68,21 +73,73 @@ class OnlineDistil(Taught):
             raise ValueError("without pairs there is one fresh teacher, a wide one")
         if self.unlabelled and isinstance(self.objective, OnlineSettings) and self.objective.n_dis == 1:
             raise ValueError("inputs without a partner are for steps without the teachers; set n_dis to 2 or more")
-        return check_sight(self)
+        return self
 
     @property
-    def teacher(self) -> Product:
+    def teacher(self) -> TeacherOf:
         """The wide teacher, or else the deep one, as a network of its own."""
-        return Product(source=self, role=self.roles[0])
+        return TeacherOf(source=self, role=self.roles[0])
 
     @property
     def roles(self) -> tuple[Role, ...]:
         """The teachers that it leaves."""
+        return tuple(self.teacher_specs)
+
+    @property
+    def teacher_specs(self) -> dict[Role, GeneratorSpec]:
+        """The teachers that it leaves, wherever they come from."""
         if isinstance(self.teachers, OnlineDistil):
-            return self.teachers.roles
+            return self.teachers.teacher_specs
         if self.teachers:
-            return ("teacher",)
-        return (*(("teacher",) if self.wide else ()), *(("deep_teacher",) if self.deep else ()))
+            return {"teacher": self.teachers.spec()}
+        both: dict[Role, GeneratorSpec | None] = {"teacher": self.wide, "deep_teacher": self.deep}
+        return {role: spec for role, spec in both.items() if spec}
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        if isinstance(self.objective, BurstSettings):
+            return ("model", "teacher", "backward", "discriminator", "backward_discriminator")
+        return ("model", *self.roles, *(("discriminator",) if self.objective.n_dis else ()))
+
+    def spec(self, name: str = "model") -> GeneratorSpec:
+        teachers: dict[Any, GeneratorSpec] = self.teacher_specs
+        return teachers[name].folded if name in teachers else super().spec()
+
+    @property
+    def largest(self) -> GeneratorSpec:
+        return self.spec(self.roles[0])
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        times = self.objective.n_dis
+        if isinstance(self.objective, BurstSettings):
+            return 1 / (times + 1), times / (times + 1)
+        return (1 - 1 / times, 1 / times) if times > 1 else (1.0,)
+
+    @property
+    def epochs(self) -> int:
+        turns = self.objective.n_dis + 1 if isinstance(self.objective, BurstSettings) else 1
+        return self.schedule.epochs * turns
+
+    def notes(self) -> tuple[str, ...]:
+        teachers = ("The teacher of each turn was chosen on the selection split.",)
+        return (*super().notes(), *(teachers if isinstance(self.objective, BurstSettings) else ()))
+
+    def untrained(self) -> Objective:
+        stage: OnlineDistil = self._fresh()
+        if isinstance(self.objective, BurstSettings):
+            # one step each turn, and turns enough
+            once = {"every": 1, "n_dis": 1}
+            stage = stage.model_copy(update={"schedule": self.schedule.model_copy(update={"constant": MANY})})
+        else:
+            once = {"n_dis": min(self.objective.n_dis, 2)}
+        stage = stage.model_copy(update={"objective": self.objective.model_copy(update=once)})
+        specs = self.teacher_specs
+        teachers = {"wide": specs.get("teacher"), "deep": specs.get("deep_teacher"), "teachers": None}
+        players = stage.model_copy(update=teachers).fresh()
+        if not stage.objective.n_dis:
+            players = players._replace(discriminator=None)
+        return stage.build(players, None, 1, lambda network: 0.0)
 
     def build(self, players: Players, init: Generator | None, epoch_steps: int, judge: Judge | None) -> Game:
         """The game before its first step. `judge`: what chooses among teachers, without pairs."""
@@ -92,7 +149,7 @@ class OnlineDistil(Taught):
             spec, wide = student.spec, players.wide.spec
             channels = {tap: (spec.tap_channels(tap), wide.tap_channels(tap)) for tap in spec.taps}
             connectors = ChannelConnectors(channels).initialise(self._random("connectors"))
-        sight = self.sight.open(LOOKED_AT) if self.sight else None
+        features = self.feature_network.open(LOOKED_AT) if self.feature_network else None
         settings = self.objective
         if isinstance(settings, OnlineSettings):
             return OnlineDistiller(
@@ -102,7 +159,7 @@ class OnlineDistil(Taught):
                 wide=players.wide,
                 deep=players.deep,
                 connectors=connectors,
-                perceptual=sight,
+                perceptual=features,
                 space=self.space,
             )
         assert players.wide is not None, "checked at construction"
@@ -112,42 +169,42 @@ class OnlineDistil(Taught):
             settings,
             student,
             players.wide,
-            self._fresh(players.wide.spec, "backward generator"),
+            self._initialised(players.wide.spec, "backward generator"),
             players.discriminator,
-            self._fresh(self.discriminator, "backward discriminator"),
+            self._initialised(self.discriminator, "backward discriminator"),
             epochs=self.schedule.epochs,
             epoch_steps=epoch_steps,
             judge=judge,
             connectors=connectors,
-            perceptual=sight,
+            perceptual=features,
             space=self.space,
         )
 
     def fresh(self) -> Players:
         """Teachers and discriminator before their first step, as far as none are brought along."""
         return Players(
-            self._fresh(self.wide, "generator of the wide teacher") if self.wide else None,
-            self._fresh(self.deep, "generator of the deep teacher") if self.deep else None,
-            self._fresh(self.discriminator, "discriminator"),
+            self._initialised(self.wide, "generator of the wide teacher") if self.wide else None,
+            self._initialised(self.deep, "generator of the deep teacher") if self.deep else None,
+            self._initialised(self.discriminator, "discriminator"),
         )
 
-    def _fresh(self, spec: Any, name: str) -> Any:
+    def _initialised(self, spec: Any, name: str) -> Any:
         return initialise(spec.build(), self._random(name))
 
-    def _finished(self, source: Stage, artifact: Path) -> Players:
-        """Those of the stage `teachers`."""
+    def finished(self, artifact: Path) -> Players:
+        """Those of the stage `teachers`, whose artifact this is."""
 
         def load(name: str) -> Any:
             return load_model(artifact / name).network if (artifact / name).is_dir() else None
 
         learning = isinstance(self.objective, OnlineSettings) and self.objective.n_dis > 0
-        judge = load("discriminator") if learning else None
-        if isinstance(source, OnlineDistil):
-            return Players(load("teacher"), load("deep_teacher"), judge)
-        return Players(load("model"), None, judge)
+        discriminator = load("discriminator") if learning else None
+        if isinstance(self.teachers, OnlineDistil):
+            return Players(load("teacher"), load("deep_teacher"), discriminator)
+        return Players(load("model"), None, discriminator)
 
     def run(self, work: Workspace) -> None:
-        players = self._finished(self.teachers, work.inputs(self.teachers)) if self.teachers else self.fresh()
+        players = self.finished(work.inputs(self.teachers)) if self.teachers else self.fresh()
         examples = load_examples(self.task, self.splits, work.cache, training=True)
         steps = steps_per_epoch(len(examples), self.schedule.batch_size)
         schedule: Rates = self.schedule
@@ -178,13 +235,7 @@ class OnlineDistil(Taught):
 
     def _judge(self, work: Workspace) -> Judge:
         """How good a generator is on the selection split, lower being better."""
-        examples = load_examples(self.task, "select", work.cache, training=False)
-        evaluator = Evaluator(
-            list(evaluation_batches(examples, BATCH)),
-            metrics=(self.metric,),
-            targets=None if self.task.paired else list(target_batches(examples, BATCH)),
-            weights=work.runtime.weights,
-        )
+        evaluator = task_evaluator(self.task, "select", work, metrics=(self.metric,))
         sign = 1 if METRICS[self.metric].better == "lower" else -1
         return lambda network: sign * evaluator(of_images(network)).scores[self.metric]
 
@@ -219,12 +270,22 @@ class Bursts(NamedTuple):
         return self.schedule.factor(turn.teacher_epoch, turn.teacher_epoch * self.epoch_steps + within)
 
 
-class Product(Stage):
-    """One of the teachers of an online distillation as a network of its own. Leaves `model/`."""
+class TeacherOf(Stage):
+    """One of the teachers of an online distillation as a network of its own.
 
-    kind: Literal["product"] = "product"
+    Leaves: `model/`.
+    """
+
+    kind: Literal["teacher-of"] = "teacher-of"
     source: OnlineDistil
     role: Role
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        return ("model",)
+
+    def spec(self, name: str = "model") -> GeneratorSpec:
+        return self.source.spec(self.role)
 
     def run(self, work: Workspace) -> None:
         shutil.copytree(work.inputs(self.source) / self.role, work.artifact / "model")

@@ -10,14 +10,21 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from pocketgan.models import load_model
+from pocketgan.networks import GeneratorSpec
 from pocketgan.runtime import Runtime
 
+if TYPE_CHECKING:
+    from pocketgan.pipeline.timing import Stopwatch
+
 Progress = Callable[[int, int], None]
+Kind = TypeVar("Kind", bound="Stage")
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Workspace:
         artifact: where to write the result; it becomes visible as a whole when the stage returns.
         cache: decoded images, shared by all stages.
         inputs: for each stage that this one builds on, the folder of its finished artifact.
+        runtime: the device to compute on, and what else is no part of a recipe.
+        progress: called with (done, total).
     """
 
     folder: Path
@@ -38,9 +47,17 @@ class Workspace:
     runtime: Runtime
     progress: Progress
 
+    def network(self, stage: Stage, name: str = "model") -> Any:
+        """A network that a stage has left, in evaluation mode, on the runtime's device."""
+        return load_model(self.inputs(stage) / name).network.to(self.runtime.place)
+
 
 class Stage(BaseModel):
-    """Base of all stages."""
+    """Base of all stages.
+
+    A stage says what it reads (`inputs`), what it leaves (`leaves`, `spec`), how many steps it trains (`steps`),
+    how long it takes (`seconds`) and what a reader of the report must know of it (`notes`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,16 +71,47 @@ class Stage(BaseModel):
         raise NotImplementedError
 
     def inputs(self) -> Iterable[Stage]:
-        """The stages that this one builds on."""
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Stage):
-                yield value
+        """The stages that this one reads: those of its fields."""
+        return self._stages.values()
 
     @property
+    def leaves(self) -> tuple[str, ...]:
+        """The names of what is in its artifact."""
+        raise NotImplementedError
+
+    def spec(self, name: str = "model") -> GeneratorSpec:
+        """The spec of the generator that it leaves in the folder of that name, known before the stage has run."""
+        raise NotImplementedError
+
+    @property
+    def steps(self) -> int:
+        """How many steps it trains; 0 where it trains nothing."""
+        return 0
+
+    def seconds(self, watch: Stopwatch) -> float:
+        """How long it will take, from what can be measured before it runs."""
+        return 1.0
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the report."""
+        return ()
+
+    @property
+    def _stages(self) -> dict[str, Stage]:
+        """The fields that are stages."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, Stage)}
+
+    def fields(self) -> dict[str, Any]:
+        """Every field as JSON; a stage stands as its digest, and places of files are left out."""
+        stages = self._stages
+        own = self.model_dump(mode="json", exclude=set(stages))
+        return own | {name: {"stage": stage.digest} for name, stage in stages.items()}
+
+    @cached_property
     def digest(self) -> str:
-        """The address of the artifact."""
-        content = {"kind": self.kind, "revision": self.revision, "fields": _canonical(self)}
+        """The address of the artifact: SHA-256 in hexadecimal."""
+        content = {"kind": self.kind, "revision": self.revision, "fields": self.fields()}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -71,16 +119,24 @@ class Stage(BaseModel):
         """The folder name in a store."""
         return f"{self.kind}-{self.digest[:12]}"
 
+    def __eq__(self, other: object) -> bool:
+        # by digest: walking through the fields would meet a stage once for each way that leads to it
+        return isinstance(other, Stage) and self.digest == other.digest
 
-def _canonical(value: Any) -> Any:
-    """JSON in which stages stand as their digests; fields that pydantic excludes (paths) are left out."""
-    if isinstance(value, BaseModel):
-        return {
-            name: {"stage": child.digest} if isinstance(child, Stage) else _canonical(child)
-            for name, field in type(value).model_fields.items()
-            if not field.exclude
-            for child in [getattr(value, name)]
-        }
-    if isinstance(value, (tuple, list)):
-        return [_canonical(item) for item in value]
-    return value
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def model_copy(self: Kind, *, update: Any = None, deep: bool = False) -> Kind:
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("digest", None)  # pydantic copies what is cached too
+        return copied
+
+
+def _with_model(stage: Stage) -> Stage:
+    if "model" not in stage.leaves:
+        raise ValueError(f"a stage that leaves a network is needed, and {stage.kind} leaves none")
+    return stage
+
+
+#: a stage that leaves a generator as `model/`
+Network = Annotated[Stage, AfterValidator(_with_model)]

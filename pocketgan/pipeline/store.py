@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -18,13 +17,13 @@ from typing import Any, Literal, NamedTuple
 from filelock import FileLock, Timeout
 
 from pocketgan.errors import OutputError
+from pocketgan.files import replacing
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.runtime import Runtime
 
 #: where a run folder says whose it is, and where its store is
 MARK = "recipe.json"
 STAGES = "stages"
-_PART = "recipe.part"
 
 Status = Literal["finished", "partial", "missing"]
 Watch = Callable[[Stage, int, int], None]
@@ -69,26 +68,21 @@ class Store:
         for needed in stage.inputs():
             self.realise(needed, runtime, watch)
         home = self.home(stage)
-        unfinished = home / "artifact.part"
         with writing(home):
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            (home / "stage.json").write_text(stage.model_dump_json(indent=1) + "\n")
-            work = Workspace(
-                folder=home,
-                artifact=unfinished,
-                cache=self.cache,
-                inputs=self.artifact,
-                runtime=runtime,
-                progress=lambda done, total: watch(stage, done, total),
-            )
-            try:
-                with _Clock(home / "seconds.json").running():
-                    stage.run(work)
-            except BaseException:
-                shutil.rmtree(unfinished, ignore_errors=True)
-                raise
-            os.replace(unfinished, self.artifact(stage))
+            home.mkdir(parents=True, exist_ok=True)
+            (home / "stage.json").write_text(json.dumps(stage.fields(), indent=1) + "\n")
+            with replacing(self.artifact(stage)) as unfinished, _Clock(home / "seconds.json").running():
+                unfinished.mkdir()
+                stage.run(
+                    Workspace(
+                        folder=home,
+                        artifact=unfinished,
+                        cache=self.cache,
+                        inputs=self.artifact,
+                        runtime=runtime,
+                        progress=lambda done, total: watch(stage, done, total),
+                    )
+                )
             shutil.rmtree(home / "state", ignore_errors=True)
         return self.artifact(stage)
 
@@ -110,7 +104,8 @@ class _Clock:
             yield
         finally:
             totals = (self.wall + time.monotonic() - wall, self.processor + time.process_time() - processor)
-            self.path.write_text(json.dumps([round(total, 1) for total in totals]))
+            with replacing(self.path) as part:
+                part.write_text(json.dumps([round(total, 1) for total in totals]))
 
 
 REASONS = {
@@ -189,7 +184,7 @@ def check_owner(folder: Path, owner: Owner) -> None:
                     f"{folder} belongs to another recipe ({name}, {digest[:12]}; this one is "
                     f"{owner.name}, {owner.digest[:12]}); choose another --out or remove it"
                 )
-        elif folder.is_dir() and any(item.name not in (".lock", _PART) for item in folder.iterdir()):
+        elif folder.is_dir() and any(item.name != ".lock" and item.suffix != ".part" for item in folder.iterdir()):
             raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
 
 
@@ -204,8 +199,8 @@ def _read_mark(mark: Path) -> tuple[str, str]:
 def _mark(folder: Path, owner: Owner) -> None:
     """Write down whose the folder is."""
     content = {"name": owner.name, "digest": owner.digest, **owner.content}
-    (folder / _PART).write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(folder / _PART, folder / MARK)
+    with replacing(folder / MARK) as part:
+        part.write_text(json.dumps(content) + "\n")
 
 
 def _make(folder: Path) -> None:
@@ -220,7 +215,7 @@ def _unmake(folder: Path, made: list[Path]) -> None:
     """Remove what a run writes, then the folder and its parents as far as they were made for it and are empty."""
     shutil.rmtree(folder / STAGES, ignore_errors=True)
     with suppress(OSError):
-        for name in (MARK, _PART, ".lock"):
+        for name in (MARK, ".lock"):
             (folder / name).unlink(missing_ok=True)
         for path in made:
             path.rmdir()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from pocketgan.errors import SpecError, unknown
-from pocketgan.recipes.methods import AnySettings
+from pocketgan.recipes.settings import RecipeSettings
+
+Settings = TypeVar("Settings", bound=RecipeSettings)
 
 
-def changed(settings: AnySettings, changes: list[str]) -> AnySettings:
+def changed(settings: Settings, changes: list[str]) -> Settings:
     """Settings with single values replaced: 'supernet.constant=40', 'seed=1', 'search.population=50'."""
     tree = settings.model_dump()
     for change in changes:

@@ -11,26 +11,28 @@ from typing import Any
 from pocketgan.elastic.shrinking import first_of_width, shrinking
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.errors import SpecError
-from pocketgan.pipeline.stages import Distil, Given, Sorted, Train
+from pocketgan.pipeline.distil import Distil
+from pocketgan.pipeline.sort_channels import SortChannels
+from pocketgan.pipeline.stage import Stage
 from pocketgan.training.schedule import Schedule
 
 
 def progressive_shrinking(
     space: SearchSpace,
     schedules: Sequence[Schedule],
-    largest: Train | Distil | Given,
-    judge: Train | Distil | Given | None,
+    largest: Stage,
+    inherited: Stage | None,
     **distil: Any,
-) -> tuple[tuple[Distil | Sorted, ...], Distil]:
-    """The phases in the order in which they run, and the last one: the supernet of the whole space, to be searched.
+) -> dict[str, Stage]:
+    """The phases by name, in the order in which they run. The last one is the supernet of the whole space.
 
-    Each phase goes on with the weights and the judge of the one before. Before the first phase in which widths
-    shrink, channels are sorted by importance.
+    Each phase goes on with the weights and the discriminator of the one before. Before the first phase in which
+    widths shrink, channels are sorted by importance.
 
     Args:
         schedules: how long each of `shrinking(space)` trains, in that order.
-        largest: what leaves the largest network of the space, with which the first phase begins.
-        judge: what leaves its discriminator; without one it is fresh.
+        largest: the stage that leaves the largest network of the space, with which the first phase begins.
+        inherited: the stage that leaves its discriminator; without one it is fresh.
         distil: the further fields of every phase, its `teacher` among them.
 
     Raises SpecError when there are not as many schedules as phases.
@@ -41,13 +43,12 @@ def progressive_shrinking(
             f"progressive shrinking of {space.name} has {len(subspaces)} phases, {len(schedules)} schedules were "
             "given; give one for each"
         )
-    chain: list[Distil | Sorted] = []
-    start: Train | Distil | Sorted | Given = largest
-    for number, (subspace, schedule) in enumerate(zip(subspaces, schedules, strict=True)):
-        if number == first_of_width(subspaces):
-            start = Sorted(network=start)
-            chain.append(start)
-        phase = Distil(space=subspace, init=start, judge=judge, schedule=schedule, **distil)
-        chain.append(phase)
-        start = judge = phase
-    return tuple(chain[:-1]), phase
+    stages: dict[str, Stage] = {}
+    start = largest
+    for number, (subspace, schedule) in enumerate(zip(subspaces, schedules, strict=True), 1):
+        if number == first_of_width(subspaces) + 1:
+            stages["sorting"] = start = SortChannels(network=start)
+        phase = Distil(space=subspace, init=start, inherited=inherited, schedule=schedule, **distil)
+        stages["supernet" if number == len(subspaces) else f"phase {number}"] = phase
+        start = inherited = phase
+    return stages

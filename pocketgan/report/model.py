@@ -24,8 +24,7 @@ class Row(Value):
     """One network, measured in full.
 
     Attributes:
-        kind: the page compares the first `compressed` with the first `teacher`; `candidate` rows get a table
-            of their own.
+        kind: the page compares the first `compressed` with the first `teacher`.
         macs: multiply-accumulates of one image, by the papers' convention.
         true_macs: multiply-accumulates of one image, exact.
         size_bytes: the weights on disk.
@@ -37,7 +36,7 @@ class Row(Value):
     """
 
     name: str
-    kind: Literal["teacher", "compressed", "candidate", "other"]
+    kind: Literal["teacher", "compressed", "other"]
     params: int
     macs: int
     true_macs: int
@@ -54,7 +53,6 @@ class CandidatePoint(Value):
     """One subnet that the search scored, on the report's `selection_split`.
 
     Attributes:
-        feasible: whether it meets the budget.
         chosen: whether the search settled on it.
         latency_ms: median of one image, in milliseconds, where it was measured (see `Report.latencies_on`).
     """
@@ -64,7 +62,6 @@ class CandidatePoint(Value):
     true_macs: int
     params: int
     scores: dict[str, float]
-    feasible: bool
     chosen: bool = False
     latency_ms: float | None = None
 

@@ -104,12 +104,10 @@ def template(name: str) -> jinja2.Template:
 
 def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | None = None) -> str:
     """The HTML that `write_report` writes; the same input gives the same bytes."""
-    measured = [row for row in report.rows if row.kind != "candidate"]
-    others = [row for row in report.rows if row.kind == "candidate"]
     return template("template.html.j2").render(
         report=report,
         tiles=comparison.tiles(report),
-        tables=[(rows, comparison.lines(report, rows)) for rows in (measured, others) if rows],
+        lines=comparison.lines(report, report.rows),
         pareto=Markup(pareto_svg(report)) if report.scored() else None,
         front=report.front(),
         latency=Markup(latency_svg(report)) if any(c.latency_ms is not None for c in report.scored()) else None,

@@ -66,11 +66,9 @@ def pareto_svg(report: Report) -> str:
     candidates, front, metric = report.scored(), report.front(), report.metric
 
     def draw(axes: Axes) -> None:
-        for feasible, label, face in ((True, "within the budget", DOT), (False, "over the budget", "none")):
-            points = _points(report, [c for c in candidates if c.feasible is feasible])
-            if points:
-                x, y = zip(*points, strict=True)
-                axes.scatter(x, y, 22, facecolors=face, edgecolors=DOT, linewidths=0.9, label=label, zorder=2)
+        if candidates:
+            x, y = zip(*_points(report, candidates), strict=True)
+            axes.scatter(x, y, 22, facecolors=DOT, edgecolors=DOT, linewidths=0.9, label="candidates", zorder=2)
         if front:
             x, y = zip(*_points(report, front), strict=True)
             axes.plot(x, y, "o-", color=FRONT, linewidth=1.6, markersize=4.5, label="front", zorder=3)

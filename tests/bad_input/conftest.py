@@ -51,7 +51,7 @@ def data(pairs: Path, tmp_path: Path) -> Path:
 def no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is measured beforehand."""
     monkeypatch.setattr(
-        "pocketgan.recipes.estimate.estimate_seconds",
+        "pocketgan.runs.run.estimate_seconds",
         lambda recipe, store, runtime: dict.fromkeys(recipe.stages, 0.0),
     )
 

@@ -9,7 +9,7 @@ from pocketgan.models import save_model
 from pocketgan.networks import ResnetSpec, init_normal
 from tests.bad_input.conftest import Cli, refused
 from tests.conftest import draw_pairs
-from tests.recipes.test_families import draw_labels
+from tests.methods.test_supernet_runs import draw_labels
 
 METHODS = pytest.mark.parametrize("method", ["omgd", "pocket"])
 

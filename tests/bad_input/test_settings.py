@@ -180,7 +180,7 @@ def test_a_space_that_is_none(cli: Cli, pairs: Path, out: Path, space: str):
 
 def test_a_job_of_days_wants_a_yes(cli: Cli, pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        "pocketgan.recipes.estimate.estimate_seconds",
+        "pocketgan.runs.run.estimate_seconds",
         lambda recipe, store, runtime: dict.fromkeys(recipe.stages, 6000.0),
     )
     refused(

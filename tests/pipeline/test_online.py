@@ -16,9 +16,10 @@ from pocketgan.models import load_model
 from pocketgan.networks import DeepResnetSpec, PatchSpec, ResnetSpec, SharedPatchSpec
 from pocketgan.objectives.bursts import BurstSettings, turns
 from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
-from pocketgan.pipeline.online import Bursts, OnlineDistil, Product
-from pocketgan.pipeline.stages import Evaluate, Train
+from pocketgan.pipeline.evaluate import Evaluate
+from pocketgan.pipeline.online import Bursts, OnlineDistil, TeacherOf
 from pocketgan.pipeline.store import Store
+from pocketgan.pipeline.training import Train
 from pocketgan.runtime import Runtime
 from pocketgan.training.log import read_log
 from pocketgan.training.schedule import Schedule
@@ -65,7 +66,7 @@ def test_it_leaves_the_student_and_its_teachers(task, tmp_path):
     assert load_model(artifact / "teacher").spec == WIDE
     assert stage.roles == ("teacher", "deep_teacher")
     for role in stage.roles:
-        product = Store(tmp_path).realise(Product(source=stage, role=role), RUNTIME)
+        product = Store(tmp_path).realise(TeacherOf(source=stage, role=role), RUNTIME)
         assert equal(state(product / "model"), state(artifact / role))
     scores = Evaluate(network=stage.teacher, task=task, metrics=("l1",))
     assert scores.load(Store(tmp_path).realise(scores, RUNTIME)).scores["l1"] > 0
@@ -149,7 +150,7 @@ def test_finished_teachers_are_imitated_as_they_are(task, tmp_path):
         artifact = store.realise(stage, RUNTIME)
         assert {path.name for path in artifact.iterdir()} == {"model", "teacher"}
         assert equal(state(artifact / "teacher"), state(store.artifact(source) / folder))
-        assert stage.teacher == Product(source=stage, role="teacher")
+        assert stage.teacher == TeacherOf(source=stage, role="teacher")
 
 
 def test_teachers_learn_on_where_they_stood(task, tmp_path):

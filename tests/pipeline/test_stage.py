@@ -12,9 +12,16 @@ from pocketgan.elastic.spaces import uniform_space
 from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
-from pocketgan.pipeline.games import Sight
+from pocketgan.pipeline.distil import Distil
+from pocketgan.pipeline.evaluate import Evaluate
+from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.front_latency import FrontLatency
+from pocketgan.pipeline.games import FeatureNetwork
+from pocketgan.pipeline.pick import Pick
+from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.stages import Distil, Evaluate, Export, Extract, Front, Given, Pick, Search, Train
+from pocketgan.pipeline.teacher_file import TeacherFile
+from pocketgan.pipeline.training import Train
 from pocketgan.search import Evolution, Random
 from pocketgan.training.schedule import Schedule
 
@@ -22,12 +29,12 @@ TASK = Task(root=Path("somewhere"), layout="folders", size=16, load_size=18, dat
 TINY = ResnetSpec.uniform(2, blocks=1)
 SCHEDULE = Schedule(constant=1)
 TRAIN = Train(task=TASK, schedule=SCHEDULE, generator=TINY)
-GIVEN = Given(file=Path("models"), generator=TINY, content="c1")
+GIVEN = TeacherFile(file=Path("models"), generator=TINY, content="c1")
 SUPERNET = Distil(task=TASK, schedule=SCHEDULE, teacher=TRAIN, space=uniform_space(TINY, (2, 1)))
 SEARCH = Search(supernet=SUPERNET, budget=Budget(macs=10**9), strategy=Random(candidates=2))
-EXTRACT = Extract(search=SEARCH)
-FRONT = Front(search=SEARCH)
-TUNED = Distil(task=TASK, schedule=SCHEDULE, teacher=TRAIN, init=EXTRACT, judge=SUPERNET)
+EXTRACT = Pick(search=SEARCH)
+FRONT = FrontLatency(search=SEARCH)
+TUNED = Distil(task=TASK, schedule=SCHEDULE, teacher=TRAIN, init=EXTRACT, inherited=SUPERNET)
 OTHER_TASK = TASK.model_copy(update={"data_digest": "d2"})
 
 #: for every stage another value of each of its fields
@@ -35,7 +42,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
     TRAIN: dict(
         task=OTHER_TASK,
         splits=("train", "select"),
-        sight=Sight(),
+        feature_network=FeatureNetwork(),
         schedule=Schedule(constant=2),
         seed=1,
         precision="bf16-mixed",
@@ -49,7 +56,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
     SUPERNET: dict(
         task=OTHER_TASK,
         splits=("train", "select"),
-        sight=Sight(),
+        feature_network=FeatureNetwork(),
         schedule=Schedule(constant=2),
         seed=1,
         precision="bf16-mixed",
@@ -57,7 +64,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         student=TINY,
         space=uniform_space(TINY, (3, 1)),
         init=GIVEN,
-        judge=TRAIN,
+        inherited=TRAIN,
         discriminator=PatchSpec(width=2),
         objective=DistilSettings(distil=0.1),
     ),
@@ -99,7 +106,7 @@ NESTED: list[tuple[str, BaseModel, set[str]]] = [
     ("discriminator", PatchSpec(), set()),
     ("objective", Pix2PixSettings(), set()),
     ("generator", TINY, set()),
-    ("sight", Sight(), {"file"}),
+    ("sight", FeatureNetwork(), {"file"}),
 ]
 
 
@@ -118,7 +125,7 @@ def test_places_do_not_count():
     moved = TASK.model_copy(update={"root": Path("elsewhere")})
     assert TRAIN.model_copy(update={"task": moved}).digest == TRAIN.digest
     assert GIVEN.model_copy(update={"file": Path("elsewhere")}).digest == GIVEN.digest
-    seen = [TRAIN.model_copy(update={"sight": Sight(file=Path(place))}) for place in ("a", "b")]
+    seen = [TRAIN.model_copy(update={"sight": FeatureNetwork(file=Path(place))}) for place in ("a", "b")]
     assert seen[0].digest == seen[1].digest
 
 

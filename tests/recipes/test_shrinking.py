@@ -13,9 +13,13 @@ from pocketgan.errors import SpecError
 from pocketgan.models import load_model
 from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.distil import DistilSettings
-from pocketgan.pipeline.stages import Distil, Extract, Search, Sorted, Train
+from pocketgan.pipeline.distil import Distil
+from pocketgan.pipeline.pick import Pick
+from pocketgan.pipeline.search import Search
+from pocketgan.pipeline.sort_channels import SortChannels
 from pocketgan.pipeline.store import Store
 from pocketgan.pipeline.supernets import KERNELS, load_supernet
+from pocketgan.pipeline.training import Train
 from pocketgan.recipes.shrinking import progressive_shrinking
 from pocketgan.runtime import Runtime
 from pocketgan.search import Exhaustive, Random
@@ -54,7 +58,7 @@ def test_the_chain(task):
     largest, kernel, depth, in_order, width = chain(task)
     assert isinstance(largest, Train)
     assert largest.generator == SPACE.spec
-    assert isinstance(in_order, Sorted)
+    assert isinstance(in_order, SortChannels)
     assert (kernel.init, depth.init, in_order.network, width.init) == (largest, kernel, depth, in_order)
     assert (kernel.judge, depth.judge, width.judge) == (largest, kernel, depth)
     phases = (kernel, depth, width)
@@ -102,7 +106,7 @@ def test_a_subnet_of_small_kernels_is_searched_and_extracted(task, store):
     supernet = chain(task)[-1]
     budget = Budget(macs=cost(ResnetSpec.uniform(2, blocks=1, separable=("residual",), norm="batch"), 16)["macs"])
     search = Search(supernet=supernet, budget=budget, strategy=Exhaustive(), metric="l1", calibration=4)
-    subnet = Extract(search=search)
+    subnet = Pick(search=search)
     store.realise(subnet, RUNTIME)
     (best,) = search.load(store.artifact(search)).candidates
     assert best.genome == SPACE.smallest

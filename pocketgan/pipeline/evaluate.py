@@ -1,0 +1,87 @@
+"""The scores of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pocketgan.data.batches import evaluation_batches, target_batches
+from pocketgan.data.cache import load_examples
+from pocketgan.data.images import to_uint8
+from pocketgan.data.samples import Split
+from pocketgan.data.task import Task
+from pocketgan.metrics import Evaluation, Evaluator
+from pocketgan.metrics.stream import Stream
+from pocketgan.models import of_images
+from pocketgan.pipeline.stage import Network, Stage, Workspace
+from pocketgan.pipeline.timing import Stopwatch
+
+BATCH = 16
+
+
+class Evaluate(Stage):
+    """Every metric of a network on one split.
+
+    Leaves: an `Evaluation`, and the images that the network made (`images.npy`, uint8).
+    Fields:
+        metrics: which; default what suits the data.
+        teacher: the network whose images the metrics teacher_... compare with.
+    """
+
+    kind: Literal["evaluate"] = "evaluate"
+    network: Network
+    task: Task
+    split: Split = "test"
+    metrics: tuple[str, ...] | None = None
+    teacher: Network | None = None
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        return ("evaluation.json", "images.npy")
+
+    def seconds(self, watch: Stopwatch) -> float:
+        return self.task.counts()[self.split] * watch.scoring(self.network.spec(), self.task.size)
+
+    def run(self, work: Workspace) -> None:
+        network = of_images(work.network(self.network))
+        teacher = of_images(work.network(self.teacher)) if self.teacher else None
+        count = len(self.task.files(self.split)[0 if self.task.direction == "AtoB" else 1])
+        images: list[np.ndarray] = []
+
+        def generate(x: torch.Tensor) -> torch.Tensor:
+            y = network(x)
+            images.append(to_uint8(y))
+            work.progress(sum(map(len, images)), count)
+            return y
+
+        evaluator = task_evaluator(self.task, self.split, work, metrics=self.metrics, teacher=teacher)
+        evaluator(generate, intervals=True).save(work.artifact)
+        np.save(work.artifact / "images.npy", np.concatenate(images))
+
+    def load(self, artifact: Path) -> Evaluation:
+        return Evaluation.load(artifact)
+
+
+def task_evaluator(
+    task: Task,
+    split: Split,
+    work: Workspace,
+    *,
+    metrics: Iterable[str] | None = None,
+    teacher: Callable[[Tensor], Tensor] | None = None,
+) -> Evaluator:
+    """What scores generators on a split of a task: on the runtime's device, its images read as they are needed."""
+    examples = load_examples(task, split, work.cache, training=False)
+    return Evaluator(
+        Stream(lambda: evaluation_batches(examples, BATCH)),
+        metrics=metrics,
+        targets=None if task.paired else Stream(lambda: target_batches(examples, BATCH)),
+        teacher=teacher,
+        weights=work.runtime.weights,
+        device=work.runtime.place,
+    )

@@ -1,0 +1,183 @@
+"""A recipe: the stages from data to a compressed generator, by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, model_validator
+
+from pocketgan.data.inputs import Inputs
+from pocketgan.data.samples import Split
+from pocketgan.data.task import Task
+from pocketgan.elastic.budget import Budget
+from pocketgan.errors import DataError
+from pocketgan.metrics.catalog import DEFAULT_PAIRED, DEFAULT_UNPAIRED
+from pocketgan.pipeline.evaluate import Evaluate
+from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.front_latency import FrontLatency
+from pocketgan.pipeline.pick import Pick
+from pocketgan.pipeline.search import Search
+from pocketgan.pipeline.stage import Stage
+from pocketgan.pipeline.stages import stages_of, table_of
+from pocketgan.pipeline.store import MARK, Owner
+
+#: how far a student's images are from its teacher's
+AGAINST_TEACHER = ("teacher_l1", "teacher_ssim")
+
+
+class Roles(BaseModel):
+    """The names of the stages that a run looks for.
+
+    Attributes:
+        teacher: what the result is compared with.
+        result: the stage whose model is the compressed generator.
+        search: the search that found it, where there was one.
+        front_latency: the measured front of that search, where there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    teacher: str = "teacher"
+    result: str
+    search: str | None = None
+    front_latency: str | None = None
+
+
+class Recipe(BaseModel):
+    """What `pocketgan run` carries out.
+
+    Attributes:
+        method: the name of the method that made it.
+        metric: the score by which networks are chosen.
+        seed: that of its trainings.
+        stages: the stages that train and choose, by name, in the order in which they run.
+        roles: which of them is what.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    method: str
+    task: Task
+    budget: Budget
+    metric: str
+    seed: int
+    stages: dict[str, SerializeAsAny[Stage]]
+    roles: Roles
+
+    @model_validator(mode="after")
+    def _roles_are_taken(self) -> Recipe:
+        for role, name in self.roles:
+            if name is not None and name not in self.stages:
+                raise ValueError(f"the {role} of a recipe is one of its stages, and {name} is none")
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        """The stage of that name."""
+        return self.all_stages[name]
+
+    @property
+    def teacher(self) -> Stage:
+        return self.stages[self.roles.teacher]
+
+    @property
+    def result(self) -> Stage:
+        return self.stages[self.roles.result]
+
+    @property
+    def search(self) -> Search | None:
+        return self._step(self.roles.search, Search)
+
+    @property
+    def front_latency(self) -> FrontLatency | None:
+        return self._step(self.roles.front_latency, FrontLatency)
+
+    def _step(self, name: str | None, kind: type[Any]) -> Any:
+        step = self.stages[name] if name else None
+        assert step is None or isinstance(step, kind), f"{name} is a {kind.__name__}"
+        return step
+
+    @property
+    def networks(self) -> dict[str, Stage]:
+        """What the report compares."""
+        return {"teacher": self.teacher, "compressed": self.result}
+
+    @cached_property
+    def all_stages(self) -> dict[str, Stage]:
+        """Every stage by its name, in the order in which they run: last what the report needs."""
+        stages = dict(self.stages)
+        for name, network in self.networks.items():
+            stages[f"scores of the {name}"] = self.scores(network)
+            stages[f"export of the {name}"] = Export(network=network, task=self.task)
+        stages["teacher on select"] = self.scores(self.teacher, "select")
+        return stages
+
+    @property
+    def unlabelled(self) -> Inputs | None:
+        """Inputs without a partner from which a student learns besides."""
+        return next((own for step in self.stages.values() if (own := getattr(step, "unlabelled", None))), None)
+
+    def scores(self, network: Stage | Pick, split: Split = "test") -> Evaluate:
+        """The evaluation of a network: what suits the data, what the search looked at, and for a student how far it
+        is from its teacher."""
+        usual = DEFAULT_PAIRED if self.task.paired else DEFAULT_UNPAIRED
+        student = network != self.teacher
+        names = dict.fromkeys((*usual, self.metric, *(AGAINST_TEACHER if student else ())))
+        teacher = self.teacher if student else None
+        return Evaluate(network=network, task=self.task, split=split, metrics=tuple(names), teacher=teacher)
+
+    def notes(self) -> Iterator[str]:
+        """What a reader of the report must know of the stages."""
+        for step in self.stages.values():
+            yield from step.notes()
+
+    @cached_property
+    def digest(self) -> str:
+        """The address of the whole recipe."""
+        parts = {name: stage.digest for name, stage in self.all_stages.items()}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def owner(recipe: Recipe) -> Owner:
+    """What marks the run folder; it keeps the places of the data, which are no part of the recipe itself."""
+    places = {"data": str(recipe.task.root.resolve())}
+    if recipe.unlabelled:
+        places["unlabelled"] = str(recipe.unlabelled.root.resolve())
+    content = recipe.model_dump(mode="json", exclude={"stages"}) | {
+        "stages": {name: step.digest for name, step in recipe.stages.items()}
+    }
+    return Owner(
+        recipe.name, recipe.digest, {**places, "recipe": content, "table": table_of(recipe.stages.values())}
+    )
+
+
+def read_recipe(run: Path, data: Path | None = None) -> Recipe:
+    """The recipe of a run folder. `data`: where its images are now, if they were moved.
+
+    Raises `DataError` where there is none, where its data are gone, or where others lie in their place.
+    """
+    if not (run / MARK).is_file():
+        raise DataError(f"{run} is no run folder: there is no {MARK} in it; give the --out of a run")
+    try:
+        content = json.loads((run / MARK).read_text())
+        if "study" in content:
+            raise DataError(f"{run} holds a study, see {run / 'study.html'}; give the --out of a run")
+        places = {**content, **({"data": str(data)} if data else {})}
+        stages = stages_of(content["table"], places)
+        fields = dict(content["recipe"])
+        fields["stages"] = {name: stages[digest] for name, digest in fields["stages"].items()}
+        fields["task"] = {**fields["task"], "root": places["data"]}
+        recipe = Recipe.model_validate(fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{run / MARK} is damaged; remove {run} and run again") from error
+    if not recipe.task.root.is_dir():
+        raise DataError(
+            f"the images of {run} are no longer in {recipe.task.root}; put them back, "
+            "or name their folder with --data"
+        )
+    return recipe

@@ -1,0 +1,150 @@
+"""The search over a supernet's subnets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Literal, cast
+
+from pydantic import PositiveInt, model_validator
+from torch import Tensor
+
+from pocketgan.data.batches import evaluation_batches
+from pocketgan.data.cache import load_examples
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.calibrate import calibrate, has_statistics
+from pocketgan.elastic.cost import CostModel, cost
+from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
+from pocketgan.elastic.supernet import Supernet
+from pocketgan.metrics import METRICS
+from pocketgan.models import of_images
+from pocketgan.networks import Generator, GeneratorSpec, Genome
+from pocketgan.pipeline.distil import Distil
+from pocketgan.pipeline.evaluate import BATCH, task_evaluator
+from pocketgan.pipeline.online import OnlineDistil
+from pocketgan.pipeline.stage import Stage, Workspace
+from pocketgan.pipeline.supernets import load_supernet
+from pocketgan.pipeline.timing import Stopwatch
+from pocketgan.search import AnyStrategy, SearchResult, search
+
+#: what a report calls the choices of a search
+CHOICES = {Choice: "widths", DepthChoice: "depth", KernelChoice: "kernels"}
+
+
+class Search(Stage):
+    """The best subnet within a budget, by its score on the selection split.
+
+    Leaves: `result.json`.
+    Fields:
+        calibration: batch norm is calibrated anew for every candidate, on so many training images, the first ones.
+    """
+
+    kind: Literal["search"] = "search"
+    supernet: Distil | OnlineDistil
+    budget: Budget
+    strategy: AnyStrategy
+    metric: str = "fd_mobilenet_v2"
+    calibration: PositiveInt = 64
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Search:
+        if self.supernet.space is None:
+            raise ValueError("only a supernet can be searched: the distillation needs a space")
+        return self
+
+    @property
+    def space(self) -> SearchSpace:
+        """Where the search looks."""
+        space = self.supernet.space
+        assert space is not None, "checked at construction"
+        return space
+
+    @property
+    def _teacher(self) -> Stage | None:
+        """The teacher, where the metric compares with its images."""
+        return self.supernet.teacher if "teacher" in METRICS[self.metric].needs else None
+
+    def inputs(self) -> Iterable[Stage]:
+        return (self.supernet, self._teacher) if self._teacher else (self.supernet,)
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        return ("result.json",)
+
+    def widest(self, budget: Budget) -> GeneratorSpec:
+        """The widest subnet of about equal widths within a budget: what a choice may cost, before there is one."""
+        space, size = self.space, self.supernet.task.size
+        longest = max(len(choice.options) for choice in space.choices)
+        for step in range(longest):
+            genome = tuple(choice.options[min(step, len(choice.options) - 1)] for choice in space.choices)
+            spec = cast(GeneratorSpec, space.subspec(genome))
+            costs = cost(spec, *size)
+            if all(costs[name] <= bound for name, bound in budget.bounds.items()):
+                break
+        return spec
+
+    def seconds(self, watch: Stopwatch) -> float:
+        task = self.supernet.task
+        calibrated = self.calibration if has_statistics(skeleton(self.space.spec)) else 0
+        candidates = min(self.strategy.most_after(-1), self.space.size)
+        one = watch.scoring(self.widest(self.budget), task.size)
+        return candidates * one * (task.counts()["select"] + calibrated)
+
+    def notes(self) -> tuple[str, ...]:
+        kinds = [word for kind, word in CHOICES.items() if any(isinstance(c, kind) for c in self.space.choices)]
+        return (f"Chosen on the selection split: {', '.join(kinds)}.",)
+
+    def run(self, work: Workspace) -> None:
+        task, space = self.supernet.task, self.space
+        model = CostModel(space.spec, *task.size)
+        self.budget.check(space, model)
+        supernet = load_supernet(work.inputs(self.supernet) / "model", space.spec).to(work.runtime.place)
+        teacher = of_images(work.network(self._teacher)) if self._teacher else None
+        evaluator = task_evaluator(task, "select", work, metrics=(self.metric,), teacher=teacher)
+        images = self.calibration_images(work) if has_statistics(supernet) else []
+
+        def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
+            return [evaluator(self._candidate(supernet, genome, images)).scores for genome in genomes]
+
+        (work.folder / "state").mkdir(exist_ok=True)
+        result = search(
+            space,
+            model,
+            self.budget,
+            self.strategy,
+            score,
+            objective=self.metric,
+            better=METRICS[self.metric].better,
+            seed=self.seed,
+            storage=work.folder / "state" / "journal.log",
+            progress=work.progress,
+        )
+        (work.artifact / "result.json").write_text(result.model_dump_json(indent=1) + "\n")
+
+    def _candidate(self, supernet: Supernet, genome: Genome, images: list[Tensor]) -> Callable[[Tensor], Tensor]:
+        """A subnet as a function of images; a network of its own where it needs statistics of its own."""
+        spec = self.space.subspec(genome)
+        if has_statistics(supernet):
+            return of_images(calibrate(supernet.extract(spec), images))
+        return of_images(partial(supernet, at=spec), supernet.network.draw)
+
+    def load(self, artifact: Path) -> SearchResult:
+        return SearchResult.model_validate_json((artifact / "result.json").read_text())
+
+    def subnet(self, genome: Genome, work: Workspace) -> Generator:
+        """A subnet of the supernet as a network of its own, its batch norm calibrated as in the search."""
+        supernet = load_supernet(work.inputs(self.supernet) / "model", self.space.spec).to(work.runtime.place)
+        network = supernet.extract(self.space.subspec(genome))
+        if has_statistics(network):
+            calibrate(network, self.calibration_images(work))
+        return network
+
+    def calibration_images(self, work: Workspace) -> list[Tensor]:
+        """The first `calibration` training images, in batches, on the runtime's device."""
+        examples = load_examples(self.supernet.task, self.supernet.splits, work.cache, training=False)
+        batches = islice(evaluation_batches(examples, BATCH), -(-self.calibration // BATCH))
+        return [batch.x.to(work.runtime.place) for batch in batches]

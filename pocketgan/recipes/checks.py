@@ -1,0 +1,106 @@
+"""What must hold before anything is trained: networks, games, images and scores belong together."""
+
+from __future__ import annotations
+
+from pocketgan.data.task import Task
+from pocketgan.elastic.sampling import AnySampling, ResolutionSampling
+from pocketgan.errors import DataError, SpecError
+from pocketgan.metrics import METRICS
+from pocketgan.metrics.catalog import FRECHET
+from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, SharedPatchSpec
+from pocketgan.objectives.distil import DistilSettings
+from pocketgan.pipeline.games import Distilling, Teaching, check_sides
+from pocketgan.pipeline.teacher_file import TeacherFile
+from pocketgan.recipes.games import UNPAIRED, data_of, game_of
+
+
+def check_family(
+    task: Task,
+    teacher: GeneratorSpec,
+    discriminator: DiscriminatorSpec,
+    teaching: Teaching,
+    distilling: Distilling,
+) -> None:
+    """Raise `DataError` or `SpecError` unless networks, games and data belong together."""
+    check_players(task, teacher, discriminator, teaching)
+    game = game_of(teaching)
+    if distilling.kind != game.distilling:
+        raise SpecError(f"a student of {game.name} learns by {game.distilling}; leave distillation.kind as it is")
+    if isinstance(distilling, DistilSettings) and distilling.paired != task.paired:
+        raise SpecError("whether students see pairs follows from the data; leave distillation.paired as it is")
+
+
+def check_players(
+    task: Task, teacher: GeneratorSpec, discriminator: DiscriminatorSpec | SharedPatchSpec, teaching: Teaching
+) -> None:
+    """Raise `DataError` or `SpecError` unless a teacher, its discriminator, game and data belong together."""
+    game = game_of(teaching)
+    if game.data != data_of(task):
+        ignore = ", or --unpaired to ignore the pairs" if game.data == UNPAIRED and not task.labels else ""
+        raise DataError(
+            f"{game.name} learns from {game.data}, and {task.root} holds {data_of(task)}; "
+            f"choose another --model{ignore}"
+        )
+    if teacher.kind not in game.generators:
+        raise SpecError(
+            f"{game.name} trains no {teacher.kind}; choose a teacher among {', '.join(game.generators)}"
+        )
+    seen = 3 if game.data == UNPAIRED else task.in_channels + 3
+    if (teacher.in_channels, teacher.out_channels, discriminator.in_channels) != (task.in_channels, 3, seen):
+        raise SpecError(
+            f"here a generator makes 3 channels of {task.in_channels} and its discriminator sees {seen}; "
+            "leave in_channels and out_channels as they are"
+        )
+    check_sides(task.size, teacher, discriminator)
+
+
+def check_resolutions(
+    task: Task,
+    sampling: AnySampling,
+    teacher: GeneratorSpec,
+    discriminator: DiscriminatorSpec | SharedPatchSpec | None,
+) -> None:
+    """Raise `SpecError` unless a teacher, and a discriminator that sees them too, can take all resolutions."""
+    if not isinstance(sampling, ResolutionSampling):
+        return
+    sampling.check(teacher, task.size)
+    smallest = min(map(min, sampling.every(task.size)))
+    if discriminator and smallest < discriminator.smallest_side:
+        raise SpecError(
+            f"a resolution of {smallest} is too small for a {discriminator.kind} discriminator, which judges "
+            f"images from {discriminator.smallest_side} pixels on; leave it out"
+        )
+
+
+def check_counts(task: Task) -> None:
+    """Raise `DataError` unless there are images enough to choose by and to score on."""
+    for split in ("select", "test"):
+        count, domain = min((len(samples), name) for samples, name in zip(task.files(split), "AB", strict=True))
+        if count < 2:
+            what = f"{count} pair" if task.paired else f"{count} image of {domain}"
+            raise DataError(
+                f"{task.root} has {what} to {split} on, and scores need at least 2; add images ({task.split_note})"
+            )
+
+
+def check_metric(task: Task, name: str, *, teachers: bool = False) -> None:
+    """Raise `SpecError` unless networks can be chosen by this score: said before anything is trained.
+
+    `teachers`: these are chosen by it too, so that it must not compare with one.
+    """
+    needs = METRICS[name].needs
+    if teachers and "teacher" in needs:
+        raise SpecError(f"{name} cannot choose among teachers; set metric to {FRECHET}")
+    if "labels" in needs or ("pairs" in needs and not task.paired):
+        lack = "a segmenter" if "labels" in needs else f"pairs, and {task.root} has none"
+        usual = FRECHET if task.paired or teachers else f"{FRECHET} or teacher_l1"
+        raise SpecError(f"a search by {name} needs {lack}; search by {usual}")
+
+
+def check_direction(task: Task, teacher: TeacherFile) -> None:
+    """Raise `SpecError` where a finished teacher is known to translate the other way."""
+    if teacher.direction not in (None, task.direction):
+        raise SpecError(
+            f"{teacher.file} was made for the direction {teacher.direction}, and this is {task.direction}; pass "
+            f"--direction {teacher.direction}, or another teacher"
+        )

@@ -1,0 +1,91 @@
+"""What the settings of every method have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from pocketgan.data.inputs import Inputs
+from pocketgan.data.task import Task
+from pocketgan.elastic.budget import Budget
+from pocketgan.errors import unknown
+from pocketgan.metrics import METRICS
+from pocketgan.metrics.catalog import FRECHET
+from pocketgan.networks import GeneratorSpec, parse_spec
+from pocketgan.pipeline.games import Distilling, FeatureNetwork, Imitating, Teaching, needs_features
+from pocketgan.pipeline.recipe import Recipe
+from pocketgan.pipeline.teacher_file import TeacherFile
+from pocketgan.training.fit import Precision
+
+
+def _parsed(value: Any) -> Any:
+    return parse_spec(value) if isinstance(value, str) else value
+
+
+def _known(value: str) -> str:
+    if value not in METRICS:
+        raise unknown("metric", value, METRICS)
+    return value
+
+
+#: a metric that there is
+KnownMetric = Annotated[str, AfterValidator(_known)]
+#: a network, or its spec string, e.g. resnet:48
+NamedGenerator = Annotated[GeneratorSpec, BeforeValidator(_parsed)]
+
+
+class RecipeSettings(BaseModel):
+    """Base of the settings of all methods: every number of a method, and `recipe`, which makes its stages of them.
+
+    Attributes:
+        metric: the score that counts; where there is something to choose, it chooses.
+        whole_train: whether all but what is searched learns from the selection split too, as in the papers.
+        feature_network: what the perceptual terms look through.
+    """
+
+    # a space of one width reads as a number on the command line
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    #: the name of the method
+    method: ClassVar[str]
+
+    metric: KnownMetric = FRECHET
+    whole_train: bool = False
+    feature_network: FeatureNetwork = FeatureNetwork()
+    precision: Precision = "32-true"
+    seed: int = 233
+
+    @property
+    def games(self) -> tuple[Teaching | Distilling | Imitating, ...]:
+        """The settings of the games that are played."""
+        raise NotImplementedError
+
+    def recipe(
+        self,
+        name: str,
+        task: Task,
+        budget: Budget,
+        teacher: TeacherFile | None = None,
+        unlabelled: Inputs | None = None,
+    ) -> Recipe:
+        """The recipe.
+
+        Args:
+            teacher: a finished one, instead of one that is trained.
+            unlabelled: inputs without a partner, for the methods whose students learn from such.
+
+        Raises:
+            DataError: the method needs other data, or more of them.
+            SpecError: networks, games and images do not belong together; an unknown space.
+            BudgetError: the smallest network is over the budget.
+        """
+        raise NotImplementedError
+
+    @property
+    def _splits(self) -> dict[str, Any]:
+        """Whose images a training learns from that is not searched."""
+        return dict(splits=("train", "select")) if self.whole_train else {}
+
+    def _features(self, game: Teaching | Distilling | Imitating) -> FeatureNetwork | None:
+        return self.feature_network if needs_features(game) else None

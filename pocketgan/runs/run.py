@@ -1,0 +1,142 @@
+"""Carrying out a recipe: its stages, then the run folder that the user takes away.
+
+A run folder holds `report.html`, `report.json`, `model/`, `export/`, and the store of the stages in `stages/`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pocketgan.data.batches import evaluation_batches, target_batches
+from pocketgan.data.cache import load_examples
+from pocketgan.data.inputs import load_inputs
+from pocketgan.data.samples import SPLITS
+from pocketgan.deploy.latency import compare_onnx
+from pocketgan.errors import DataError
+from pocketgan.files import replacing
+from pocketgan.metrics import Evaluator
+from pocketgan.pipeline.evaluate import BATCH
+from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.online import OnlineDistil
+from pocketgan.pipeline.recipe import Recipe, owner, read_recipe
+from pocketgan.pipeline.stage import Stage
+from pocketgan.pipeline.store import STAGES, Store, claim, writing
+from pocketgan.pipeline.timing import Stopwatch
+from pocketgan.report import Report, write_report
+from pocketgan.runs.report import grids, loss_curves, report_of
+from pocketgan.runtime import Runtime
+
+Watch = Callable[[str, Stage, int, int], None]
+
+
+def store_of(run: Path) -> Store:
+    return Store(run / STAGES)
+
+
+def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str, float]:
+    """Seconds for each stage of the recipe that is not finished; 0 for the others."""
+    watch = Stopwatch(runtime)
+    return {
+        name: 0.0 if store.status(stage) == "finished" else stage.seconds(watch)
+        for name, stage in recipe.all_stages.items()
+    }
+
+
+def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch: Watch) -> Report:
+    """Realise every stage (finished ones are taken as they are) and write the run folder.
+
+    `watch` is called with (name, stage, done, total) as each stage proceeds, once with done == total == 0 before.
+
+    Raises `OutputError` when the folder belongs to another recipe or cannot be written.
+    """
+    with claim(out, owner(recipe)):
+        store = store_of(out)
+        # every image is decoded before anything is trained: a damaged one is named at once
+        for split in SPLITS:
+            seen = partial(watch, f"images of {split}", recipe.teacher)
+            load_examples(recipe.task, split, store.cache, training=split == "train", progress=seen)
+        for name, stage in recipe.stages.items():
+            if isinstance(stage, OnlineDistil) and stage.unlabelled:
+                seen = partial(watch, f"unlabelled images of the {name}", stage)
+                load_inputs(stage.unlabelled, stage.task, stage.splits, store.cache, seen)
+        _try_metrics(recipe, store, runtime)
+        for name, stage in recipe.all_stages.items():
+            watch(name, stage, 0, 0)
+            store.realise(stage, runtime, partial(watch, name))
+        with writing(out):
+            return finish(recipe, out, command)
+
+
+def _try_metrics(recipe: Recipe, store: Store, runtime: Runtime) -> None:
+    """Raise what would only show after hours of training: missing weights, images too small for a metric."""
+    examples = load_examples(recipe.task, "select", store.cache, training=False)
+
+    def any_image(x: Tensor) -> Tensor:
+        return torch.zeros(len(x), 3, *recipe.task.size, device=x.device)
+
+    evaluator = Evaluator(
+        list(islice(evaluation_batches(examples, BATCH), 1)),
+        metrics=recipe.scores(recipe.result).metrics,
+        targets=None if recipe.task.paired else list(islice(target_batches(examples, BATCH), 1)),
+        teacher=any_image,
+        weights=runtime.weights,
+        device=runtime.place,
+    )
+    evaluator(any_image)
+
+
+def finish(recipe: Recipe, out: Path, command: str) -> Report:
+    """Copy what the user takes away, measure latencies side by side, write the report."""
+    store, exports = store_of(out), {}
+    (out / "export").mkdir(exist_ok=True)
+    for name, network in recipe.networks.items():
+        exports[name] = out / "export" / f"{name}.onnx"
+        with replacing(exports[name]) as part:
+            shutil.copyfile(onnx_of(recipe, store, network), part)
+    with replacing(out / "model") as part:
+        shutil.copytree(store.artifact(recipe.result) / "model", part)
+    latencies = compare_onnx(list(exports.values()), recipe.task.size, threads=1)
+    report = report_of(recipe, store, dict(zip(exports, latencies, strict=True)), command)
+    write_report(out, report, grids(recipe, store, report), loss_curves=loss_curves(recipe, store))
+    return report
+
+
+def onnx_of(recipe: Recipe, store: Store, network: Any) -> Path:
+    """The ONNX file of a finished network."""
+    return store.artifact(Export(network=network, task=recipe.task)) / "model.onnx"
+
+
+def teacher_of(run: Path) -> Path:
+    """Where a run keeps its teacher, with its discriminator beside. Raises `DataError` when it is not trained."""
+    recipe = read_recipe(run)
+    if store_of(run).status(recipe.teacher) != "finished":
+        raise DataError(f"the teacher of the run in {run} is not finished; run its command again to go on with it")
+    return store_of(run).artifact(recipe.teacher)
+
+
+def finished_recipe(run: Path, data: Path | None = None) -> Recipe:
+    """The recipe of a run folder. Raises `DataError` when there is none, or the run is not finished."""
+    recipe = read_recipe(run, data)
+    store = store_of(run)
+    unfinished = [name for name, stage in recipe.all_stages.items() if store.status(stage) != "finished"]
+    if unfinished:
+        raise DataError(
+            f"the run in {run} is not finished ({', '.join(unfinished)} left); "
+            "run its command again to go on with it"
+        )
+    return recipe
+
+
+def report_again(out: Path, command: str, data: Path | None = None) -> Report:
+    """Write the report of a finished run anew. Raises `DataError` when the run is not finished."""
+    recipe = finished_recipe(out, data)
+    with claim(out, owner(recipe)), writing(out):
+        return finish(recipe, out, command)

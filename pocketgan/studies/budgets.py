@@ -1,0 +1,24 @@
+"""Budgets as shares of the dense teacher's MACs, and the uniform network that fills one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import cost
+from pocketgan.networks import ResnetSpec
+from pocketgan.recipes.imitation import widest as widest_of
+from pocketgan.studies.setting import Setting
+
+
+def budgets(setting: Setting, shares: Mapping[str, float]) -> dict[str, Budget]:
+    """The budgets of these shares, by their names."""
+    macs = cost(setting.dense, *setting.task.size)["macs"]
+    return {name: Budget(macs=round(share * macs)) for name, share in shares.items()}
+
+
+def widest(setting: Setting, budget: Budget) -> ResnetSpec:
+    """The widest mobile network of equal widths within a budget; `BudgetError` where there is none."""
+    found = widest_of(setting.dense.mobile, budget, setting.task)
+    assert isinstance(found, ResnetSpec), "as the teacher is"
+    return found

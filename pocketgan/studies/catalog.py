@@ -1,0 +1,38 @@
+"""The studies by name."""
+
+from __future__ import annotations
+
+from pocketgan.errors import unknown
+from pocketgan.studies.decomposition import DECOMPOSITION
+from pocketgan.studies.front import FRONT
+from pocketgan.studies.methods import METHODS
+from pocketgan.studies.omgd import OMGD
+from pocketgan.studies.pocket import POCKET_STUDY
+from pocketgan.studies.pseudo_pairs import PSEUDO_PAIRS
+from pocketgan.studies.search_baselines import SEARCH_BASELINES
+from pocketgan.studies.shrinking import PROGRESSIVE_SHRINKING
+from pocketgan.studies.students import DISCRIMINATORS, INTERMEDIATE, TRADE_OFF
+from pocketgan.studies.study import Study
+
+STUDIES = {
+    study.name: study
+    for study in (
+        METHODS,
+        FRONT,
+        TRADE_OFF,
+        PSEUDO_PAIRS,
+        DECOMPOSITION,
+        DISCRIMINATORS,
+        INTERMEDIATE,
+        OMGD,
+        POCKET_STUDY,
+        SEARCH_BASELINES,
+        PROGRESSIVE_SHRINKING,
+    )
+}
+
+
+def study_named(name: str) -> Study:
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    return STUDIES[name]
