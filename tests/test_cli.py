@@ -36,19 +36,20 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
     "compress": "--budget --classes --device --direction --discriminator --effort --json --method --model --out "
-    "--set --size --teacher --unlabelled --unpaired --weights --yes -o data",
+    "--precision --set --size --teacher --unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --direction --json --metrics --out --protocol --segmenter --size --split "
     "--statistics --teacher --unpaired --weights -o data model",
     "export": "--format --out --size -o model",
     "import": "--assume --json --out --size -o file",
     "list": "--json",
-    "pick": "--budget --device --json --out --weights -o run",
-    "plan": "--budget --data --device --json --out --set --size -o recipe",
+    "pick": "--budget --data --device --json --out --weights -o run",
+    "plan": "--budget --data --device --json --out --precision --set --size -o recipe",
     "prepare": "--from --json --list --out --yes -o task",
     "profile": "--json --layers --runtime --size --threads model",
-    "report": "run",
-    "run": "--budget --data --device --json --out --set --size --weights --yes -o recipe",
-    "study": "--device --direction --json --list --out --seconds --seeds --size --unpaired --width -o data name",
+    "report": "--data run",
+    "run": "--budget --data --device --json --out --precision --set --size --weights --yes -o recipe",
+    "study": "--device --direction --json --list --out --precision --seconds --seeds --size --unpaired --width -o "
+    "data name",
     "translate": "--instances --out --size --style-seed -o images model",
 }
 
@@ -326,7 +327,7 @@ def test_a_teacher_that_is_brought_along(cli: Cli, toy_run: ToyRun, tmp_path: Pa
     outcome = cli(*words)
     assert outcome.code == 0, outcome.err
     assert not list((out / "stages").glob("train-*")), "no teacher is trained"
-    kept = load_model(next((out / "stages").glob("given-*")) / "artifact" / "model").network.state_dict()
+    kept = load_model(next((out / "stages").glob("teacher-file-*")) / "artifact" / "model").network.state_dict()
     for name, tensor in load_model(trained).network.state_dict().items():
         assert torch.equal(tensor, kept[name])
     assert rows_of(out)["teacher"]["scores"] == rows_of(toy_run.folder)["teacher"]["scores"]
@@ -346,7 +347,7 @@ def test_a_foreign_teacher_with_its_discriminator(cli: Cli, toy_run: ToyRun, tmp
     words += ["--teacher", tmp_path / "model.pth", "--discriminator", tmp_path / "discriminator.pth"]
     outcome = cli(*words, "--set", "predistillation.constant=1", "--set", "predistillation.decay=0")
     assert outcome.code == 0, outcome.err
-    (given,) = (out / "stages").glob("given-*/artifact")
+    (given,) = (out / "stages").glob("teacher-file-*/artifact")
     for part in ("model", "discriminator"):
         kept = load_model(given / part).network.state_dict()
         wanted = load_model(artifact / part).network.state_dict()

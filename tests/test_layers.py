@@ -3,7 +3,8 @@
 From low to high; those side by side must not know each other either:
 
     errors, seeds < units, files, runtime < download < networks, losses < elastic, data < models, interop
-    < pretrained < metrics < deploy, prepare < objectives < training, search < pipeline < report < recipes < cli
+    < pretrained < metrics < deploy, prepare < objectives < training, search < pipeline < report
+    < recipes, runs < methods < catalog, studies < cli
 
 `report` is above `pipeline` though it needs nothing of it: it shows what the stages left. `deploy` is below
 `pipeline` because exporting is a stage. `cli` may be a module or a package.
@@ -32,7 +33,9 @@ LAYERS = (
     {"training", "search"},
     {"pipeline"},
     {"report"},
-    {"recipes"},
+    {"recipes", "runs"},
+    {"methods"},
+    {"catalog", "studies"},
     {"cli"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,7 @@ class Recipe(BaseModel):
         """What the report compares."""
         return {"teacher": self.teacher, "compressed": self.result}
 
-    @cached_property
+    @property
     def all_stages(self) -> dict[str, Stage]:
         """Every stage by its name, in the order in which they run: last what the report needs."""
         stages = dict(self.stages)
@@ -136,7 +135,7 @@ class Recipe(BaseModel):
         for step in self.stages.values():
             yield from step.notes()
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """The address of the whole recipe."""
         parts = {name: stage.digest for name, stage in self.all_stages.items()}

@@ -10,11 +10,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr
 
 from pocketgan.models import load_model
 from pocketgan.networks import GeneratorSpec
@@ -65,6 +64,7 @@ class Stage(BaseModel):
     revision: ClassVar[int] = 1
 
     kind: str
+    _digest: str = PrivateAttr("")
 
     def run(self, work: Workspace) -> None:
         """Make the artifact in `work.artifact`, going on from `work.folder / 'state'` if there is any."""
@@ -108,11 +108,13 @@ class Stage(BaseModel):
         own = self.model_dump(mode="json", exclude=set(stages))
         return own | {name: {"stage": stage.digest} for name, stage in stages.items()}
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """The address of the artifact: SHA-256 in hexadecimal."""
-        content = {"kind": self.kind, "revision": self.revision, "fields": self.fields()}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        """The address of the artifact: SHA-256 in hexadecimal. Computed once."""
+        if not self._digest:
+            content = {"kind": self.kind, "revision": self.revision, "fields": self.fields()}
+            self._digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return self._digest
 
     @property
     def address(self) -> str:
@@ -128,7 +130,7 @@ class Stage(BaseModel):
 
     def model_copy(self: Kind, *, update: Any = None, deep: bool = False) -> Kind:
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("digest", None)  # pydantic copies what is cached too
+        copied._digest = ""
         return copied
 
 

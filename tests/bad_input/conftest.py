@@ -52,7 +52,7 @@ def no_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is measured beforehand."""
     monkeypatch.setattr(
         "pocketgan.runs.run.estimate_seconds",
-        lambda recipe, store, runtime: dict.fromkeys(recipe.stages, 0.0),
+        lambda recipe, store, runtime: dict.fromkeys(recipe.all_stages, 0.0),
     )
 
 

@@ -124,7 +124,7 @@ def test_a_full_disk(
 
 def test_a_disk_that_is_full_when_the_report_is_written(cli: Cli, toy_run, monkeypatch: pytest.MonkeyPatch):
     before = files(toy_run.folder / "stages")
-    monkeypatch.setattr("pocketgan.recipes.run.write_report", full_disk)
+    monkeypatch.setattr("pocketgan.runs.run.write_report", full_disk)
     refused(cli("report", toy_run.folder), f"{toy_run.folder} cannot be written: the disk is full; free some space")
     assert files(toy_run.folder / "stages") == before
 

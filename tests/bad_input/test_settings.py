@@ -181,12 +181,12 @@ def test_a_space_that_is_none(cli: Cli, pairs: Path, out: Path, space: str):
 def test_a_job_of_days_wants_a_yes(cli: Cli, pairs: Path, out: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         "pocketgan.runs.run.estimate_seconds",
-        lambda recipe, store, runtime: dict.fromkeys(recipe.stages, 6000.0),
+        lambda recipe, store, runtime: dict.fromkeys(recipe.all_stages, 6000.0),
     )
     refused(
         cli(*toy(pairs, out)), "about 15 h 0 min", "more than 12 hours; add --yes", "smaller --effort or --size"
     )
-    monkeypatch.setattr("pocketgan.recipes.run.run_recipe", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("pocketgan.runs.run.run_recipe", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     refused(cli(*toy(pairs, out, "--yes")), "stopped")
 
 

@@ -1,15 +1,17 @@
 from pathlib import Path
 
 import pytest
-from pocketgan.recipes.compression import Settings
 
 from pocketgan.catalog.catalog import ENTRIES, NUCLEI, demo, entry_named, recipe_of
 from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import DataError, SpecError
+from pocketgan.methods.gan_compression import GanCompression
 from pocketgan.networks import ResnetSpec
+from pocketgan.pipeline.games import check_sides
 from pocketgan.prepare.sets import SETS
 from pocketgan.recipes.changes import changed
-from pocketgan.recipes.games import FAMILIES, check_sides
+from pocketgan.recipes.games import game_of
+from pocketgan.recipes.supernet import SupernetSettings
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
 from pocketgan.units import both_sides, parse_quantity
@@ -19,12 +21,11 @@ from pocketgan.units import both_sides, parse_quantity
 def test_every_entry_holds_together(entry):
     settings = entry.settings()
     assert parse_quantity(entry.budget) > 0
-    if isinstance(settings, Settings):
+    if isinstance(settings, SupernetSettings):
         check_sides(both_sides(entry.size), settings.teacher, settings.discriminator)
         space = space_named(settings.space, settings.teacher.mobile)
-        family = next(own for own in FAMILIES.values() if own.teaching == settings.objective.kind)
-        assert family.distilling == settings.distillation.kind
-        if settings.predistillation:
+        assert game_of(settings.objective).distilling == settings.distillation.kind
+        if isinstance(settings, GanCompression):
             assert entry.method == "gan-compression"
             assert settings.teacher.folded == settings.teacher.mobile, "its channels can be pruned"
             assert max(space.spec.widths) < max(settings.teacher.widths)
@@ -122,7 +123,7 @@ def test_the_recipe_of_an_entry():
     assert recipe.name == "demo"
     assert recipe.budget.macs == 200_000_000
     assert (recipe.task.size, recipe.task.direction) == ((96, 96), "AtoB")
-    assert recipe["fine-tuning"] is None
+    assert "fine-tuning" not in recipe.stages
     assert recipe.search.seed == recipe["supernet"].seed == 5
     assert recipe_of(entry, entry.settings(), None, None, None).budget.macs == 250_000_000
     assert recipe_of(entry, entry.settings(), None, None, (64, 64)).task.load_size == (72, 72)

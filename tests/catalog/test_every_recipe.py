@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pocketgan.recipes.compression import Settings
-from pocketgan.recipes.methods import AnySettings
 
 from pocketgan.catalog.catalog import ENTRIES, Entry
 from pocketgan.data.task import open_task
 from pocketgan.elastic.budget import Budget
+from pocketgan.methods.gan_compression import GanCompression
 from pocketgan.methods.omgd import Omgd
 from pocketgan.networks import GeneratorSpec, UnetSpec
 from pocketgan.pipeline.games import FeatureNetwork
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.pipeline.store import Store
-from pocketgan.pipeline.timing import epochs_of
 from pocketgan.pipeline.training import Training
+from pocketgan.recipes.settings import RecipeSettings
+from pocketgan.recipes.supernet import SupernetSettings
 from pocketgan.runs.run import estimate_seconds
 from pocketgan.runtime import Runtime
 from pocketgan.search import Random
@@ -75,7 +75,7 @@ def narrow(spec: GeneratorSpec) -> GeneratorSpec:
     return spec.resized((2,) * len(spec.widths))
 
 
-def shrunk(settings: AnySettings) -> AnySettings:
+def shrunk(settings: RecipeSettings) -> RecipeSettings:
     """The same recipe with networks of two channels and trainings of two steps; in the second all players learn."""
     if isinstance(settings, Omgd):
         objective = settings.objective
@@ -91,7 +91,7 @@ def shrunk(settings: AnySettings) -> AnySettings:
                 feature_network=FeatureNetwork(),
             )
         )
-    assert isinstance(settings, Settings)
+    assert isinstance(settings, SupernetSettings)
     small: dict[str, Any] = dict(
         teacher=narrow(settings.teacher),
         discriminator=settings.discriminator.model_copy(update={"width": 2}),
@@ -105,9 +105,9 @@ def shrunk(settings: AnySettings) -> AnySettings:
     )
     if settings.tuning:
         small["tuning"] = TWO_STEPS
-    if settings.predistillation:
+    if isinstance(settings, GanCompression):
         small["predistillation"] = TWO_STEPS
-    return Settings.model_validate({**settings.model_dump(), **small})
+    return type(settings).model_validate({**settings.model_dump(), **small})
 
 
 def differs(entry: Entry) -> bool:
@@ -133,13 +133,13 @@ def recipe(request: pytest.FixtureRequest, tmp_path: Path) -> Recipe:
 def test_its_plan_and_two_steps_of_each_training(recipe: Recipe, tmp_path: Path):
     store, runtime = Store(tmp_path / "stages"), Runtime(device="cpu", log_steps=1)
     seconds = estimate_seconds(recipe, store, runtime)
-    assert seconds.keys() == recipe.stages.keys()
+    assert seconds.keys() == recipe.all_stages.keys()
     assert all(figure > 0 for figure in seconds.values())
     store.realise(recipe.result, runtime)
     for name, stage in recipe.stages.items():
         if isinstance(stage, Training):
             lines = read_log(store.home(stage) / "log.jsonl")
-            assert [line["step"] for line in lines] == list(range(1, 2 * epochs_of(stage) + 1)), name
+            assert [line["step"] for line in lines] == list(range(1, 2 * stage.epochs + 1)), name
     assert store.status(recipe.result) == "finished"
     left = estimate_seconds(recipe, store, runtime)
     assert left["student" if recipe["student"] else "teacher"] == left.get("search", 0) == 0

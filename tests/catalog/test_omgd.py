@@ -63,7 +63,7 @@ def test_what_the_launch_scripts_say():
     for settings in (unet, resnet, zebra):
         terms = settings.objective
         assert (terms.ssim, terms.style, terms.feature, terms.total_variation) == (10, 1e4, 10, 1e-5)
-        assert (terms.lr, terms.betas, settings.sight.network) == (2e-4, (0.5, 0.999), "vgg16")
+        assert (terms.lr, terms.betas, settings.feature_network.name) == (2e-4, (0.5, 0.999), "vgg16")
     assert (unet.shared, unet.discriminator.width, unet.discriminator.norm) == (3, 96, "batch")
     assert (unet.objective.channel, unet.objective.n_dis, unet.schedule.batch_size) == (50, 3, 4)
     assert (unet.schedule.constant, unet.schedule.decay, unet.metric) == (300, 450, "fd_mobilenet_v2")

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from pocketgan.recipes.effort import settings_for
 
 from pocketgan.catalog.omgd import ROWS
 from pocketgan.data.batches import Batch
@@ -17,6 +16,7 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
 from pocketgan.elastic.sampling import ResolutionSampling
 from pocketgan.errors import BudgetError, DataError, SpecError
+from pocketgan.methods import method_named
 from pocketgan.methods.omgd import Omgd
 from pocketgan.methods.pocket import POCKET, Pocket
 from pocketgan.models import save_model
@@ -30,21 +30,23 @@ from pocketgan.networks import (
 )
 from pocketgan.objectives.bursts import BurstSettings, turns
 from pocketgan.objectives.online import OnlineSettings
+from pocketgan.pipeline import timing
 from pocketgan.pipeline.games import FeatureNetwork
 from pocketgan.pipeline.online import TeacherOf
 from pocketgan.pipeline.recipe import owner, read_recipe
 from pocketgan.pipeline.store import Store, claim
 from pocketgan.pipeline.teacher_file import TeacherFile
-from pocketgan.pipeline.timing import epochs_of, shares_of, step_of
-from pocketgan.recipes import estimate
-from pocketgan.recipes.availability import with_metric, with_sight
+from pocketgan.pipeline.timing import step_of
 from pocketgan.recipes.changes import changed
-from pocketgan.recipes.imitation import ImitationRecipeSettings, finished, widest
+from pocketgan.recipes.games import GAMES
+from pocketgan.recipes.imitation import ImitationRecipeSettings, of_finished_teachers, widest
+from pocketgan.recipes.method import Wish
+from pocketgan.runs.run import estimate_seconds
 from pocketgan.runtime import Runtime
 from pocketgan.search import Nsga2, Random
 from pocketgan.training.schedule import Schedule
 from tests.conftest import Outcome, draw_pairs
-from tests.methods.test_supernet_runs import draw_unpaired
+from tests.methods.test_supernet_runs import available, draw_unpaired
 
 Cli = Callable[..., Outcome]
 SIZE = 32
@@ -103,7 +105,7 @@ def omgd(task: Task, **changes: Any) -> Omgd:
 
 
 def pocket(task: Task, **changes: Any) -> Pocket:
-    own = dict(space="4_2", search=Random(candidates=2), calibration=4, tuning=SHORT, front=None)
+    own = dict(space="4_2", search=Random(candidates=2), calibration=4, tuning=SHORT, timed=None)
     return Pocket(**parts(task.paired, **{**own, **changes}))
 
 
@@ -116,11 +118,11 @@ def test_the_stages_of_omgd(task: Task, home: Path):
     made = settings.recipe("toy", task, BUDGET, None, inputs)
     assert list(made.stages)[:2] == ["student", "teacher"], "it is there when the student is"
     student = made["student"]
-    assert (made.method, made.result, made.distillation) == ("omgd", student, student)
+    assert (made.method, made.result, made.search) == ("omgd", student, None)
     assert made.teacher == student.teacher == TeacherOf(source=student, role="teacher")
     assert (student.wide, student.deep, student.teachers) == (settings.wide, settings.deep, None)
     assert (student.objective, student.schedule) == (settings.objective, SHORT)
-    assert (student.seed, student.precision, student.sight) == (5, "bf16-mixed", FeatureNetwork())
+    assert (student.seed, student.precision, student.feature_network) == (5, "bf16-mixed", FeatureNetwork())
     assert (student.splits, student.unlabelled) == (("train",), inputs)
     assert made.metric == student.metric == "kd_mobilenet_v2"
     assert (made.scores(made.teacher).teacher, made.scores(student).teacher) == (None, made.teacher)
@@ -180,18 +182,18 @@ def test_a_supernet_starts_from_a_teacher_that_it_is_a_part_of(pairs: Task, tmp_
 
 def test_the_stages_of_pocket(task: Task, home: Path):
     inputs = open_inputs(home / "more" / "A", task)
-    settings = pocket(task, metric="kd_mobilenet_v2", front=3)
+    settings = pocket(task, metric="kd_mobilenet_v2", timed=3)
     made = settings.recipe("toy", task, BUDGET, None, inputs)
-    assert list(made.stages)[:6] == ["supernet", "teacher", "search", "subnet", "fine-tuning", "front"]
+    assert list(made.stages)[:6] == ["supernet", "teacher", "search", "subnet", "fine-tuning", "front latency"]
     supernet, tuned = made["supernet"], made["fine-tuning"]
-    assert (made.method, made.result, made["student"]) == ("pocket", tuned, None)
+    assert (made.method, made.result, "student" in made.stages) == ("pocket", tuned, False)
     assert (supernet.space.spec.widths, supernet.splits) == (WIDE.widths, ("train",))
     assert (made.search.supernet, made.search.budget) == (supernet, BUDGET)
     assert (made.search.metric, made.search.calibration, made.search.seed) == ("kd_mobilenet_v2", 4, 5)
     assert supernet.metric == ("fd_mobilenet_v2" if task.paired else "kd_mobilenet_v2"), "it chooses teachers"
     assert (tuned.init, tuned.teachers, tuned.unlabelled) == (made["subnet"], supernet, inputs)
-    assert tuned.objective == (settings.objective if task.paired else finished(settings.objective))
-    assert (made.front.search, made.front.points) == (made.search, 3)
+    assert tuned.objective == (settings.objective if task.paired else of_finished_teachers(settings.objective))
+    assert (made.front_latency.search, made.front_latency.points) == (made.search, 3)
     short = pocket(task, tuning=None).recipe("toy", task, BUDGET)
     assert short.result == short["subnet"]
 
@@ -212,7 +214,9 @@ def test_a_finished_teacher_is_imitated_as_it_is(task: Task, given: TeacherFile)
         both["supernet"],
     )
     assert both["supernet"].objective.n_dis == both["fine-tuning"].objective.n_dis == 0
-    assert finished(POCKET) == POCKET.model_copy(update={"n_dis": 0}), "the truth is imitated all the same"
+    assert of_finished_teachers(POCKET) == POCKET.model_copy(update={"n_dis": 0}), (
+        "the truth is imitated all the same"
+    )
 
 
 def test_all_but_what_is_searched_may_learn_from_all_of_train(pairs: Task):
@@ -232,7 +236,7 @@ def test_one_teacher_alone(pairs: Task, without: str):
 
 def test_a_term_less_look_needs_no_sight(pairs: Task):
     made = omgd(pairs, objective=OnlineSettings(style=0, feature=0)).recipe("toy", pairs, BUDGET)
-    assert made["student"].sight is None
+    assert made["student"].feature_network is None
 
 
 @pytest.mark.parametrize(
@@ -268,7 +272,7 @@ def test_read_again_from_its_run_folder(task: Task, home: Path, given: TeacherFi
             pass
         again = read_recipe(folder)
         assert again.digest == made.digest
-        assert again.task.root == again.distillation.task.root == task.root.resolve()
+        assert again.task.root == again.result.task.root == task.root.resolve()
         if made.unlabelled:
             assert again.unlabelled.root == inputs.root.resolve()
             assert again.unlabelled.files() == inputs.files()
@@ -281,7 +285,7 @@ def test_read_again_from_its_run_folder(task: Task, home: Path, given: TeacherFi
 def test_changes_reach_either_kind_of_settings(pairs: Task):
     made = changed(omgd(pairs), ["objective.n_dis=4", "student=mobile-resnet:2", "deep=null", "schedule.decay=7"])
     assert isinstance(made, Omgd)
-    assert (made.objective.n_dis, made["student"], made.deep) == (4, ResnetSpec.uniform(2).mobile, None)
+    assert (made.objective.n_dis, made.student, made.deep) == (4, ResnetSpec.uniform(2).mobile, None)
     assert made.schedule.decay == 7
     made = changed(pocket(pairs), ["space=8", "wide=unet:8", "tuning=null", "objective.channel=0"])
     assert isinstance(made, Pocket)
@@ -373,22 +377,21 @@ def test_what_is_refused_before_anything_runs(pairs: Task, unpaired: Task, home:
 def test_what_the_terms_look_through(pairs: Task, tmp_path: Path):
     """The user's weights of a VGG, else the bundled network; the paper's VGG16 where the settings ask for it."""
     settings = omgd(pairs)
-    assert with_sight(settings, {}, chosen=False) == (settings, "")
+    assert available(settings) == (settings, [])
     (tmp_path / "vgg.pth").write_bytes(b"nothing")
     for name in ("vgg16", "vgg19"):
         with pytest.raises(DataError, match=r"vgg\.pth is no checkpoint"):
-            with_sight(settings, {name: tmp_path / "vgg.pth"}, chosen=False)
+            available(settings, {name: tmp_path / "vgg.pth"})
     zebra = ROWS[-4].settings()
-    assert (zebra.sight.network, zebra.metric) == ("vgg16", "fid_legacy")
-    seen, note = with_sight(zebra, {}, chosen=False)
-    assert seen.sight == FeatureNetwork()
+    assert (zebra.feature_network.name, zebra.metric) == ("vgg16", "fid_legacy")
+    seen, (note, _) = available(zebra)
+    assert (seen.feature_network, seen.metric) == (FeatureNetwork(), "fd_mobilenet_v2")
     assert note.startswith("perceptual terms look through the bundled mobilenet_v2, because vgg16 needs its")
     with pytest.raises(DataError, match="vgg16 needs its trained weights"):
-        with_sight(zebra, {}, chosen=True)
-    assert with_metric(zebra, {}, chosen=False)[0].metric == "fd_mobilenet_v2"
+        available(zebra, asked={"feature_network"})
     blind = omgd(pairs, objective=OnlineSettings(style=0, feature=0))
     with pytest.raises(SpecError, match="vgg19 was given, and nothing here looks through it"):
-        with_sight(blind, {"vgg19": tmp_path / "vgg.pth"}, chosen=False)
+        available(blind, {"vgg19": tmp_path / "vgg.pth"})
 
 
 # -- efforts -------------------------------------------------------------------------------------------------------
@@ -396,16 +399,16 @@ def test_what_the_terms_look_through(pairs: Task, tmp_path: Path):
 
 @pytest.mark.parametrize("effort", ["quick", "standard", "paper"])
 def test_every_effort_makes_a_recipe(task: Task, effort: Any):
-    model: Any = "pix2pix" if task.paired else "cyclegan"
+    game = GAMES["pix2pix" if task.paired else "cyclegan"]
     for budget in (Budget(macs=3 * 10**6), Budget(macs=10**12)):
-        settings = settings_for(effort, task, model, "omgd", budget)
+        settings = method_named("omgd")(Wish(effort=effort, task=task, game=game, budget=budget))
         made = settings.recipe("toy", task, budget)
         student, wide = (max(spec.widths) for spec in (made["student"].student, made["student"].wide))
         assert wide == 4 * student or (wide == {"quick": 48, "standard": 64, "paper": 96}[effort] <= 4 * student)
         assert settings.deep == (DeepResnetSpec.uniform(wide // 4) if task.paired else None)
         assert isinstance(settings.objective, OnlineSettings if task.paired else BurstSettings)
-        assert settings.sight == FeatureNetwork(), "the bundled network"
-    both = settings_for(effort, task, model, "pocket")
+        assert settings.feature_network == FeatureNetwork(), "the bundled network"
+    both = method_named("pocket")(Wish(effort=effort, task=task, game=game))
     made = both.recipe("toy", task, Budget(macs=10**12))
     assert isinstance(made.search.strategy, Nsga2)
     assert made["supernet"].objective == both.objective
@@ -417,7 +420,7 @@ def test_every_effort_makes_a_recipe(task: Task, effort: Any):
         )
         assert (made["warm-up"].generator, both.objective) == (both.wide, POCKET)
     else:
-        assert (made["supernet"].wide, made["warm-up"], made["supernet"].init) == (both.wide, None, None)
+        assert (made["supernet"].wide, "warm-up" in made.stages, made["supernet"].init) == (both.wide, False, None)
         assert (both.objective.pixel, both.objective.lr) == (POCKET.pixel, POCKET.lr)
 
 
@@ -425,7 +428,7 @@ def test_every_effort_makes_a_recipe(task: Task, effort: Any):
 @pytest.mark.parametrize("model", ["gaugan", "munit"])
 def test_models_that_they_do_not_know(pairs: Task, model: Any, method: Any):
     with pytest.raises(SpecError) as error:
-        settings_for("quick", pairs, model, method, BUDGET)
+        method_named(method)(Wish(effort="quick", task=pairs, game=GAMES[model], budget=BUDGET))
     assert str(error.value) == (
         f"{method} compresses pix2pix and cyclegan, and this is {model}; choose --method fast-gan-compression "
         "or gan-compression"
@@ -443,15 +446,15 @@ def test_one_step_of_each_kind_is_measured(task: Task, schedule: Schedule, times
     objective = settings.objective.model_copy(update={"n_dis": times})
     stage = settings.model_copy(update={"objective": objective}).recipe("toy", task, BUDGET)["student"]
     batch = Batch(torch.rand(2, 3, SIZE, SIZE), torch.rand(2, 3, SIZE, SIZE), ())
-    play, shares = step_of(stage, batch, Runtime(device="cpu")), shares_of(stage)
+    play, shares = step_of(stage, batch, Runtime(device="cpu")), stage.shares
     kinds = [any(name.startswith("D_") for name in play()) for _ in shares]
     assert kinds == [any(name.startswith("D_") for name in play()) for _ in shares], "they alternate"
     if task.paired:
         teaches = [step % times == 0 for step in range(1, times + 1)]
-        assert epochs_of(stage) == schedule.epochs
+        assert stage.epochs == schedule.epochs
     else:
         teaches = [turn.teaches for turn in turns(schedule.epochs, objective)]
-        assert epochs_of(stage) == len(teaches)
+        assert stage.epochs == len(teaches)
     assert dict(zip(kinds, shares, strict=True)) == pytest.approx(
         {kind: teaches.count(kind) / len(teaches) for kind in set(teaches)}
     )
@@ -469,12 +472,12 @@ def test_the_time_of_a_training_is_that_of_its_steps(task: Task, tmp_path: Path,
 
         return play
 
-    monkeypatch.setattr(estimate, "step_of", toy_step)
-    monkeypatch.setattr(estimate, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(timing, "step_of", toy_step)
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     settings = omgd(task)
     objective = settings.objective.model_copy(update={"n_dis": 500})
     recipe = settings.model_copy(update={"objective": objective}).recipe("toy", task, BUDGET)
-    seconds = estimate.estimate_seconds(recipe, Store(tmp_path), Runtime(device="cpu"))["student"]
+    seconds = estimate_seconds(recipe, Store(tmp_path), Runtime(device="cpu"))["student"]
     steps = SHORT.epochs * (task.epoch() // SHORT.batch_size)
     every = (499 * 0.1 + 1.0) / 500 if task.paired else 500 * 0.1 + 1.0
     assert seconds == pytest.approx(steps * every)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from pocketgan.recipes.compression import Settings, compression
 from pydantic import ValidationError
 
 from pocketgan.data.task import Task, open_task
@@ -13,6 +12,9 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.sampling import ResolutionSampling
 from pocketgan.elastic.spaces import resnet_space
 from pocketgan.errors import BudgetError, DataError, SpecError
+from pocketgan.methods.fast_gan_compression import FastGanCompression
+from pocketgan.methods.gan_compression import GanCompression
+from pocketgan.methods.once_for_all import OnceForAll
 from pocketgan.models import save_model
 from pocketgan.networks import MunitSpec, PatchSpec, ResnetSpec, init_normal
 from pocketgan.objectives.distil import DistilSettings
@@ -25,7 +27,7 @@ from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
 from tests.conftest import draw_pairs
 
-SETTINGS = Settings(
+SETTINGS = FastGanCompression(
     teacher=ResnetSpec.uniform(4, blocks=3, norm="batch"),
     discriminator=PatchSpec(width=4, layers=1),
     objective=Pix2PixSettings(recon=10),
@@ -46,8 +48,15 @@ def task(tmp_path_factory) -> Task:
     return open_task(draw_pairs(tmp_path_factory.mktemp("fast") / "pairs"), size=16)
 
 
-def recipe(task: Task, teacher: TeacherFile | None = None, budget: Budget = BUDGET, **changes):
-    return compression("toy", task, budget, SETTINGS.model_copy(update=changes), teacher)
+def recipe(task: Task, finished: TeacherFile | None = None, budget: Budget = BUDGET, **changes):
+    """Of the method whose settings these are."""
+    kind = FastGanCompression
+    if changes.get("predistillation"):
+        kind = GanCompression
+    elif changes.pop("shrinking", False):
+        kind = OnceForAll
+    changes = {name: value for name, value in changes.items() if name != "predistillation" or value}
+    return kind(**{**dict(SETTINGS), **changes}).recipe("toy", task, budget, finished)
 
 
 @pytest.mark.parametrize("predistillation", [None, Schedule(constant=1)])
@@ -59,7 +68,7 @@ def test_resolutions_that_the_discriminator_cannot_take(task, predistillation):
         judge = PatchSpec(width=4, layers=3)
         return recipe(larger, distillation=distillation, discriminator=judge, predistillation=predistillation)
 
-    assert made(24).supernet.objective.sampling.sizes == (24,)
+    assert made(24)["supernet"].objective.sampling.sizes == (24,)
     with pytest.raises(SpecError) as error:
         made(24, 20)
     assert str(error.value) == (
@@ -80,7 +89,7 @@ def given(folder: Path, spec: ResnetSpec) -> TeacherFile:
 
 
 def test_stages_in_their_order(task):
-    assert list(recipe(task).stages) == [
+    assert list(recipe(task).all_stages) == [
         "teacher",
         "supernet",
         "search",
@@ -106,7 +115,7 @@ def test_every_setting_arrives(task):
     assert [stage.schedule.constant for stage in (made.teacher, made["supernet"], made["fine-tuning"])] == [1, 2, 3]
     assert (made.search.strategy, made.search.metric, made.search.budget) == (SETTINGS.search, "l1", BUDGET)
     assert made["subnet"].search == made.search
-    assert (made["fine-tuning"].init, made["fine-tuning"].judge, made["fine-tuning"].teacher) == (
+    assert (made["fine-tuning"].init, made["fine-tuning"].inherited, made["fine-tuning"].teacher) == (
         made["subnet"],
         made["supernet"],
         made.teacher,
@@ -125,18 +134,21 @@ def test_every_setting_arrives(task):
 def test_gan_compression_has_a_student_in_between(task, given_teacher):
     """The supernet starts from the narrow student and its discriminator; that one from the teacher's."""
     changes = dict(teacher=ResnetSpec.uniform(6, blocks=3).mobile, predistillation=Schedule(constant=7))
-    made = compression("toy", task, BUDGET, SETTINGS.model_copy(update=changes))
+    made = recipe(task, **changes)
     assert (made.method, recipe(task).method) == ("gan-compression", "fast-gan-compression")
     assert list(made.stages)[:4] == ["teacher", "pre-distillation", "supernet", "search"]
-    assert (made["pre-distillation"].init, made["pre-distillation"].judge) == (made.teacher, made.teacher)
+    assert (made["pre-distillation"].init, made["pre-distillation"].inherited) == (made.teacher, made.teacher)
     assert (made["pre-distillation"].student, made["pre-distillation"].schedule.constant) == (
         made["supernet"].space.spec,
         7,
     )
-    assert (made["supernet"].init, made["supernet"].judge) == (made["pre-distillation"], made["pre-distillation"])
+    assert (made["supernet"].init, made["supernet"].inherited) == (
+        made["pre-distillation"],
+        made["pre-distillation"],
+    )
     # a dense teacher's channels cannot be pruned, and one without a discriminator has none to inherit
     alone = recipe(task, given_teacher, predistillation=Schedule(constant=7))
-    assert (alone["pre-distillation"].init, alone["pre-distillation"].judge) == (None, None)
+    assert (alone["pre-distillation"].init, alone["pre-distillation"].inherited) == (None, None)
 
 
 def test_once_for_all_shrinks_its_teacher(task):
@@ -146,32 +158,32 @@ def test_once_for_all_shrinks_its_teacher(task):
     assert list(made.stages)[:7] == ["teacher", "phase 1", "phase 2", "sorting", "supernet", "search", "subnet"]
     assert made.teacher.generator == made["supernet"].space.spec
     assert (made.teacher.generator.kernel, made.teacher.schedule) == (5, SETTINGS.teaching)
-    kernel, depth, sorted_ = made.phases
-    assert (kernel.init, kernel.judge, kernel.teacher) == (made.teacher,) * 3
-    assert (depth.init, sorted_.network, made["supernet"].init, made["supernet"].judge) == (
+    kernel, depth, sorted_ = made["phase 1"], made["phase 2"], made["sorting"]
+    assert (kernel.init, kernel.inherited, kernel.teacher) == (made.teacher,) * 3
+    assert (depth.init, sorted_.network, made["supernet"].init, made["supernet"].inherited) == (
         kernel,
         depth,
         sorted_,
         depth,
     )
     assert {phase.schedule for phase in (kernel, depth, made["supernet"])} == {SETTINGS.supernet}
-    assert (made["fine-tuning"].judge, made["fine-tuning"].teacher) == (made["supernet"], made.teacher)
+    assert (made["fine-tuning"].inherited, made["fine-tuning"].teacher) == (made["supernet"], made.teacher)
 
 
 def test_a_narrower_student_may_shrink_too(task):
     """Between is a student of the teacher: it begins as the space's largest network."""
     changes = dict(teacher=ResnetSpec.uniform(6, blocks=3).mobile, predistillation=Schedule(constant=7))
     changes |= dict(shrinking=True, space="4_2,depth=3_1")
-    made = compression("toy", task, BUDGET, SETTINGS.model_copy(update=changes))
+    made = recipe(task, **changes)
     assert made.method == "gan-compression"
     assert made.teacher.generator == changes["teacher"]
-    depth, sorted_ = made.phases
-    assert (depth.init, depth.judge, depth.teacher) == (
+    depth, sorted_ = made["phase 1"], made["sorting"]
+    assert (depth.init, depth.inherited, depth.teacher) == (
         made["pre-distillation"],
         made["pre-distillation"],
         made.teacher,
     )
-    assert (sorted_.network, made["supernet"].init, made["supernet"].judge) == (depth, sorted_, depth)
+    assert (sorted_.network, made["supernet"].init, made["supernet"].inherited) == (depth, sorted_, depth)
 
 
 def test_a_finished_teacher_that_shrinks(task, tmp_path):
@@ -179,7 +191,7 @@ def test_a_finished_teacher_that_shrinks(task, tmp_path):
     teacher = given(tmp_path, ResnetSpec.uniform(3, blocks=3).mobile)
     made = recipe(task, teacher, shrinking=True, space="3_2")
     assert made.teacher == teacher
-    assert (made.phases[0].network, made["supernet"].judge) == (teacher, None)
+    assert (made["sorting"].network, made["supernet"].inherited) == (teacher, None)
     with pytest.raises(SpecError) as error:
         recipe(task, teacher, shrinking=True, space="3_2,kernel=5_3")
     assert str(error.value) == (
@@ -221,7 +233,7 @@ RESULT = {"scores of the compressed", "export of the compressed"}
 def test_a_changed_setting_spares_what_does_not_depend_on_it(task, change, changed):
     """So that the teacher is trained once for any number of students."""
     before, after = recipe(task), recipe(task, **change)
-    moved = {name for name in before.stages if before.stages[name].digest != after.stages[name].digest}
+    moved = {name for name in before.all_stages if before.all_stages[name].digest != after.all_stages[name].digest}
     assert moved == changed | RESULT
     assert before.digest != after.digest
 
@@ -245,9 +257,9 @@ def test_the_place_of_the_data_is_no_part_of_it(task, tmp_path):
 
 
 def test_a_teacher_by_its_name():
-    settings = Settings.model_validate({**SETTINGS.model_dump(), "teacher": "mobile-resnet:8"})
+    settings = FastGanCompression.model_validate({**SETTINGS.model_dump(), "teacher": "mobile-resnet:8"})
     assert settings.teacher == ResnetSpec.uniform(8, separable=("residual",))
-    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+    assert FastGanCompression.model_validate_json(settings.model_dump_json()) == settings
 
 
 # -- what is refused before anything runs ------------------------------------------------------------------------
@@ -281,7 +293,7 @@ def test_a_budget_out_of_reach(task):
 )
 def test_settings_that_do_not_fit(task, changes, message):
     with pytest.raises(SpecError) as error:
-        compression("toy", task, BUDGET, SETTINGS.model_copy(update=changes))
+        recipe(task, **changes)
     assert str(error.value).startswith(message)
 
 
@@ -300,7 +312,7 @@ def test_too_few_images(tmp_path):
 
 def test_an_unknown_metric():
     with pytest.raises((SpecError, ValidationError), match="unknown metric 'fdd'"):
-        Settings.model_validate({**json.loads(SETTINGS.model_dump_json()), "metric": "fdd"})
+        FastGanCompression.model_validate({**json.loads(SETTINGS.model_dump_json()), "metric": "fdd"})
 
 
 def test_a_teacher_that_is_none(tmp_path):
@@ -314,7 +326,7 @@ def test_a_student_with_further_choices(task):
 
     def made(space: str):
         changes = dict(teacher=mobile, predistillation=Schedule(constant=1), space=space)
-        return compression("toy", task, BUDGET, SETTINGS.model_copy(update=changes))
+        return recipe(task, **changes)
 
     same, larger = made("4_2,depth=3_1,kernel=3"), made("4_2,depth=3_1,kernel=5_3")
     assert same["pre-distillation"].init == same.teacher

@@ -9,20 +9,23 @@ import numpy as np
 import onnxruntime
 import pytest
 from PIL import Image
-from pocketgan.recipes.compression import Settings, compression
-from pocketgan.recipes.effort import settings_for
 
-from pocketgan.catalog.gan_compression import edges2shoes, gaugan_cityscapes
+from pocketgan.catalog.gan_compression import ROWS
 from pocketgan.data.task import Task, open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.space import Choice
 from pocketgan.errors import DataError
+from pocketgan.methods import method_named
+from pocketgan.methods.fast_gan_compression import FastGanCompression
+from pocketgan.methods.gan_compression import GanCompression
 from pocketgan.models import load_model
 from pocketgan.networks import UnetSpec
-from pocketgan.pipeline.recipe import Recipe
-from pocketgan.pipeline.store import Store
-from pocketgan.recipes.availability import with_metric, with_sight
-from pocketgan.recipes.games import LABELS, PAIRS, UNPAIRED, data_of, model_for, parts
+from pocketgan.pipeline.recipe import Recipe, owner
+from pocketgan.pipeline.store import Store, claim
+from pocketgan.recipes.availability import Choices, choices_of, with_available
+from pocketgan.recipes.games import GAMES, LABELS, PAIRS, UNPAIRED, data_of, game_for
+from pocketgan.recipes.method import Wish
+from pocketgan.recipes.supernet import SupernetSettings
 from pocketgan.runtime import Runtime
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
@@ -121,25 +124,23 @@ def test_from_data_to_a_report_by_one_command(cli: Cli, data: dict[str, Path], t
 def recipe_of(model: str, folder: Path) -> Recipe:
     """A recipe of a few steps a stage, with everything in it that a model may have."""
     task = open_task(folder, size=SIZE)
-    family: Any = "pix2pix" if model == "unet" else model
-    made = parts(family, 4, 4, in_channels=task.in_channels)
-    if model == "unet":
-        made["teacher"] = UnetSpec.uniform(4, levels=5)
-    narrow = None
-    if model == "pix2pix":
-        made = parts(family, 6, 4, mobile=True)
-        narrow = SHORT
-    settings = Settings(
-        **made,
+    fields: dict[str, Any] = dict(
         teaching=SHORT,
-        predistillation=narrow,
         space="4_2",
         supernet=SHORT,
         tuning=SHORT if model == "gaugan" else None,
         search=Evolution(population=2, generations=0),
         calibration=4,
     )
-    return compression("toy", task, Budget(macs=10**9), settings)
+    if model == "pix2pix":
+        parts = GAMES["pix2pix"].parts(6, 4, mobile=True)
+        settings: SupernetSettings = GanCompression(**parts.fields, **fields, predistillation=SHORT)
+    else:
+        parts = GAMES["pix2pix" if model == "unet" else model].parts(4, 4, in_channels=task.in_channels)
+        if model == "unet":
+            parts = parts._replace(teacher=UnetSpec.uniform(4, levels=5))
+        settings = FastGanCompression(**parts.fields, **fields)
+    return settings.recipe("toy", task, Budget(macs=10**9))
 
 
 class Stopped(Exception):
@@ -150,7 +151,7 @@ def trained(recipe: Recipe, folder: Path, stop_at: tuple[str, ...] = (), step: i
     """Every file that the stages up to the result leave. At the named stages that step is the last one of its
     session: what it saved is all that is left to go on with."""
     store, runtime = Store(folder), Runtime(device="cpu", checkpoint_seconds=0)
-    stages = {name: stage for name, stage in recipe.stages.items() if "export" not in name}
+    stages = {name: stage for name, stage in recipe.all_stages.items() if "export" not in name}
     for name, stage in stages.items():
 
         def watch(own: object, done: int, total: int, name: str = name) -> None:
@@ -177,7 +178,7 @@ def trained(recipe: Recipe, folder: Path, stop_at: tuple[str, ...] = (), step: i
 def test_stopped_and_resumed_equals_uninterrupted(data: dict[str, Path], tmp_path: Path, model: str):
     recipe = recipe_of(model, data[model])
     whole = trained(recipe, tmp_path / "whole")
-    stops = ("teacher", *(("pre-distillation",) if recipe["pre-distillation"] else ()), "supernet")
+    stops = ("teacher", *(("pre-distillation",) if "pre-distillation" in recipe.stages else ()), "supernet")
     broken = trained(recipe, tmp_path / "broken", stops)
     assert broken.keys() == whole.keys()
     assert [name for name in whole if broken[name] != whole[name]] == []
@@ -191,7 +192,7 @@ def test_stopped_and_resumed_equals_uninterrupted(data: dict[str, Path], tmp_pat
 
 def test_the_model_follows_from_the_data(data: dict[str, Path]):
     tasks: dict[str, Task] = {name: open_task(folder, size=SIZE) for name, folder in data.items()}
-    assert {name: model_for(task) for name, task in tasks.items()} == {
+    assert {name: game_for(task).name for name, task in tasks.items()} == {
         "pix2pix": "pix2pix",
         "unet": "pix2pix",
         "cyclegan": "cyclegan",
@@ -232,22 +233,25 @@ def test_a_model_for_other_data(cli: Cli, data: dict[str, Path], model: str, fol
 @pytest.mark.parametrize("model", ["pix2pix", "cyclegan", "munit", "gaugan"])
 def test_every_effort_makes_a_recipe(data: dict[str, Path], model: Any, method: Any, effort: Any):
     task = open_task(data[model], size=SIZE)
-    settings = settings_for(effort, task, model, method)
-    made = compression("toy", task, Budget(macs=10**12), settings)
-    assert made.method == method
+    chosen = method_named(method)
+    settings = chosen(Wish(effort=effort, task=task, game=GAMES[model]))
+    made = settings.recipe("toy", task, Budget(macs=10**12))
+    assert made.method == chosen.name == method
     largest, teacher = made["supernet"].space.spec, made.teacher.generator
     assert largest == (teacher.folded if method == "once-for-all" else teacher.mobile.resized(largest.widths))
     kinds = [choice.kind for choice in made["supernet"].space.choices if not isinstance(choice, Choice)]
     further = {"pix2pix": ["depth", "kernel"], "cyclegan": ["depth", "kernel"], "munit": ["depth"], "gaugan": []}
     assert kinds == (further[model] if method == "once-for-all" else [])
-    assert bool(made.phases) == (method == "once-for-all")
+    assert ("sorting" in made.stages) == (method == "once-for-all")
     images = task.epoch() * settings.teaching.epochs
     assert images >= {"quick": 6_000, "paper": 800_000}[effort]
-    assert (made["fine-tuning"] is None) == (model in ("cyclegan", "munit")), (
+    assert ("fine-tuning" in made.stages) == (model in ("pix2pix", "gaugan")), (
         "the authors saw it harm without pairs"
     )
-    if made["pre-distillation"]:
+    if method == "gan-compression":
         assert made["pre-distillation"].init == made.teacher
+    if effort == "paper":
+        assert len(json.dumps(owner(made).content)) < 40_000, "stages refer to each other, however long the chain"
 
 
 def test_too_few_images_of_one_domain(cli: Cli, tmp_path: Path):
@@ -259,39 +263,55 @@ def test_too_few_images_of_one_domain(cli: Cli, tmp_path: Path):
 
 def test_pairs_may_be_ignored(data: dict[str, Path]):
     task = open_task(data["pix2pix"], size=SIZE, unpaired=True)
-    assert (task.paired, model_for(task)) == (False, "cyclegan")
+    assert (task.paired, game_for(task).name) == (False, "cyclegan")
+    fields = dict(teaching=SHORT, supernet=SHORT, space="4_2", search=Evolution(population=2))
     with pytest.raises(DataError, match="pix2pix learns from pairs"):
-        compression("toy", task, Budget(macs=10**9), Settings(**_brief(parts("pix2pix", 4, 4))))
-
-
-def _brief(made: dict[str, Any]) -> dict[str, Any]:
-    return {**made, "teaching": SHORT, "supernet": SHORT, "space": "4_2", "search": Evolution(population=2)}
+        FastGanCompression(**GAMES["pix2pix"].parts(4, 4).fields, **fields).recipe("toy", task, Budget(macs=10**9))
 
 
 # -- networks that others trained ----------------------------------------------------------------------------------
 
 
+GAUGAN, SHOES = (
+    next(row for row in ROWS if row.name == name).settings() for name in ("gaugan-cityscapes", "edges2shoes-r")
+)
+
+
+def available(settings: Any, weights: dict[str, Path] | None = None, **fields: Any) -> Any:
+    return with_available(settings, weights or {}, **{"asked": set(), "written": Choices(), **fields})
+
+
 def test_what_cannot_be_had_is_replaced_by_the_bundled_network_and_said():
     """The user's file, the cache, a download; else MobileNetV2 under its own name. Never against a wish."""
-    gaugan, shoes = gaugan_cityscapes(), edges2shoes()
-    assert (gaugan.sight.network, shoes.metric) == ("vgg19", "fid_legacy")
-    seen, note = with_sight(gaugan, {}, chosen=False)
-    assert seen.sight.network == "mobilenet_v2"
-    assert note.startswith(
-        "perceptual terms look through the bundled mobilenet_v2, because vgg19 needs its trained"
-    )
-    scored, note = with_metric(shoes, {}, chosen=False)
+    assert (GAUGAN.feature_network.name, SHOES.metric) == ("vgg19", "fid_legacy")
+    seen, notes = available(GAUGAN)
+    assert seen.feature_network.name == "mobilenet_v2"
+    start = "perceptual terms look through the bundled mobilenet_v2, because vgg19 needs its trained"
+    assert [note[: len(start)] for note in notes] == [start]
+    scored, notes = available(SHOES)
     assert scored.metric == "fd_mobilenet_v2"
-    assert note.startswith(
-        "the search scores by fd_mobilenet_v2 instead of fid_legacy, because inception needs its"
-    )
+    start = "the search scores by fd_mobilenet_v2 instead of fid_legacy, because inception needs its"
+    assert [note[: len(start)] for note in notes] == [start]
     with pytest.raises(DataError, match="vgg19 needs its trained weights"):
-        with_sight(gaugan, {}, chosen=True)
-    assert with_metric(shoes, {}, chosen=True) == (shoes, ""), "the run itself says what is missing"
-    assert with_sight(shoes, {}, chosen=False) == (shoes, ""), "it has no perceptual term"
+        available(GAUGAN, asked={"feature_network"})
+    assert available(SHOES, asked={"metric"}) == (SHOES, []), "the run itself says what is missing"
+
+
+def test_a_run_keeps_the_networks_that_it_began_with(tmp_path: Path):
+    """On whatever machine it goes on: what is written in its folder is not looked for again."""
+    made = recipe_of("gaugan", draw_labels(tmp_path / "labels"))
+    with claim(tmp_path / "run", owner(made)):
+        pass
+    written = choices_of(tmp_path / "run")
+    assert written == Choices("mobilenet_v2", "fd_mobilenet_v2")
+    seen, notes = available(GAUGAN.model_copy(update={"metric": "fid_legacy"}), written=written)
+    assert (seen.feature_network.name, seen.metric, notes) == ("mobilenet_v2", "fd_mobilenet_v2", [])
+    with pytest.raises(DataError, match="vgg19 needs its trained weights"):
+        available(GAUGAN, written=Choices("vgg19", None))
+    assert choices_of(tmp_path) == Choices()
 
 
 def test_a_file_that_is_no_weights_is_not_replaced(tmp_path: Path):
     (tmp_path / "vgg.pth").write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"vgg\.pth is no checkpoint"):
-        with_sight(gaugan_cityscapes(), {"vgg19": tmp_path / "vgg.pth"}, chosen=False)
+        available(GAUGAN, {"vgg19": tmp_path / "vgg.pth"})

@@ -18,6 +18,7 @@ from pocketgan.objectives.bursts import BurstSettings, turns
 from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.online import Bursts, OnlineDistil, TeacherOf
+from pocketgan.pipeline.stages import stages_of, table_of
 from pocketgan.pipeline.store import Store
 from pocketgan.pipeline.training import Train
 from pocketgan.runtime import Runtime
@@ -159,7 +160,7 @@ def test_teachers_learn_on_where_they_stood(task, tmp_path):
     first = online(task)
     artifact = store.realise(first, RUNTIME)
     stage = online(task, wide=None, student=None, teachers=first, init=first)
-    players = stage._finished(first, artifact)
+    players = stage.finished(artifact)
     game = stage.build(players, load_model(artifact / "model").network, 5, None)
     assert isinstance(game, OnlineDistiller)
     for name, network in game.products.items():
@@ -211,7 +212,7 @@ def test_the_truth_beside_finished_teachers_and_inputs_without_a_partner(task, t
     [
         (dict(wide=None), "teachers are either fresh"),
         (dict(objective=OnlineSettings(n_dis=0, style=0, feature=0)), "fresh teachers must learn"),
-        (dict(objective=OnlineSettings()), "a network to look through"),
+        (dict(objective=OnlineSettings()), "has a feature_network"),
         (
             dict(objective=BurstSettings(style=0, feature=0), deep=DeepResnetSpec.uniform(1)),
             "there is one fresh teacher, a wide one",
@@ -232,6 +233,4 @@ def test_inputs_need_steps_without_the_teachers(task, tmp_path):
 
 def test_it_survives_json(task):
     stage = online(task, deep=DeepResnetSpec.uniform(1))
-    fields = stage.model_dump(mode="json")
-    fields["task"]["root"] = str(task.root)
-    assert OnlineDistil.model_validate(fields).digest == stage.digest
+    assert stages_of(table_of([stage]), {"data": task.root}) == {stage.digest: stage}

@@ -14,7 +14,7 @@ from pocketgan.elastic.spaces import uniform_space
 from pocketgan.errors import BudgetError
 from pocketgan.models import load_model, save_model
 from pocketgan.networks import ResnetSpec, init_normal
-from pocketgan.pipeline import front as module
+from pocketgan.pipeline import front_latency as module
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.pick import Pick
@@ -135,7 +135,8 @@ def test_a_pick_keeps_its_budget(search, store):
 
 
 def test_a_bound_on_the_latency_chooses_among_what_was_measured(search):
-    pick = Pick(search=search, budget=Budget(macs=10**9), front=FrontLatency(search=search), latency_ms=5)
+    budget = Budget(macs=10**9, latency_ms=5)
+    pick = Pick(search=search, budget=budget, front_latency=FrontLatency(search=search))
     two, three, four = ((width,) * len(SPACE.choices) for width in (2, 3, 4))
     assert pick.choose(RESULT, {two: 1.0, three: 4.0, four: 6.0}).genome == three
     assert pick.choose(RESULT, {two: 5.0, four: 6.0}).genome == two
@@ -149,9 +150,9 @@ def test_what_cannot_be_picked(search):
         Pick(search=search, budget=Budget(params=least.costs["params"] - 1)).choose(RESULT)
     assert str(error.value).endswith(f"parameters: {SPACE.text(least.genome)}); raise it")
     front = FrontLatency(search=search)
-    both = Pick(search=search, budget=Budget(macs=least.costs["macs"]), front=front, latency_ms=2)
+    both = Pick(search=search, budget=Budget(macs=least.costs["macs"], latency_ms=2), front_latency=front)
     wide = (4,) * len(SPACE.choices)
     with pytest.raises(BudgetError, match=r"^no subnet that .* is within .* MACs and 2\.00 ms at once; raise"):
         both.choose(RESULT, {least.genome: 3.0, wide: 1.0})
     with pytest.raises(ValidationError, match="needs a measured front"):
-        Pick(search=search, budget=Budget(), latency_ms=3)
+        Pick(search=search, budget=Budget(latency_ms=3))

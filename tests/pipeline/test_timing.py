@@ -16,7 +16,7 @@ from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.online import OnlineDistil, TeacherOf
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
-from pocketgan.pipeline.timing import left_by, step_of, untrained_game
+from pocketgan.pipeline.timing import step_of
 from pocketgan.pipeline.training import Train
 from pocketgan.runtime import Runtime
 from pocketgan.search import Random
@@ -50,27 +50,27 @@ def subnet(supernet: Distil, budget: int) -> Pick:
 
 
 def test_what_stages_leave(shared, teacher, supernet):
-    assert left_by(teacher) == WIDE
-    assert left_by(supernet) == SPACE.spec
-    assert left_by(Distil(teacher=teacher, student=SMALL, **shared)) == SMALL
-    assert left_by(Distil(teacher=teacher, init=supernet, **shared)) == SPACE.spec
+    assert teacher.spec() == WIDE
+    assert supernet.spec() == SPACE.spec
+    assert Distil(teacher=teacher, student=SMALL, **shared).spec() == SMALL
+    assert Distil(teacher=teacher, init=supernet, **shared).spec() == SPACE.spec
     spade = SpadeSpec.uniform(2, in_channels=4, spectral=True)
-    assert left_by(Train(generator=spade, **shared)) == spade.folded
+    assert Train(generator=spade, **shared).spec() == spade.folded
 
 
 def test_a_subnet_is_taken_for_the_widest_that_its_budget_allows(shared, supernet):
     for width in (8, 4, 2):
         spec = ResnetSpec.uniform(width, blocks=1)
         macs = cost(spec, 16, 16)["macs"]
-        assert left_by(subnet(supernet, macs)) == spec
-        assert left_by(subnet(supernet, macs + 1)) == spec
+        assert subnet(supernet, macs).spec() == spec
+        assert subnet(supernet, macs + 1).spec() == spec
 
 
 def test_depth_and_kernels_shrink_with_the_widths(shared, teacher):
     space = space_named("4_2,depth=2_1,kernel=5_3", ResnetSpec.uniform(1, blocks=1))
     small = ResnetSpec.uniform(2, blocks=1)
     stage = subnet(Distil(teacher=teacher, space=space, **shared), cost(small, 16, 16)["macs"])
-    assert left_by(stage) == small
+    assert stage.spec() == small
 
 
 def test_teachers_of_an_online_distillation(shared, teacher):
@@ -82,20 +82,20 @@ def test_teachers_of_an_online_distillation(shared, teacher):
         objective=OnlineSettings(**BLIND),
         **{**shared, "discriminator": SharedPatchSpec(width=1, heads=2, shared=1, layers=1)},
     )
-    assert [left_by(TeacherOf(source=fresh, role=role)) for role in fresh.roles] == [WIDE, deep]
+    assert [TeacherOf(source=fresh, role=role).spec() for role in fresh.roles] == [WIDE, deep]
     further = OnlineDistil(teachers=fresh, init=fresh, objective=OnlineSettings(n_dis=0, **BLIND), **shared)
-    assert [left_by(TeacherOf(source=further, role=role)) for role in further.roles] == [WIDE, deep]
-    assert left_by(further) == SMALL
+    assert [TeacherOf(source=further, role=role).spec() for role in further.roles] == [WIDE, deep]
+    assert further.spec() == SMALL
     given = OnlineDistil(teachers=teacher, student=SMALL, objective=OnlineSettings(n_dis=0, **BLIND), **shared)
-    assert left_by(TeacherOf(source=given, role="teacher")) == WIDE
+    assert TeacherOf(source=given, role="teacher").spec() == WIDE
     for stage in (fresh, further, given):
         played(stage)
 
 
 def test_every_training_can_be_played(shared, teacher, supernet):
     tuned = Distil(teacher=teacher, init=subnet(supernet, 10**9), inherited=supernet, **shared)
-    assert untrained_game(tuned).generator.spec == SPACE.spec
-    assert untrained_game(supernet).generator.spec == SPACE.spec
+    assert tuned.untrained().generator.spec == SPACE.spec
+    assert supernet.untrained().generator.spec == SPACE.spec
     for stage in (teacher, supernet, tuned, Distil(teacher=teacher, student=SMALL, init=teacher, **shared)):
         played(stage)
 
@@ -113,7 +113,7 @@ def played(stage) -> None:
 
 def test_subnets_of_a_supernet_differ_from_step_to_step(supernet, monkeypatch):
     seen = []
-    game = untrained_game(supernet)
+    game = supernet.untrained()
     monkeypatch.setattr(type(game), "step", lambda self, batch, rng: seen.append(rng.random()))
     step = step_of(supernet, Batch(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16), ()), Runtime(device="cpu"))
     for _ in range(3):

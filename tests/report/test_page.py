@@ -61,13 +61,6 @@ def test_shows_the_rows_with_units(report, grids):
     assert "selection on select, figures on test" in " ".join(text.split())
 
 
-def test_candidate_rows_get_a_table_of_their_own(report):
-    extra = report.rows[1].model_copy(update={"kind": "candidate", "name": "Smaller"})
-    html = render(report.model_copy(update={"rows": (*report.rows, extra)}), [])
-    assert "Further subnets" in html
-    assert "Further subnets" not in render(report, [])
-
-
 def test_images_are_exact_and_described(report, grids):
     images = Page(render(report, grids)).all("img")
     assert [image["alt"] for image in images[:4]] == [f"one: {column}" for column in grids[0].images]

@@ -16,8 +16,7 @@ def texts(svg: str) -> list[str]:
 def test_pareto_names_what_it_shows(report):
     shown = texts(pareto_svg(report))
     for text in (
-        "within the budget",
-        "over the budget",
+        "candidates",
         "front",
         "chosen",
         "teacher 40.3",

@@ -19,8 +19,7 @@ from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.pick import Pick
-from pocketgan.runs.pick import Bounds
-from pocketgan.pipeline.recipe import owner, read_recipe
+from pocketgan.pipeline.recipe import Roles, owner, read_recipe
 from pocketgan.runs.run import run_recipe, store_of
 from pocketgan.runtime import Runtime
 from pocketgan.search import Random
@@ -37,7 +36,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
     toy = read_recipe(run)
     search = toy.search.model_copy(update={"strategy": Random(candidates=6)})
     changes = {"search": search, "subnet": Pick(search=search), "front": FrontLatency(search=search, points=4)}
-    recipe = toy.model_copy(update=changes)
+    roles = toy.roles.model_copy(update={"front_latency": "front"})
+    recipe = toy.model_copy(update={"stages": {**toy.stages, **changes}, "roles": roles})
     mark = {"name": recipe.name, "digest": recipe.digest, **owner(recipe).content}
     (run / "recipe.json").write_text(json.dumps(mark))
     run_recipe(recipe, run, Runtime(device="cpu"), "toy", lambda name, stage, done, total: None)
@@ -157,7 +157,7 @@ def test_a_larger_budget_is_searched_anew(cli: Cli, run: Path, tmp_path: Path):
 
 def test_a_bound_on_the_latency(cli: Cli, run: Path):
     recipe = read_recipe(run)
-    measured = recipe.front.load(store_of(run).artifact(recipe.front))
+    measured = recipe.front_latency.load(store_of(run).artifact(recipe.front_latency))
     bound = round(min(each.latency_ms for each in measured.points) * 1.01, 6)
     within = [each for each in measured.points if each.latency_ms <= bound]
     outcome = cli("pick", run, "--budget", f"latency_ms={bound:.6f},params=1G", "--json")
@@ -176,15 +176,6 @@ def test_the_best_within_every_budget(finished: Path):
         bound = each.costs["true_macs"]
         picked = Pick(search=recipe.search, budget=Budget(true_macs=bound)).choose(result)
         assert picked == expected(finished, "true_macs", bound)
-
-
-def test_bounds_in_words():
-    assert Bounds.parse("2.6G") == Bounds(Budget(macs=2_600_000_000))
-    assert Bounds.parse("params=400K, latency_ms=12.5") == Bounds(Budget(params=400_000), 12.5)
-    assert Bounds.parse("latency_ms=.5") == Bounds(Budget(), 0.5)
-    for text in ("latency_ms=", "latency_ms=0", "latency_ms=5ms", "latency_ms=1,latency_ms=2", "latency=3"):
-        with pytest.raises(BudgetError, match=r"^budget 'latency"):
-            Bounds.parse(text)
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------
@@ -230,8 +221,8 @@ def test_a_run_without_a_supernet(cli: Cli, toy_run: ToyRun, tmp_path: Path):
         student=spec,
         objective=OnlineSettings(style=0, feature=0),
     )
-    none = dict.fromkeys(("supernet", "search", "subnet"))
-    alone = toy.model_copy(update={**none, "method": "omgd", "student": student, "teacher": student.teacher})
+    stages = {"student": student, "teacher": student.teacher}
+    alone = toy.model_copy(update={"method": "omgd", "stages": stages, "roles": Roles(result="student")})
     mark = {"name": "omgd", "digest": alone.digest, **owner(alone).content}
     (tmp_path / "recipe.json").write_text(json.dumps(mark))
     refused(cli("pick", tmp_path), f"{tmp_path} has no supernet to pick from, as omgd trains networks of one size")

@@ -31,7 +31,7 @@ from pocketgan.metrics.evaluate import Evaluator
 from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
-from pocketgan.recipes.compression import Settings, compression
+from pocketgan.methods.fast_gan_compression import FastGanCompression
 from pocketgan.runs.run import run_recipe
 from pocketgan.search import Evolution
 from pocketgan.runtime import Runtime
@@ -59,12 +59,12 @@ if torn:
     Path.write_bytes = write_and_die
 
 short = Schedule(constant=2, decay=1, batch_size=2)
-settings = Settings(
+settings = FastGanCompression(
     objective=Pix2PixSettings(), distillation=DistilSettings(), space="4_3_2",
     teacher=ResnetSpec.uniform(3, blocks=3, dropout=0.2), discriminator=PatchSpec(width=4, layers=1),
     teaching=short, supernet=short, tuning=short, search=Evolution(population=4, generations=2),
 )
-recipe = compression("toy", open_task(data, size=16), Budget(macs=10**9), settings)
+recipe = settings.recipe("toy", open_task(data, size=16), Budget(macs=10**9))
 run_recipe(
     recipe, out, Runtime(device="cpu", checkpoint_seconds=0, log_steps=1), "toy",
     lambda name, stage, done, total: print(name, done, total, flush=True),
@@ -166,7 +166,7 @@ def test_every_file_is_bit_identical(runs):
     assert found.keys() == wanted.keys()
     assert [name for name in wanted if found[name] != wanted[name]] == []
     kinds = {name.split("/")[1].split("-")[0] for name in wanted if name.startswith("stages/")}
-    assert kinds == {"train", "distil", "search", "extract", "evaluate", "export"}
+    assert kinds == {"train", "distil", "search", "pick", "evaluate", "export"}
     assert {"model/weights.safetensors", "export/compressed.onnx", "export/teacher.onnx"} <= wanted.keys()
 
 
@@ -203,7 +203,7 @@ def test_nothing_is_left_over(runs):
     _, broken, _ = runs
     assert [*broken.glob("stages/*/state"), *broken.glob("**/*.part")] == []
     recipe = read_recipe(broken)
-    assert all(Store(broken / "stages").status(stage) == "finished" for stage in recipe.stages.values())
+    assert all(Store(broken / "stages").status(stage) == "finished" for stage in recipe.all_stages.values())
 
 
 def test_the_runs_say_something(runs):

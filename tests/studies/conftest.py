@@ -30,7 +30,7 @@ def even_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def toy(paired: Task) -> Setting:
     """Two epochs of one step a training."""
-    return Setting(task=paired, seconds=0.1, teacher_width=16, judge_width=2)
+    return Setting(task=paired, seconds=0.1, teacher_width=16, discriminator_width=2)
 
 
 @pytest.fixture(scope="session")

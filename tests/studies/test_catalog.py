@@ -11,7 +11,6 @@ from pocketgan.models import load_model
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.store import Store
-from pocketgan.pipeline.timing import left_by
 from pocketgan.pipeline.training import Train
 from pocketgan.recipes.games import UNPAIRED
 from pocketgan.runtime import Runtime
@@ -26,7 +25,7 @@ EVERY = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 
 def setting_of(study: Study, paired: Task, unpaired: Task, **fields: object) -> Setting:
     task = unpaired if study.data == UNPAIRED else paired
-    return Setting(**{"task": task, "seconds": 0.1, "teacher_width": 16, "judge_width": 2, **fields})
+    return Setting(**{"task": task, "seconds": 0.1, "teacher_width": 16, "discriminator_width": 2, **fields})
 
 
 @EVERY
@@ -48,7 +47,7 @@ def test_budgets_are_kept_and_used(study, paired, unpaired):
     most = cost(setting.dense, *setting.task.size)["macs"]
     for point in study.points(setting):
         if point.place in CURVE:
-            share = cost(left_by(point.network), *setting.task.size)["macs"] / most
+            share = cost(point.network.spec(), *setting.task.size)["macs"] / most
             assert CURVE[point.place] / 3 < share <= CURVE[point.place]
 
 
@@ -81,8 +80,8 @@ def test_what_each_ablation_leaves_out(paired):
     inherited, fresh = (
         point.network for point in STUDIES["inherited-discriminator"].points(setting) if point.place == "1 %"
     )
-    assert (inherited.judge, fresh.judge) == (inherited.teacher, None)
-    assert inherited.model_copy(update={"judge": None}) == fresh, "nothing else differs"
+    assert (inherited.inherited, fresh.inherited) == (inherited.teacher, None)
+    assert inherited.model_copy(update={"inherited": None}) == fresh, "nothing else differs"
 
 
 def test_from_scratch_for_as_many_steps_as_a_student(paired):

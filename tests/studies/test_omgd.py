@@ -3,7 +3,6 @@
 import pytest
 
 from pocketgan.networks import PatchSpec
-from pocketgan.pipeline.timing import left_by
 from pocketgan.pipeline.training import Train
 from pocketgan.studies.omgd import TERMS, omgd
 
@@ -19,7 +18,7 @@ def test_all_are_the_same_network_for_as_many_epochs(toy):
     # however fast the others are: the whole game's pace counts for all
     longer = toy.model_copy(update={"seconds": 3.0})
     stages = [point.network for point in omgd(longer)]
-    assert {left_by(stage) for stage in stages} == {stages[0].student}
+    assert {stage.spec() for stage in stages} == {stages[0].student}
     assert {stage.schedule for stage in stages} == {stages[0].schedule}
     assert stages[0].schedule.epochs == 60, "3 s at 0.05 s a step and one step an epoch"
 
@@ -50,4 +49,4 @@ def test_one_term_less(series, by_series):
 def test_from_scratch_is_an_ordinary_generator(by_series, toy):
     scratch = by_series["from scratch"]
     assert isinstance(scratch, Train)
-    assert (scratch.objective, scratch.discriminator) == (toy.teaching, toy.judge)
+    assert (scratch.objective, scratch.discriminator) == (toy.teaching, toy.discriminator)

@@ -19,17 +19,17 @@ def test_networks_and_game_are_the_published_ones(scale, toy):
     published = row.settings()
     stage = omgd_student(toy, published.student, 1.0, "student")
     assert (stage.student, stage.wide, stage.deep) == (published.student, published.wide, published.deep)
-    assert stage.discriminator == SharedPatchSpec(width=toy.judge_width, heads=2, shared=row.shared)
+    assert stage.discriminator == SharedPatchSpec(width=toy.discriminator_width, heads=2, shared=row.shared)
     assert stage.discriminator.norm == published.discriminator.norm
     assert stage.objective == published.objective.model_copy(update={"channel": 50.0})
-    assert (stage.sight, stage.seed, stage.task) == (FeatureNetwork(), toy.seed, toy.task)
+    assert (stage.feature_network, stage.seed, stage.task) == (FeatureNetwork(), toy.seed, toy.task)
 
 
 def test_a_single_teacher_has_the_discriminator_alone(toy):
     wide = omgd_student(toy, SPEC, 1.0, "student", deep=None)
     deep = omgd_student(toy, SPEC, 1.0, "student", wide=None, objective=OnlineSettings(channel=0))
     assert (wide.roles, deep.roles) == (("teacher",), ("deep_teacher",))
-    assert wide.discriminator == deep.discriminator == toy.judge == PatchSpec(width=2)
+    assert wide.discriminator == deep.discriminator == toy.discriminator == PatchSpec(width=2)
 
 
 def test_finished_teachers_take_the_place_of_fresh_ones(toy):
@@ -46,4 +46,7 @@ def test_a_supernet_in_the_place_of_the_student(toy):
 
 
 def test_without_perceptual_terms_nothing_is_looked_through(toy):
-    assert omgd_student(toy, SPEC, 1.0, "student", objective=OnlineSettings(style=0, feature=0)).sight is None
+    assert (
+        omgd_student(toy, SPEC, 1.0, "student", objective=OnlineSettings(style=0, feature=0)).feature_network
+        is None
+    )

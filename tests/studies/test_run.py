@@ -45,7 +45,7 @@ TOY = Study(
 @pytest.fixture
 def setting(paired) -> Setting:
     """Four epochs of one step each."""
-    return Setting(task=paired, seconds=0.4, pace={"width 1": 0.1, "width 2": 0.1}, judge_width=2)
+    return Setting(task=paired, seconds=0.4, pace={"width 1": 0.1, "width 2": 0.1}, discriminator_width=2)
 
 
 def timeless(report: StudyReport) -> dict:

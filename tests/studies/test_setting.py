@@ -23,8 +23,11 @@ def test_epochs_fill_their_share_of_the_time(paired):
 
 
 def test_games_and_discriminators_suit_the_data(paired, unpaired, even_pace):
-    with_pairs, without = (Setting(task=task, seconds=1, judge_width=3) for task in (paired, unpaired))
-    assert (with_pairs.judge, without.judge) == (PatchSpec(width=3), PatchSpec(width=3, in_channels=3))
+    with_pairs, without = (Setting(task=task, seconds=1, discriminator_width=3) for task in (paired, unpaired))
+    assert (with_pairs.discriminator, without.discriminator) == (
+        PatchSpec(width=3),
+        PatchSpec(width=3, in_channels=3),
+    )
     assert (with_pairs.teaching, with_pairs.distilling) == (Pix2PixSettings(), DistilSettings())
     assert without.teaching == CycleGanSettings()
     assert not without.distilling.paired

@@ -32,11 +32,11 @@ def test_all_learn_from_one_largest_network(toy, even_pace):
     assert shrunk.teacher == plain.teacher
     assert plain.teacher.generator == space(toy).spec
     assert shrunk.space == plain.space == space(toy)
-    assert (plain.init, plain.judge) == (None, None), "from scratch"
-    assert inheriting == plain.model_copy(update={"init": plain.teacher, "judge": plain.teacher})
+    assert (plain.init, plain.inherited) == (None, None), "from scratch"
+    assert inheriting == plain.model_copy(update={"init": plain.teacher, "inherited": plain.teacher})
     found = phases_of(shrunk)[::-1]
     assert [phase.space for phase in found] == list(shrinking(space(toy)))
-    assert found[0].init == found[0].judge == plain.teacher
+    assert found[0].init == found[0].inherited == plain.teacher
     assert (shrunk.objective, shrunk.discriminator) == (plain.objective, plain.discriminator)
 
 
