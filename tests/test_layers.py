@@ -2,7 +2,7 @@
 
 From low to high; those side by side must not know each other either:
 
-    errors, seeds < units, files, runtime < download < networks, losses < elastic, data < models, interop
+    errors, seeds < units, files, folders, runtime < download < networks, losses < elastic, data < models, interop
     < pretrained < metrics < deploy, prepare < objectives < training, search < pipeline < report
     < recipes, runs < methods < catalog, studies < cli
 
@@ -21,7 +21,7 @@ TEXTS = {path: path.read_text() for path in sorted(ROOT.rglob("*.py"))}
 TREES = {path: ast.parse(text) for path, text in TEXTS.items()}
 LAYERS = (
     {"errors", "seeds"},
-    {"units", "files", "runtime"},
+    {"units", "files", "folders", "runtime"},
     {"download"},
     {"networks", "losses"},
     {"elastic", "data"},

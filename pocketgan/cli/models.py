@@ -11,13 +11,15 @@ from pocketgan.cli.foreign import export_official
 from pocketgan.cli.options import Json, ModelText, Sides, read_sides
 from pocketgan.cli.show import print_json, progress_shown, table
 from pocketgan.errors import unknown
+from pocketgan.folders import names_in
 
 
 def profile(
     model: ModelText,
     size: Sides = None,
     runtime: Annotated[
-        list[str] | None, typer.Option(help="Measure the latency on: onnxruntime, torch (repeatable).")
+        list[str] | None,
+        typer.Option(help=f"Measure latency on: {', '.join(names_in('deploy.runtimes'))} (repeatable)."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the latency measurement.")] = 1,
     layers: Annotated[bool, typer.Option("--layers", help="One line a layer.")] = False,
@@ -83,17 +85,20 @@ def export(
     size: Sides = None,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
-    from pocketgan.deploy.onnx import export_verified
+    from pocketgan.deploy.runtimes import runtimes_by_format
     from pocketgan.models import find_model
 
-    if format_ not in ("onnx", "official"):
-        raise unknown("format", format_, ["onnx", "official"])
+    runtimes = runtimes_by_format()
+    if format_ not in (known := [*runtimes, "official"]):
+        raise unknown("format", format_, known)
     name = Path(model).resolve().name.replace(":", "-")
     if format_ == "official":
         return export_official(model, out or Path(f"{name}.pth"))
     found = find_model(model)
     sides = read_sides(size) or found.size
     found.spec.check_size(*sides)
-    target = out or Path(f"{name}.onnx")
-    difference = export_verified(found.network, sides, target)
+    runtime = runtimes[format_]
+    assert runtime.export_verified is not None, "it has a format"
+    target = out or Path(f"{name}{runtime.suffix}")
+    difference = runtime.export_verified(found.network, sides, target, None)
     print(f"{target}: {target.stat().st_size:,} bytes, largest difference to PyTorch {difference:.1e}")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pocketgan.deploy.latency import onnx_latency, torch_latency
-from pocketgan.deploy.onnx import export_onnx
+from torch import nn
+
+from pocketgan.deploy.latency import Latency, latencies
+from pocketgan.deploy.runtimes import runtime_named
+from pocketgan.deploy.serving import ServingRuntime
 from pocketgan.elastic.cost import cost, layer_costs, official_macs
-from pocketgan.errors import SpecError, unknown
+from pocketgan.errors import SpecError
 from pocketgan.models import find_model
 from pocketgan.units import Size, both_sides, bytes_text, number_text, si, size_figure, size_text
 
-RUNTIMES = ("onnxruntime", "torch")
 BYTES_A_WEIGHT = 4
 _LAYER_FIGURES = ("macs", "true_macs", "legacy_macs", "torchprofile_macs")
 
@@ -30,28 +33,20 @@ def profile_model(
     `size`: side of a square image, or height and width; default the model's.
     """
     asked = None if size is None else both_sides(size)
-    for runtime in runtimes:
-        if runtime not in RUNTIMES:
-            raise unknown("runtime", runtime, RUNTIMES)
+    chosen = {name: runtime_named(name) for name in runtimes}
     if text.endswith(".onnx"):
         if layers:
             raise SpecError(f"{text} is an ONNX file, whose layers are not told apart; leave --layers out")
-        return _profile_onnx(Path(text), asked or (256, 256), runtimes, threads)
+        return _profile_onnx(Path(text), asked or (256, 256), chosen, threads)
     model = find_model(text)
     network, spec, sides = model.network, model.spec, asked or model.size
     spec.check_size(*sides)
     result: dict[str, Any] = {"model": text, "size": size_figure(sides)}
     result |= cost(spec, *sides) | official_macs(spec, *sides)
     result["size_bytes"] = BYTES_A_WEIGHT * result["params"]
-    result["latency_ms"] = {}
-    for runtime in runtimes:
-        if runtime == "torch":
-            latency = torch_latency(network, sides, threads=threads)
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                export_onnx(network, sides, Path(folder) / "model.onnx")
-                latency = onnx_latency(Path(folder) / "model.onnx", sides, threads=threads)
-        result["latency_ms"][runtime] = round(latency.median_ms, 3)
+    result["latency_ms"] = {
+        name: round(latency_of(runtime, network, sides, threads).median_ms, 3) for name, runtime in chosen.items()
+    }
     if layers:
         result["layers"] = [
             asdict(layer) | {figure: getattr(layer, figure) for figure in _LAYER_FIGURES}
@@ -60,13 +55,24 @@ def profile_model(
     return result
 
 
-def _profile_onnx(path: Path, size: Size, runtimes: list[str], threads: int) -> dict[str, Any]:
+def latency_of(runtime: ServingRuntime, network: nn.Module, size: Size, threads: int = 1) -> Latency:
+    """The latency of one network on a runtime, exported for it where it needs a file."""
+    if runtime.export is None:
+        return latencies(runtime, [network], size, threads=threads)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"model{runtime.suffix}"
+        runtime.export(network, size, file)
+        return latencies(runtime, [file], size, threads=threads)[0]
+
+
+def _profile_onnx(path: Path, size: Size, runtimes: Mapping[str, ServingRuntime], threads: int) -> dict[str, Any]:
     if not path.is_file():
         raise SpecError(f"{path} does not exist; give an ONNX file, a model folder or a spec like mobile-resnet:48")
-    if "torch" in runtimes:
-        raise SpecError(f"{path} runs on onnxruntime, not on torch; leave --runtime torch out")
+    for name, runtime in runtimes.items():
+        if runtime.format != "onnx":
+            raise SpecError(f"{path} runs on onnxruntime, not on {name}; leave --runtime {name} out")
     try:
-        latency = onnx_latency(path, size, threads=threads)
+        latency = latencies(runtime_named("onnxruntime"), [path], size, threads=threads)[0]
     except SpecError:
         raise
     except Exception as error:  # ONNX Runtime has an exception for each way a file can be wrong

@@ -5,11 +5,9 @@ A method's name is that of its file, with dashes. What several methods share is 
 
 from __future__ import annotations
 
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketgan.errors import unknown
+from pocketgan.folders import names_in, value_in
 
 if TYPE_CHECKING:
     from pocketgan.recipes.method import Method
@@ -19,13 +17,10 @@ DEFAULT = "fast-gan-compression"
 
 
 def method_names() -> list[str]:
-    """The names of all methods; the default one comes first."""
-    names = {path.stem.replace("_", "-") for path in Path(__file__).parent.glob("[a-z]*.py")}
-    return [DEFAULT, *sorted(names - {DEFAULT})]
+    """The names of all methods."""
+    return names_in("methods")
 
 
 def method_named(name: str) -> Method:
     """The method of a name. Raises `SpecError` where there is none."""
-    if name not in method_names():
-        raise unknown("method", name, method_names())
-    return import_module(f"{__name__}.{name.replace('-', '_')}").METHOD
+    return value_in("methods", name, "method")

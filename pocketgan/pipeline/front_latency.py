@@ -9,10 +9,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from pocketgan.deploy.latency import compare_onnx
+from pocketgan.deploy.latency import latencies
 from pocketgan.deploy.machine import Machine
-from pocketgan.deploy.onnx import export_onnx
+from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.networks import Genome
+from pocketgan.pipeline.export import RuntimeName
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.timing import Stopwatch
@@ -64,11 +65,13 @@ class FrontLatency(Stage):
     Leaves: `front.json`.
     Fields:
         points: how many of the front at most, evenly over the logarithm of MACs.
+        runtime: the one that serves the subnets.
     """
 
     kind: Literal["front-latency"] = "front-latency"
     search: Search
     points: PositiveInt = 16
+    runtime: RuntimeName = "onnxruntime"
 
     @property
     def leaves(self) -> tuple[str, ...]:
@@ -84,18 +87,20 @@ class FrontLatency(Stage):
         result = self.search.load(work.inputs(self.search))
         chosen = thinned(result.front(), self.points)
         size = self.search.supernet.task.size
+        runtime = runtime_named(self.runtime)
+        assert runtime.export is not None, "checked at construction"
         # exports that an interrupted session finished are whole, and in the same order
-        exports = [work.folder / "state" / f"{number}.onnx" for number in range(len(chosen))]
+        exports = [work.folder / "state" / f"{number}{runtime.suffix}" for number in range(len(chosen))]
         for done, (candidate, file) in enumerate(zip(chosen, exports, strict=True), 1):
             if not file.exists():
-                export_onnx(self.search.subnet(candidate.genome, work).cpu(), size, file)
+                runtime.export(self.search.subnet(candidate.genome, work).cpu(), size, file)
             work.progress(done, len(chosen))
-        latencies = compare_onnx(exports, size, threads=1, budget_s=SECONDS * len(exports))
-        measured = MeasuredFront(
+        measured = latencies(runtime, exports, size, threads=1, budget_s=SECONDS * len(exports))
+        front = MeasuredFront(
             objective=result.objective,
             better=result.better,
-            runtime=latencies[0].runtime,
-            threads=latencies[0].threads,
+            runtime=measured[0].runtime,
+            threads=measured[0].threads,
             machine=Machine.here(),
             points=tuple(
                 FrontPoint(
@@ -105,10 +110,10 @@ class FrontLatency(Stage):
                     latency_ms=latency.median_ms,
                     quartiles_ms=latency.quartiles_ms,
                 )
-                for candidate, latency in zip(chosen, latencies, strict=True)
+                for candidate, latency in zip(chosen, measured, strict=True)
             ),
         )
-        (work.artifact / "front.json").write_text(measured.model_dump_json(indent=1) + "\n")
+        (work.artifact / "front.json").write_text(front.model_dump_json(indent=1) + "\n")
 
     def load(self, artifact: Path) -> MeasuredFront:
         return MeasuredFront.model_validate_json((artifact / "front.json").read_text())

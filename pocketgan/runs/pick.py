@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pocketgan.deploy.latency import compare_onnx
+from pocketgan.deploy.latency import latencies
+from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, OutputError, SpecError
 from pocketgan.files import replacing
@@ -24,7 +25,7 @@ from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.store import Store, claim, writing
 from pocketgan.report import Report
 from pocketgan.runs.report import row_of
-from pocketgan.runs.run import Watch, finished_recipe, onnx_of, store_of
+from pocketgan.runs.run import Watch, export_of, finished_recipe, store_of
 from pocketgan.runtime import Runtime
 
 
@@ -76,8 +77,8 @@ def pick(
     chosen = pick_of(recipe, search, budget)
     if not wider:
         measured = chosen.front_latency
-        latencies = measured.load(store.artifact(measured)).latencies if measured else None
-        chosen.choose(search.load(store.artifact(search)), latencies)
+        milliseconds = measured.load(store.artifact(measured)).latencies if measured else None
+        chosen.choose(search.load(store.artifact(search)), milliseconds)
     out = out or run.resolve().with_name(f"{run.resolve().name}-{re.sub(r'[^a-zA-Z0-9.]+', '-', text)}")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is no folder; choose another --out")
@@ -118,15 +119,16 @@ def _leave(store: Store, recipe: Recipe, chosen: Pick, out: Path) -> None:
     with replacing(out) as part:
         shutil.copytree(store.artifact(chosen) / "model", part / "model")
         (part / "export").mkdir()
-        shutil.copyfile(onnx_of(recipe, store, chosen), part / "export" / "compressed.onnx")
+        file = export_of(recipe, store, chosen)
+        shutil.copyfile(file, part / "export" / f"compressed{file.suffix}")
 
 
 def _with_pick(report: Report, recipe: Recipe, store: Store, chosen: Pick) -> Report:
     networks = {**recipe.networks, "pick": chosen}
-    files = [onnx_of(recipe, store, network) for network in networks.values()]
-    latencies = compare_onnx(files, recipe.task.size, threads=1)
+    files = [export_of(recipe, store, network) for network in networks.values()]
+    measured = latencies(runtime_named("onnxruntime"), files, recipe.task.size)
     rows = [
         row_of(recipe, store, name, network, latency)
-        for (name, network), latency in zip(networks.items(), latencies, strict=True)
+        for (name, network), latency in zip(networks.items(), measured, strict=True)
     ]
     return report.model_copy(update={"rows": tuple(rows)})

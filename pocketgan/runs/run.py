@@ -19,7 +19,8 @@ from pocketgan.data.batches import evaluation_batches, target_batches
 from pocketgan.data.cache import load_examples
 from pocketgan.data.inputs import load_inputs
 from pocketgan.data.samples import SPLITS
-from pocketgan.deploy.latency import compare_onnx
+from pocketgan.deploy.latency import latencies
+from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.errors import DataError
 from pocketgan.files import replacing
 from pocketgan.metrics import Evaluator
@@ -98,20 +99,22 @@ def finish(recipe: Recipe, out: Path, command: str) -> Report:
     store, exports = store_of(out), {}
     (out / "export").mkdir(exist_ok=True)
     for name, network in recipe.networks.items():
-        exports[name] = out / "export" / f"{name}.onnx"
+        source = export_of(recipe, store, network)
+        exports[name] = out / "export" / f"{name}{source.suffix}"
         with replacing(exports[name]) as part:
-            shutil.copyfile(onnx_of(recipe, store, network), part)
+            shutil.copyfile(source, part)
     with replacing(out / "model") as part:
         shutil.copytree(store.artifact(recipe.result) / "model", part)
-    latencies = compare_onnx(list(exports.values()), recipe.task.size, threads=1)
-    report = report_of(recipe, store, dict(zip(exports, latencies, strict=True)), command)
+    measured = latencies(runtime_named("onnxruntime"), list(exports.values()), recipe.task.size)
+    report = report_of(recipe, store, dict(zip(exports, measured, strict=True)), command)
     write_report(out, report, grids(recipe, store, report), loss_curves=loss_curves(recipe, store))
     return report
 
 
-def onnx_of(recipe: Recipe, store: Store, network: Any) -> Path:
-    """The ONNX file of a finished network."""
-    return store.artifact(Export(network=network, task=recipe.task)) / "model.onnx"
+def export_of(recipe: Recipe, store: Store, network: Any) -> Path:
+    """The file of a finished network for the runtime that serves it."""
+    export = Export(network=network, task=recipe.task)
+    return store.artifact(export) / export.file
 
 
 def teacher_of(run: Path) -> Path:

@@ -7,9 +7,13 @@ import torch
 from onnx import TensorProto, helper, save
 from torch import nn
 
-from pocketgan.deploy import compare_onnx, latency, onnx_latency, torch_latency
+from pocketgan.deploy import latency
+from pocketgan.deploy.latency import latencies
+from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.errors import SpecError
 from pocketgan.networks import MunitSpec, SpadeSpec
+
+ONNX, TORCH = runtime_named("onnxruntime"), runtime_named("torch")
 
 
 def relu(path, side="side"):
@@ -73,7 +77,7 @@ def test_onnx_files_are_measured_on_the_threads_asked_for(tmp_path, monkeypatch)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", watched)
     paths = [relu(tmp_path / "a.onnx"), relu(tmp_path / "b.onnx")]
-    measured = compare_onnx(paths, 16, threads=2, repeats=11)
+    measured = latencies(ONNX, paths, 16, threads=2, repeats=11)
     assert threads == [2, 2]
     assert [each.name for each in measured] == ["a.onnx", "b.onnx"]
     for each in measured:
@@ -82,18 +86,18 @@ def test_onnx_files_are_measured_on_the_threads_asked_for(tmp_path, monkeypatch)
         assert each.threads == 2
         assert each.runtime == f"onnxruntime {onnxruntime.__version__}"
         assert 0 < each.quartiles_ms[0] <= each.median_ms <= each.quartiles_ms[1]
-    assert onnx_latency(paths[0], 16).threads == 1
+    assert latencies(ONNX, paths[:1], 16)[0].threads == 1
 
 
 def test_a_file_of_another_size_is_named(tmp_path):
     with pytest.raises(SpecError, match=r"'a\.onnx' takes images of 8 pixels, and 16 was asked for"):
-        onnx_latency(relu(tmp_path / "a.onnx", side=8), 16)
+        latencies(ONNX, [relu(tmp_path / "a.onnx", side=8)], 16)
 
 
 def test_height_width_and_channels(tmp_path):
     spec = SpadeSpec.uniform(1, in_channels=4, upsampling="normal")
-    assert torch_latency(spec.build(), (64, 96), repeats=10).size == (64, 96)
-    assert onnx_latency(relu(tmp_path / "a.onnx"), (16, 24)).size == (16, 24)
+    assert latencies(TORCH, [spec.build()], (64, 96), repeats=10)[0].size == (64, 96)
+    assert latencies(ONNX, [relu(tmp_path / "a.onnx")], (16, 24))[0].size == (16, 24)
 
 
 def test_inputs_beside_the_image(tmp_path, monkeypatch):
@@ -113,7 +117,7 @@ def test_inputs_beside_the_image(tmp_path, monkeypatch):
     run = onnxruntime.InferenceSession.run
     watched = lambda self, names, feed: fed.append(feed) or run(self, names, feed)  # noqa: E731
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", watched)
-    both = compare_onnx([tmp_path / "styled.onnx", relu(tmp_path / "a.onnx")], (16, 24), repeats=10)
+    both = latencies(ONNX, [tmp_path / "styled.onnx", relu(tmp_path / "a.onnx")], (16, 24), repeats=10)
     assert [each.runs for each in both] == [10, 10]
     shapes = [{name: value.shape for name, value in feed.items()} for feed in fed[-2:]]
     assert shapes == [{"image": (1, 36, 16, 24), "style": (1, 8, 1, 1)}, {"image": (1, 3, 16, 24)}]
@@ -123,7 +127,7 @@ def test_inputs_beside_the_image(tmp_path, monkeypatch):
 def test_torch_gets_the_style_too():
     network = MunitSpec.uniform(1, blocks=1).build()
     network.style_encoder.forward = None  # not called: it would be no part of what is shipped
-    assert torch_latency(network, 16, repeats=10).runs == 10
+    assert latencies(TORCH, [network], 16, repeats=10)[0].runs == 10
 
 
 def test_torch_is_measured_in_eval_mode_and_its_threads_are_restored():
@@ -137,7 +141,7 @@ def test_torch_is_measured_in_eval_mode_and_its_threads_are_restored():
     before = torch.get_num_threads()
     network = Watched(3, 3, 1).train()
     start = time.perf_counter()
-    measured = torch_latency(network, 16, threads=1, repeats=10)
+    measured = latencies(TORCH, [network], 16, threads=1, repeats=10)[0]
     assert measured.median_ms < (time.perf_counter() - start) * 1e3
     assert seen == [(False, 1, (1, 3, 16, 16))] * 13
     assert measured.runs == 10
