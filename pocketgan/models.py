@@ -19,24 +19,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from pocketgan.errors import DataError, OutputError
-from pocketgan.networks import (
-    Generator,
-    GeneratorSpec,
-    MsImageSpec,
-    MultiscaleSpec,
-    NetworkSpec,
-    PatchSpec,
-    PixelSpec,
-    SharedPatchSpec,
-    init_normal,
-    parse_spec,
-)
+from pocketgan.networks import AnySpec, Generator, NetworkSpec, init_normal, parse_spec
 from pocketgan.networks.spectral import fold
 from pocketgan.units import Size
 
-_SPECS: TypeAdapter[Any] = TypeAdapter(
-    GeneratorSpec | PatchSpec | MultiscaleSpec | MsImageSpec | SharedPatchSpec | PixelSpec
-)
+_SPECS: TypeAdapter[Any] = TypeAdapter(AnySpec)
 
 
 class Model(NamedTuple):

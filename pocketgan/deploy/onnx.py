@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pocketgan.errors import OutputError, PocketGANError
 from pocketgan.networks import Generator
-from pocketgan.networks.spade import SpadeGenerator
 from pocketgan.units import Size, both_sides
 
 # The lowest opset that the exporter writes: the most runtimes read it.
@@ -141,13 +139,11 @@ def _write(network: nn.Module, size: Size, path: Path, opset: int) -> None:
 
 
 def _noise(network: nn.Module, count: int, size: Size) -> Float[Tensor, "count channels height width"]:
-    """Images that the network can see: uniform in [-1, 1], or label maps with any class at any pixel."""
+    """Images that a generator can see, as its spec says; of another module, uniform in [-1, 1]."""
     rng = torch.Generator().manual_seed(0)
-    if isinstance(network, SpadeGenerator):
-        channels = network.spec.in_channels
-        return F.one_hot(torch.randint(channels, (count, *size), generator=rng), channels).movedim(-1, 1).float()
-    channels = network.spec.in_channels if isinstance(network, Generator) else 3
-    return torch.rand(count, channels, *size, generator=rng) * 2 - 1
+    if isinstance(network, Generator):
+        return network.spec.example(count, size, rng)
+    return torch.rand(count, 3, *size, generator=rng) * 2 - 1
 
 
 def _inputs(network: nn.Module, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:

@@ -14,10 +14,11 @@ from torch import Tensor
 from pocketgan.elastic.cost import cost, official_macs
 from pocketgan.errors import DataError, SpecError, unknown
 from pocketgan.interop.checkpoint import check_finite, quoted, read_networks
-from pocketgan.interop.layouts import LAYOUTS, TITLES, Recognised
+from pocketgan.interop.layouts import Recognised, layouts
 from pocketgan.interop.layouts.base import UNLIKE
 from pocketgan.interop.official import from_official, to_official
 from pocketgan.networks import NetworkSpec, write_numbers
+from pocketgan.networks.presets import specs
 
 #: true MACs of a network that is tried on an image at once
 _CHEAP = 2_000_000_000
@@ -59,7 +60,7 @@ def import_checkpoint(path: Path, **assumed: Any) -> Imported:
             raise DataError(f"{path} gives NaN or infinite images; take an earlier checkpoint")
         chosen = (f"part={name}: the file holds {listed}",) if len(networks) > 1 else ()
         return Imported(network, found.spec, describe(found.spec), found.assumptions + chosen, found.options)
-    known = ", ".join(dict.fromkeys(TITLES.values()))
+    known = ", ".join(dict.fromkeys(specs()[kind].title for kind in layouts()))
     raise DataError(f"{path} holds no network that PocketGAN knows: {problem}; it knows {known}")
 
 
@@ -68,10 +69,10 @@ def recognise(state: Mapping[str, Tensor], **assumed: Any) -> Recognised:
 
     Raises `DataError` where there is none, saying what the nearest one lacks, and `SpecError` for a bad assumption.
     """
-    layouts = list(dict.fromkeys(LAYOUTS.values()))
-    _check_names(assumed, {name for layout in layouts for name in _hints(layout)})
+    known = list(dict.fromkeys(layouts().values()))
+    _check_names(assumed, {name for layout in known for name in _hints(layout)})
     problem = f"its {len(state)} tensors start with {quoted(next(iter(state)))}"
-    for layout in layouts:
+    for layout in known:
         told = {name: _value(layout, name, value) for name, value in assumed.items() if name in _hints(layout)}
         try:
             found = layout.recognise(state, **told)
@@ -111,11 +112,10 @@ def figures(spec: Any, height: int, width: int) -> dict[str, Any]:
 
 def describe(spec: Any) -> str:
     """A network in words: family, and width list or base width."""
-    title = TITLES[spec.kind]
     if not isinstance(spec, NetworkSpec):
-        return f"{title} discriminator of base width {spec.width}"
+        return f"{spec.title} discriminator of base width {spec.width}"
     form = "mobile " if getattr(spec, "separable", ()) else "deep " if getattr(spec, "residuals", 0) else ""
-    return f"{form}{title} {write_numbers(spec.genome)}"
+    return f"{form}{spec.title} {write_numbers(spec.genome)}"
 
 
 def _difference(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
@@ -138,8 +138,7 @@ def _gives_finite_images(network: Any) -> bool:
     spec = network.spec
     if not isinstance(spec, NetworkSpec) or cost(spec, spec.smallest_side)["true_macs"] > _CHEAP:
         return True
-    shape = (1, spec.in_channels, spec.smallest_side, spec.smallest_side)
-    image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    image = spec.example(1, (spec.smallest_side, spec.smallest_side), torch.Generator().manual_seed(0))
     return bool(network(image).isfinite().all())
 
 

@@ -6,13 +6,14 @@ from pocketgan.networks.init import init_normal, initialise
 from pocketgan.networks.ms_image import MsImageSpec
 from pocketgan.networks.multiscale import MultiscaleSpec
 from pocketgan.networks.munit import MunitSpec
-from pocketgan.networks.presets import DiscriminatorSpec, GeneratorSpec, parse_spec
+from pocketgan.networks.presets import AnySpec, DiscriminatorSpec, GeneratorSpec, parse_spec
 from pocketgan.networks.resnet import ResnetSpec
 from pocketgan.networks.spade import SpadeSpec
 from pocketgan.networks.spec import Generator, Genome, NetworkSpec, Tap, Widths, ignore, read_numbers, write_numbers
 from pocketgan.networks.unet import UnetSpec
 
 __all__ = [
+    "AnySpec",
     "DeepResnetSpec",
     "DiscriminatorSpec",
     "Generator",

@@ -14,21 +14,22 @@ from torch import Tensor, nn
 from pocketgan.errors import SpecError
 from pocketgan.networks.expansion import ExpansionBlock, expansion_groups
 from pocketgan.networks.layers import ConvLayer
-from pocketgan.networks.plan import Group, PlannedSpec
 from pocketgan.networks.resnet import ResidualBlock, ResnetSpec
-from pocketgan.networks.spec import Generator, Norm, Tap, ignore
+from pocketgan.networks.spec import Forms, Generator, Group, NetworkSpec, Norm, Tap, ignore
 
 #: the residual blocks, of which so many stand in front of the expansion blocks in the middle
 BLOCKS, BEFORE, MIDDLE = 9, 4, 2
 
 
-class DeepResnetSpec(PlannedSpec):
+class DeepResnetSpec(NetworkSpec):
     """A deep mobile ResNet of nine residual blocks.
 
     `widths`: see `groups`. The short list has eight numbers, as that of a ResNet; what is added goes with the
     number of its level.
     """
 
+    title = "deep mobile ResNet"
+    forms: ClassVar[Forms] = {"deep-resnet": {}}
     stride: ClassVar[int] = 4
     smallest_side: ClassVar[int] = 16
 

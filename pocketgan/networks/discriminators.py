@@ -8,17 +8,17 @@ from __future__ import annotations
 from typing import Literal
 
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from pocketgan.networks.layers import ConvLayer
-from pocketgan.networks.spec import Norm
+from pocketgan.networks.spec import Norm, ScoreSpec, Spec
 
 
-class PatchSpec(BaseModel):
+class PatchSpec(ScoreSpec):
     """A PatchGAN of `layers` stride-2 convolutions; `in_channels` counts condition and image together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    title = "PatchGAN"
 
     kind: Literal["patch"] = "patch"
     in_channels: PositiveInt = 6
@@ -67,11 +67,11 @@ class PatchDiscriminator(nn.Module):
         return self.layers(x)
 
 
-class SharedPatchSpec(BaseModel):
+class SharedPatchSpec(Spec):
     """A PatchGAN for several generators, with a head for each: the first `shared` of its `layers` + 2 convolutions
     are common to all, of the others each head has its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    title = "shared PatchGAN"
 
     kind: Literal["shared_patch"] = "shared_patch"
     in_channels: PositiveInt = 6
@@ -113,10 +113,10 @@ class SharedPatchDiscriminator(nn.Module):
         return x
 
 
-class PixelSpec(BaseModel):
+class PixelSpec(ScoreSpec):
     """A discriminator of single pixels: three 1x1 convolutions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    title = "PixelGAN"
 
     kind: Literal["pixel"] = "pixel"
     in_channels: PositiveInt = 6

@@ -11,8 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pocketgan.networks.layers import Channels, ConvLayer
-from pocketgan.networks.plan import Group
-from pocketgan.networks.spec import Norm
+from pocketgan.networks.spec import Group, Norm
 
 INNER = ("wide", "wider", "narrow")
 

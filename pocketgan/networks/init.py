@@ -46,12 +46,9 @@ def init_kaiming(network: Network, generator: torch.Generator) -> Network:
 
 
 def initialise(network: Network, generator: torch.Generator) -> Network:
-    """As the authors of that network start it, which its spec's kind decides: SPADE's generator and discriminator
-    with `init_xavier`, MUNIT's generator with `init_kaiming`, all others (and modules without a spec) with
-    `init_normal`."""
-    laws = {"spade": init_xavier, "multiscale": init_xavier, "munit": init_kaiming}
+    """As the authors of that network start it: by the law of its spec, or `init_normal` where it names none."""
     spec: Any = getattr(network, "spec", None)
-    return laws.get(spec and spec.kind, init_normal)(network, generator)
+    return ((spec and spec.law) or init_normal)(network, generator)
 
 
 @torch.no_grad()

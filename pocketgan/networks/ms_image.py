@@ -9,16 +9,17 @@ from typing import Any, Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from pocketgan.networks.layers import ConvLayer
+from pocketgan.networks.spec import ScoreSpec
 
 
-class MsImageSpec(BaseModel):
+class MsImageSpec(ScoreSpec):
     """`scales` stacks of `layers` stride-2 convolutions without norm; each scale sees half the side of the last."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    title = "MUNIT"
 
     kind: Literal["ms_image"] = "ms_image"
     in_channels: PositiveInt = 3

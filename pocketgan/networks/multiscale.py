@@ -9,20 +9,22 @@ from typing import Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from pocketgan.networks.init import init_xavier
 from pocketgan.networks.layers import make_norm
-from pocketgan.networks.spec import Norm
+from pocketgan.networks.spec import Norm, ScoreSpec
 from pocketgan.networks.spectral import SpectralConv2d
 
 _WIDEST = 512
 
 
-class MultiscaleSpec(BaseModel):
+class MultiscaleSpec(ScoreSpec):
     """`scales` PatchGANs of `layers` + 1 convolutions; `in_channels` counts condition and image together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    title = "multi-scale PatchGAN"
+    law = staticmethod(init_xavier)
 
     kind: Literal["multiscale"] = "multiscale"
     in_channels: PositiveInt = 39

@@ -14,13 +14,14 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
 from pocketgan.networks.adain import StyledBlock, StyleReader, UpLayer
+from pocketgan.networks.init import init_kaiming
 from pocketgan.networks.layers import ConvLayer
-from pocketgan.networks.spec import Generator, Genome, NetworkSpec, Tap, ignore, read_numbers
+from pocketgan.networks.spec import Forms, Generator, Group, NetworkSpec, Spaces, Tap, ignore
 
 Part = Literal["residual", "up"]
 
@@ -39,6 +40,11 @@ class MunitSpec(NetworkSpec):
     Without its style encoder a network takes a style, and for want of one the mean of the prior, zero.
     """
 
+    title = "MUNIT"
+    law = staticmethod(init_kaiming)
+    forms: ClassVar[Forms] = {"munit": {}, "mobile-munit": {"separable": ("residual", "up")}}
+    spaces: ClassVar[Spaces] = {"channels-64": ((64, 56, 48, 40, 32, 24, 16),) * 10}
+    games: ClassVar[tuple[str, ...]] = ("munit",)
     stride: ClassVar[int] = 4
     smallest_side: ClassVar[int] = 16
 
@@ -49,38 +55,16 @@ class MunitSpec(NetworkSpec):
     mlp_width: PositiveInt = 256
     style_encoder: bool = True
 
-    @model_validator(mode="after")
-    def _fits(self) -> MunitSpec:
-        if len(self.widths) != 10 + 2 * self.blocks or min(self.widths) < 1:
-            raise ValueError(f"a munit of {self.blocks} blocks has {10 + 2 * self.blocks} positive widths")
-        return self
-
-    @classmethod
-    def uniform(cls, width: int, **fields: Any) -> MunitSpec:
-        """One base width everywhere: the published full and mobile generators."""
-        return cls(widths=(width,) * (10 + 2 * fields.get("blocks", 4)), **fields)
-
-    @classmethod
-    def of(cls, numbers: Genome | str, **fields: Any) -> MunitSpec:
-        """From a published width list of ten numbers, or from all widths."""
-        numbers = read_numbers(numbers) if isinstance(numbers, str) else tuple(numbers)
-        blank = cls.uniform(1, **fields)
-        return blank.resized(numbers if len(numbers) == len(blank.widths) else blank.spread(numbers))
-
     @property
-    def groups(self) -> tuple[str, ...]:
-        inner = (f"{part}{i}" for part in ("content", "decoder") for i in range(self.blocks))
-        return (*(f"style{i}" for i in range(5)), "stem", "down", "stream", *inner, "up", "last")
-
-    @property
-    def ties(self) -> tuple[tuple[int, ...], ...]:
-        runs: tuple[list[int], ...] = ([], [], [], [])
-        for block in range(self.blocks):
-            half = 2 * block // self.blocks
-            runs[half].append(8 + block)
-            runs[2 + half].append(8 + self.blocks + block)
-        last = 8 + 2 * self.blocks
-        return ((0, 1, 2, 3, 4), (5,), (6,), (7,), *(tuple(run) for run in runs if run), (last,), (last + 1,))
+    def plan(self) -> tuple[Group, ...]:
+        style = (Group(f"style{i}", factor, 0) for i, factor in enumerate(STYLE_FACTORS))
+        inner = (
+            Group(f"{part}{i}", 4, number + 2 * i // self.blocks)
+            for part, number in (("content", 4), ("decoder", 6))
+            for i in range(self.blocks)
+        )
+        ends = Group("up", 2, 8), Group("last", 1, 9)
+        return (*style, Group("stem", 1, 1), Group("down", 2, 2), Group("stream", 4, 3), *inner, *ends)
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -88,14 +72,10 @@ class MunitSpec(NetworkSpec):
         return ("content",)
 
     def tap_channels(self, tap: str) -> int:
-        channels = {"content": 4 * self.widths[7], "style": self.style_channels}
+        channels = {"content": self.channels["stream"], "style": self.style_channels}
         if tap not in channels:
             raise SpecError(f"no tap '{tap}' in a munit; it has {', '.join(channels)}")
         return channels[tap]
-
-    @property
-    def mobile(self) -> MunitSpec:
-        return self.model_copy(update={"separable": ("residual", "up")})
 
     def build(self) -> MunitGenerator:
         return MunitGenerator(self)
@@ -106,7 +86,7 @@ class StyleEncoder(nn.Module):
 
     def __init__(self, spec: MunitSpec) -> None:
         super().__init__()
-        channels = [factor * width for factor, width in zip(STYLE_FACTORS, spec.widths[:5], strict=True)]
+        channels = list(spec.channels.values())[: len(STYLE_FACTORS)]
         conv: dict[str, Any] = dict(padding="reflect", activation="relu")
         self.layers = nn.ModuleList(
             [
@@ -140,7 +120,8 @@ class ContentEncoder(nn.Module):
 
     def __init__(self, spec: MunitSpec) -> None:
         super().__init__()
-        stem, down, stream = spec.widths[5], 2 * spec.widths[6], 4 * spec.widths[7]
+        channels = spec.channels
+        stem, down, stream = channels["stem"], channels["down"], channels["stream"]
         conv: dict[str, Any] = dict(padding="reflect", norm="instance", activation="relu")
         self.stem = ConvLayer(spec.in_channels, stem, 7, pad=3, **conv)
         self.down = nn.ModuleList(
@@ -151,7 +132,7 @@ class ContentEncoder(nn.Module):
         )
         separable = "residual" in spec.separable
         self.blocks = nn.ModuleList(
-            ContentBlock(stream, 4 * inner, separable=separable) for inner in spec.widths[8 : 8 + spec.blocks]
+            ContentBlock(stream, channels[f"content{i}"], separable=separable) for i in range(spec.blocks)
         )
 
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Tensor:
@@ -166,10 +147,11 @@ class Decoder(nn.Module):
 
     def __init__(self, spec: MunitSpec) -> None:
         super().__init__()
-        stream, up, last = 4 * spec.widths[7], 2 * spec.widths[-2], spec.widths[-1]
+        channels = spec.channels
+        stream, up, last = channels["stream"], channels["up"], channels["last"]
         blocks = [
-            StyledBlock(stream, 4 * inner, separable="residual" in spec.separable)
-            for inner in spec.widths[8 + spec.blocks : -2]
+            StyledBlock(stream, channels[f"decoder{i}"], separable="residual" in spec.separable)
+            for i in range(spec.blocks)
         ]
         self.blocks = nn.ModuleList(blocks)
         self.up = nn.ModuleList(

@@ -1,66 +1,57 @@
-"""Spec strings: `resnet:64`, `mobile-resnet:32_32_48_32_48_48_16_16`, `spade:64@coco`."""
+"""Which networks there are, and their spec strings: `resnet:64`, `mobile-resnet:32_32_48_32_48_48_16_16`.
+
+A network is found by its file: every class of a module of this folder that is a spec with a `kind` is one. So a new
+family is its own file and nothing else; a list of families would be a second place to keep in step with the folder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, SerializeAsAny
 
+from pocketgan import networks
 from pocketgan.errors import SpecError, unknown
-from pocketgan.networks.deep_resnet import DeepResnetSpec
-from pocketgan.networks.discriminators import PatchSpec, PixelSpec
-from pocketgan.networks.ms_image import MsImageSpec
-from pocketgan.networks.multiscale import MultiscaleSpec
-from pocketgan.networks.munit import MunitSpec
-from pocketgan.networks.resnet import ResnetSpec
-from pocketgan.networks.spade import SpadeSpec
-from pocketgan.networks.spec import NetworkSpec, read_numbers, write_numbers
-from pocketgan.networks.unet import UnetSpec
-
-#: every generator family, for reading specs from JSON
-GeneratorSpec = Annotated[
-    ResnetSpec | SpadeSpec | MunitSpec | UnetSpec | DeepResnetSpec, Field(discriminator="kind")
-]
-
-#: every discriminator of a single generator, for reading specs from JSON
-DiscriminatorSpec = Annotated[PatchSpec | PixelSpec | MultiscaleSpec | MsImageSpec, Field(discriminator="kind")]
-
-#: label maps by the data set that they are of, named after an '@'
-LABELS: dict[str, dict[str, Any]] = {
-    "cityscapes": dict(in_channels=36, upsampling="more"),
-    "coco": dict(in_channels=184, upsampling="normal"),
-    "ade20k": dict(in_channels=151, upsampling="normal"),
-}
+from pocketgan.networks.spade import LABELS as LABELS  # recipes ask for them here
+from pocketgan.networks.spec import NetworkSpec, ScoreSpec, Spec, read_numbers
 
 
-def _sized(family: Any, numbers: tuple[int, ...], **fields: Any) -> NetworkSpec:
-    return family.uniform(*numbers, **fields) if len(numbers) == 1 else family.of(numbers, **fields)
+@cache
+def specs() -> dict[str, type[Spec]]:
+    """The spec of every network by its kind."""
+    modules = [import_module(f"{networks.__name__}.{module.name}") for module in iter_modules(networks.__path__)]
+    own = (thing for module in modules for thing in vars(module).values() if isinstance(thing, type))
+    return {
+        spec.model_fields["kind"].default: spec
+        for spec in own
+        if issubclass(spec, Spec) and not spec.model_fields["kind"].is_required()
+    }
 
 
-def _unet(numbers: tuple[int, ...], **fields: Any) -> NetworkSpec:
-    """The list has one number a level, which says how many levels there are; eight where there is no list."""
-    if len(numbers) == 1:
-        return UnetSpec.uniform(*numbers, **fields)
-    if len(numbers) < 5:
-        raise SpecError(
-            f"{write_numbers(numbers)} has {len(numbers)} widths; a unet takes one a level, of 5 levels or more"
-        )
-    return UnetSpec.of(numbers, levels=len(numbers), **fields)
+def _of_its_kind(value: Any) -> Any:
+    """The spec that a mapping of fields (JSON) is of; anything else as it is."""
+    if not isinstance(value, Mapping):
+        return value
+    kind = str(value.get("kind"))
+    if kind not in specs():
+        raise ValueError(f"there is no network of kind '{kind}', only of {', '.join(specs())}")
+    return specs()[kind].model_validate(value)
 
 
-FAMILIES: dict[str, Callable[..., NetworkSpec]] = {
-    "resnet": partial(_sized, ResnetSpec),
-    "mobile-resnet": partial(_sized, ResnetSpec, separable=("residual",)),
-    "spade": partial(_sized, SpadeSpec),
-    "mobile-spade": partial(_sized, SpadeSpec, separable=("modulation",)),
-    "munit": partial(_sized, MunitSpec),
-    "mobile-munit": partial(_sized, MunitSpec, separable=("residual", "up")),
-    "unet": _unet,
-    "deep-unet": partial(_unet, residuals=2),
-    "deep-resnet": partial(_sized, DeepResnetSpec),
-}
+#: for fields that hold the spec of any network, of any generator family, of any discriminator of one generator
+AnySpec = Annotated[SerializeAsAny[Spec], BeforeValidator(_of_its_kind)]
+GeneratorSpec = Annotated[SerializeAsAny[NetworkSpec], BeforeValidator(_of_its_kind)]
+DiscriminatorSpec = Annotated[SerializeAsAny[ScoreSpec], BeforeValidator(_of_its_kind)]
+
+
+def forms() -> dict[str, tuple[type[NetworkSpec], dict[str, Any]]]:
+    """What may stand before the colon of a spec string, with the family and the fields that it stands for."""
+    families = (spec for spec in specs().values() if issubclass(spec, NetworkSpec))
+    return {name: (family, fields) for family in families for name, fields in family.forms.items()}
 
 
 def parse_spec(text: str) -> NetworkSpec:
@@ -69,17 +60,12 @@ def parse_spec(text: str) -> NetworkSpec:
     A spade may go on with '@' and what its label maps are: the name of a data set, or how many channels they have;
     they are those of Cityscapes otherwise.
     """
-    family, colon, rest = text.partition(":")
+    form, colon, rest = text.partition(":")
     numbers, at, labels = rest.partition("@")
-    if family not in FAMILIES:
-        raise unknown("network", family, FAMILIES)
+    if form not in forms():
+        raise unknown("network", form, forms())
     if not colon:
-        raise SpecError(f"'{text}' names no width; write e.g. {family}:64")
-    if at and "spade" not in family:
-        raise SpecError(f"'{text}' names label maps, which only a spade takes; leave out '@{labels}'")
-    maps = LABELS.get(labels, {})
-    if at and not maps:
-        if not (labels.isascii() and labels.isdigit() and int(labels)):
-            raise unknown("data set", labels, LABELS)
-        maps = dict(in_channels=int(labels), upsampling="normal")
-    return FAMILIES[family](read_numbers(numbers), **maps)
+        raise SpecError(f"'{text}' names no width; write e.g. {form}:64")
+    family, fields = forms()[form]
+    more = family.label_fields(labels) if at else {}
+    return family.read(read_numbers(numbers), **fields, **more)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
 from pocketgan.networks.layers import ConvLayer, Padding
-from pocketgan.networks.spec import Generator, Genome, NetworkSpec, Norm, Tap, ignore, read_numbers
+from pocketgan.networks.spec import Forms, Generator, Genome, Group, NetworkSpec, Norm, Spaces, Tap, Widths, ignore
 
 Part = Literal["down", "residual", "up"]
 
@@ -26,9 +26,18 @@ class ResnetSpec(NetworkSpec):
 
     `widths`: stem, down, stream, one inner width per residual block, up, last; the real channels are 1, 2, 4,
     4 ..., 2 and 1 times these. The usual short list has eight numbers: the blocks' inner widths are tied
-    in three runs of equal length.
+    in three runs of equal length. `spaces`: those of a mobile ResNet in GAN Compression and Fast GAN Compression.
     """
 
+    title = "ResNet"
+    forms: ClassVar[Forms] = {"resnet": {}, "mobile-resnet": {"separable": ("residual",)}}
+    spaces: ClassVar[Spaces] = {
+        "channels-48": ((48, 32),) * 2 + ((48, 40, 32),) * 4 + ((48, 32, 24, 16),) * 2,
+        "channels-32": ((32, 24, 16),) * 8,
+        "channels-64-cycleGAN": ((64, 48, 32, 24, 16),) * 8,
+        "channels-64-pix2pix": ((64, 56, 48, 40, 32, 24, 16),) * 8,
+        "test": ((8,), (8, 6), (8, 6), (8,), (8,), (8,), (8,), (8,)),
+    }
     stride: ClassVar[int] = 4
     smallest_side: ClassVar[int] = 16
 
@@ -41,47 +50,29 @@ class ResnetSpec(NetworkSpec):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     clamp_input: bool = False
 
-    @model_validator(mode="after")
-    def _fits(self) -> ResnetSpec:
-        if len(self.widths) != 5 + self.blocks or min(self.widths) < 1:
-            raise ValueError(f"a resnet of {self.blocks} blocks has {5 + self.blocks} positive widths")
-        return self
+    @property
+    def plan(self) -> tuple[Group, ...]:
+        inner = (Group(f"inner{i}", 4, 3 + 3 * i // self.blocks) for i in range(self.blocks))
+        ends = Group("up", 2, 6), Group("last", 1, 7)
+        return (Group("stem", 1, 0), Group("down", 2, 1), Group("stream", 4, 2), *inner, *ends)
 
     @classmethod
-    def uniform(cls, width: int, **fields) -> ResnetSpec:
-        """One base width everywhere: the published full and mobile generators."""
-        return cls(widths=(width,) * (5 + fields.get("blocks", 9)), **fields)
-
-    @classmethod
-    def of(cls, numbers: Genome | str, *, legacy: bool = False, **fields) -> ResnetSpec:
+    def of(cls, numbers: Genome | str, *, legacy: bool = False, **fields: Any) -> ResnetSpec:
         """From a published width list: eight numbers, or six (one inner width for all blocks).
 
         `legacy`: only the first block of each run takes the inner width, the others that of the stream
         (the form of the papers' first released models).
         """
-        numbers = read_numbers(numbers) if isinstance(numbers, str) else tuple(numbers)
-        if len(numbers) == 6:
-            numbers = (*numbers[:3], *(numbers[3],) * 3, *numbers[4:])
-        blank = cls.uniform(1, **fields)
-        widths = list(numbers if len(numbers) == len(blank.widths) else blank.spread(numbers))
-        if legacy:
-            firsts = {run[0] for run in blank.ties[3:6]}
-            for position in range(3, 3 + blank.blocks):
-                if position not in firsts:
-                    widths[position] = widths[2]
-        return cls(widths=tuple(widths), **fields)
+        spec = super().of(numbers, **fields)
+        if not legacy:
+            return spec
+        firsts = {run[0] for run in spec.ties}
+        return spec.resized(tuple(own if i in firsts else spec.widths[2] for i, own in enumerate(spec.widths)))
 
-    @property
-    def groups(self) -> tuple[str, ...]:
-        return ("stem", "down", "stream", *(f"inner{i}" for i in range(self.blocks)), "up", "last")
-
-    @property
-    def ties(self) -> tuple[tuple[int, ...], ...]:
-        runs: tuple[list[int], ...] = ([], [], [])
-        for block in range(self.blocks):
-            runs[3 * block // self.blocks].append(3 + block)
-        last = 3 + self.blocks
-        return ((0,), (1,), (2,), *(tuple(run) for run in runs if run), (last,), (last + 1,))
+    def spread(self, genome: Genome) -> Widths:
+        if len(genome) == 6 <= len(self.ties):
+            genome = (*genome[:3], *(genome[3],) * (len(self.ties) - 5), *genome[4:])
+        return super().spread(genome)
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -91,14 +82,10 @@ class ResnetSpec(NetworkSpec):
 
     def tap_channels(self, tap: str) -> int:
         if tap in {"down", *(f"block{number}" for number in range(1, self.blocks + 1))}:
-            return 4 * self.widths[2]
+            return self.channels["stream"]
         raise SpecError(
             f"no tap '{tap}' in a resnet of {self.blocks} blocks; it has down, block1 ... block{self.blocks}"
         )
-
-    @property
-    def mobile(self) -> ResnetSpec:
-        return self.model_copy(update={"separable": ("residual",)})
 
     def build(self) -> ResnetGenerator:
         return ResnetGenerator(self)
@@ -128,8 +115,7 @@ class ResnetGenerator(Generator):
     def __init__(self, spec: ResnetSpec) -> None:
         super().__init__()
         self.spec = spec
-        stem, down, stream = spec.widths[0], 2 * spec.widths[1], 4 * spec.widths[2]
-        up, last = 2 * spec.widths[-2], spec.widths[-1]
+        stem, down, stream, *inner, up, last = spec.channels.values()
         conv: dict[str, Any] = dict(norm=spec.norm, activation="relu")
 
         self.stem = ConvLayer(spec.in_channels, stem, 7, pad=3, padding="reflect", **conv)
@@ -140,9 +126,7 @@ class ResnetGenerator(Generator):
                 ConvLayer(down, stream, 3, stride=2, pad=1, separable=separable, **conv),
             ]
         )
-        self.blocks = nn.ModuleList(
-            ResidualBlock(spec, stream, 4 * inner) for inner in spec.widths[3 : 3 + spec.blocks]
-        )
+        self.blocks = nn.ModuleList(ResidualBlock(spec, stream, channels) for channels in inner)
         separable = "up" in spec.separable
         self.up = nn.ModuleList(
             [

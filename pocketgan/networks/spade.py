@@ -9,18 +9,20 @@ CVPR 2020.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from pocketgan.errors import SpecError
+from pocketgan.errors import SpecError, unknown
+from pocketgan.networks.init import init_xavier
 from pocketgan.networks.layers import InstanceNorm, Separable
-from pocketgan.networks.plan import Group, PlannedSpec
-from pocketgan.networks.spec import Generator, Norm, Tap, ignore
+from pocketgan.networks.spec import Forms, Generator, Group, NetworkSpec, Norm, Spaces, Tap, ignore
 from pocketgan.networks.spectral import SpectralConv2d
+from pocketgan.units import Size
 
 #: 'modulation': the convolutions that make the scale and the shift; 'residual': the 3x3 ones of the blocks
 Part = Literal["modulation", "residual"]
@@ -29,6 +31,12 @@ Upsampling = Literal["normal", "more", "most"]
 MIDDLES = 3
 STREAM = 16
 UPS = (8, 4, 2, 1, 1)  # base channels times this are the channels of the up blocks; 'most' alone has the fifth
+#: label maps by the data set that they are of, named after an '@' in a spec string
+LABELS: dict[str, dict[str, Any]] = {
+    "cityscapes": dict(in_channels=36, upsampling="more"),
+    "coco": dict(in_channels=184, upsampling="normal"),
+    "ade20k": dict(in_channels=151, upsampling="normal"),
+}
 _STRIDES = {"normal": 32, "more": 64, "most": 128}
 
 
@@ -41,7 +49,7 @@ class Block(NamedTuple):
     hidden: tuple[int, ...]
 
 
-class SpadeSpec(PlannedSpec):
+class SpadeSpec(NetworkSpec):
     """A SPADE generator; `in_channels` counts the label classes, and the edge map where there is one.
 
     `widths`: stream; for each of three middle blocks inner, hidden0, hidden1; for each of four up blocks (five for
@@ -53,6 +61,17 @@ class SpadeSpec(PlannedSpec):
     `separable_norm`: the norm inside decomposed convolutions. `spectral`: the training form, for networks of one
     width only; `networks.spectral.fold` ends it.
     """
+
+    title = "SPADE"
+    law = staticmethod(init_xavier)
+    forms: ClassVar[Forms] = {"spade": {}, "mobile-spade": {"separable": ("modulation",)}}
+    spaces: ClassVar[Spaces] = {
+        "channels-48": ((48, 40, 32),) * 5 + ((48, 40, 32, 24),) * 3,
+        "channels-64": ((64, 48, 40, 32),) * 5 + ((64, 48, 40, 32, 24),) * 3,
+        "channels-64-coco": ((64, 48, 40, 32, 24),) * 8,
+        "channels-64_2": ((64, 56, 48, 40, 32, 24, 16),) * 8,
+    }
+    games: ClassVar[tuple[str, ...]] = ("gaugan",)
 
     kind: Literal["spade"] = "spade"
     in_channels: int = 36
@@ -80,6 +99,22 @@ class SpadeSpec(PlannedSpec):
             own = (hidden or width) if "hidden" in group.name else width
             widths.append(max(width // 2, 1) if group.number == MIDDLES + 5 else own)
         return cls(widths=tuple(widths), **fields)
+
+    @classmethod
+    def label_fields(cls, labels: str) -> dict[str, Any]:
+        """By the name of a data set, or by how many channels they have."""
+        if labels in LABELS:
+            return LABELS[labels]
+        if not (labels.isascii() and labels.isdigit() and int(labels)):
+            raise unknown("data set", labels, LABELS)
+        return dict(in_channels=int(labels), upsampling="normal")
+
+    def example(
+        self, count: int, size: Size, generator: torch.Generator
+    ) -> Float[Tensor, "count channels height width"]:
+        """Label maps with any class at any pixel, 0 and 1."""
+        labels = torch.randint(self.in_channels, (count, *size), generator=generator)
+        return F.one_hot(labels, self.in_channels).movedim(-1, 1).float()
 
     @property
     def plan(self) -> tuple[Group, ...]:
@@ -130,10 +165,6 @@ class SpadeSpec(PlannedSpec):
     @property
     def folded(self) -> SpadeSpec:
         return self.model_copy(update={"spectral": False})
-
-    @property
-    def mobile(self) -> SpadeSpec:
-        return self.folded.model_copy(update={"separable": ("modulation",)})
 
     def build(self) -> SpadeGenerator:
         return SpadeGenerator(self)

@@ -1,27 +1,32 @@
 """What every network specification has in common.
 
-A spec is a frozen value that says all about a network but its weights; `build()` makes the network. The
-widths of a spec are *base channels*, one number per width group (a set of layers that share one width);
-the network multiplies them by its own fixed factors.
+A spec is a frozen value that says all about a network but its weights; `build()` makes the network. What is known
+of a whole family are members of its spec's class, so that a family is one file; `presets.py` finds it. The widths
+of a spec are *base channels*, one number per width group (a set of layers that share one width); the network
+multiplies them by its own fixed factors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
+from pocketgan.units import Size
 
 Widths = tuple[int, ...]
 Genome = tuple[int, ...]
 #: called with the name and the value of an intermediate activation; returns the value to go on with
 Tap = Callable[[str, Tensor], Tensor]
 Norm = Literal["instance", "batch"]
-Spec = TypeVar("Spec", bound="NetworkSpec")
+Forms = dict[str, dict[str, Any]]
+Spaces = dict[str, tuple[tuple[int, ...], ...]]
+Family = TypeVar("Family", bound="NetworkSpec")
 
 
 def ignore(name: str, x: Tensor) -> Tensor:
@@ -55,34 +60,75 @@ class Generator(nn.Module):
         return {}
 
 
-class NetworkSpec(BaseModel):
-    """Base of the specs of all generator families."""
+class Law(Protocol):
+    """Draws a network's weights, in place; see `init.py`."""
+
+    def __call__(self, network: Any, generator: torch.Generator) -> Any: ...
+
+
+class Group(NamedTuple):
+    """A width group: its channels are `factor` times its width; `number` of the short width list sets it."""
+
+    name: str
+    factor: int
+    number: int
+
+
+class Spec(BaseModel):
+    """Base of the specs of all networks.
+
+    `title`: what a user reads. `law`: how the authors draw the first weights; `init_normal` where it is None.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: str
-    in_channels: int = 3
-    out_channels: int = 3
-    widths: Widths
+    title: ClassVar[str]
+    law: ClassVar[Law | None] = None
 
-    @property
-    def stride(self) -> int:
-        """Image sides must be multiples of this; a class variable where it is the same for all the family."""
-        raise NotImplementedError
+    kind: str
+    in_channels: int
 
     @property
     def smallest_side(self) -> int:
         """The smallest image side that the network can take; a class variable where it is the same for all."""
         raise NotImplementedError
 
+    def build(self) -> nn.Module:
+        """A new network with PyTorch's own initialisation; see `networks.init` for the papers' one."""
+        raise NotImplementedError
+
+
+class ScoreSpec(Spec):
+    """Base of the specs of all discriminators of one generator: images in, scores out."""
+
+    width: PositiveInt = 64
+
+
+class NetworkSpec(Spec):
+    """Base of the specs of all generator families.
+
+    `widths`: one for each group of `plan`. `forms`: the words that may stand before the colon of a spec string,
+    each with the fields that it sets; 'mobile-' and the kind is the form that the papers give a student. `spaces`:
+    the choices of widths that were searched, by name: the options of each number of the short list. `games`: the
+    GANs whose generator it can be, as `--model` names them.
+    """
+
+    forms: ClassVar[Forms] = {}
+    spaces: ClassVar[Spaces] = {}
+    games: ClassVar[tuple[str, ...]] = ("pix2pix", "cyclegan")
+
+    in_channels: int = 3
+    out_channels: int = 3
+    widths: Widths
+
     @property
-    def groups(self) -> tuple[str, ...]:
-        """The names of the width groups, in the order of `widths`."""
+    def plan(self) -> tuple[Group, ...]:
+        """The width groups, in the order of `widths`; from the other fields alone."""
         raise NotImplementedError
 
     @property
-    def ties(self) -> tuple[tuple[int, ...], ...]:
-        """For each number of the family's usual short width list: the positions in `widths` that it sets."""
+    def stride(self) -> int:
+        """Image sides must be multiples of this; a class variable where it is the same for all the family."""
         raise NotImplementedError
 
     @property
@@ -95,20 +141,70 @@ class NetworkSpec(BaseModel):
         raise NotImplementedError
 
     def build(self) -> Generator:
-        """A new network with PyTorch's own initialisation; see `networks.init` for the papers' one."""
         raise NotImplementedError
 
+    def example(
+        self, count: int, size: Size, generator: torch.Generator
+    ) -> Float[Tensor, "count channels height width"]:
+        """Images that the network can see: uniform in [-1, 1]."""
+        return torch.rand(count, self.in_channels, *size, generator=generator) * 2 - 1
+
     @property
-    def folded(self: Spec) -> Spec:
+    def folded(self: Family) -> Family:
         """The network as an artifact keeps it: what helps training alone is folded into the weights."""
         return self
 
     @property
-    def mobile(self: Spec) -> Spec:
+    def mobile(self: Family) -> Family:
         """The form that the papers give a student: folded, its tolerant convolutions decomposed."""
-        return self.folded
+        return self.folded.model_copy(update=self.forms.get(f"mobile-{self.kind}"))
 
-    def resized(self: Spec, widths: Widths) -> Spec:
+    @model_validator(mode="after")
+    def _fits(self: Family) -> Family:
+        if len(self.widths) != len(self.plan) or min(self.widths) < 1:
+            raise ValueError(f"this {self.kind} has {len(self.plan)} positive widths, not {len(self.widths)}")
+        return self
+
+    @classmethod
+    def uniform(cls: type[Family], width: int, **fields: Any) -> Family:
+        """One base width everywhere."""
+        return cls(widths=(width,) * len(cls.model_construct(widths=(), **fields).plan), **fields)
+
+    @classmethod
+    def of(cls: type[Family], numbers: Genome | str, **fields: Any) -> Family:
+        """From a short width list, or from all widths."""
+        numbers = read_numbers(numbers) if isinstance(numbers, str) else tuple(numbers)
+        blank = cls.uniform(1, **fields)
+        return blank.resized(numbers if len(numbers) == len(blank.widths) else blank.spread(numbers))
+
+    @classmethod
+    def read(cls: type[Family], numbers: Genome, **fields: Any) -> Family:
+        """From the numbers of a spec string: one base width, or a list as for `of`."""
+        return cls.uniform(*numbers, **fields) if len(numbers) == 1 else cls.of(numbers, **fields)
+
+    @classmethod
+    def label_fields(cls, labels: str) -> dict[str, Any]:
+        """The fields that follow from which label maps the network takes, as a spec string names them after '@'."""
+        raise SpecError(f"'@{labels}' names label maps, which such a network does not take; leave it out")
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the width groups, in the order of `widths`."""
+        return tuple(group.name for group in self.plan)
+
+    @property
+    def ties(self) -> tuple[tuple[int, ...], ...]:
+        """For each number of the family's usual short width list: the positions in `widths` that it sets."""
+        plan = self.plan
+        numbers = sorted({group.number for group in plan})
+        return tuple(tuple(i for i, group in enumerate(plan) if group.number == number) for number in numbers)
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """The real channels of each width group."""
+        return {group.name: group.factor * width for group, width in zip(self.plan, self.widths, strict=True)}
+
+    def resized(self: Family, widths: Widths) -> Family:
         """The same network at other widths."""
         return type(self).model_validate({**self.model_dump(), "widths": tuple(widths)})
 

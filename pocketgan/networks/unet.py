@@ -8,7 +8,7 @@ Source: Isola et al., CVPR 2017; OMGD, ICCV 2021 (the deep form and the taps).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,20 +19,38 @@ from torch import Tensor, nn
 from pocketgan.errors import SpecError
 from pocketgan.networks.expansion import ExpansionBlock, expansion_groups
 from pocketgan.networks.layers import Channels, ConvLayer
-from pocketgan.networks.plan import Group, PlannedSpec
-from pocketgan.networks.spec import Generator, Norm, Tap, ignore
+from pocketgan.networks.spec import (
+    Forms,
+    Generator,
+    Genome,
+    Group,
+    NetworkSpec,
+    Norm,
+    Spaces,
+    Tap,
+    ignore,
+    write_numbers,
+)
 
 Part = Literal["down", "up"]
 
 
-class UnetSpec(PlannedSpec):
+class UnetSpec(NetworkSpec):
     """A U-Net generator; level k has 1 / 2**k of the side and 1, 2, 4, 8, 8, 8 ... times the base width.
 
     `widths`: one a level on the way down, one a level but the last on the way up, each followed by the inner widths
     of its `residuals` blocks, if any. The usual short list has one number a level, for all that is there.
     `dropout` is for the middle levels on the way up, 4 to `levels` - 2. `separable`: the ways whose convolutions
-    are decomposed, but for those at the image and at the bottom, where one pixel is left.
+    are decomposed, but for those at the image and at the bottom, where one pixel is left. `spaces`: ours, of eight
+    levels; no paper has searched a U-Net.
     """
+
+    title = "U-Net"
+    forms: ClassVar[Forms] = {"unet": {}, "deep-unet": {"residuals": 2}}
+    spaces: ClassVar[Spaces] = {
+        "unet-16": ((16, 12, 8),) * 8,
+        "unet-64": ((64, 48, 32, 24, 16),) * 8,
+    }
 
     kind: Literal["unet"] = "unet"
     levels: int = Field(default=8, ge=5)
@@ -66,6 +84,17 @@ class UnetSpec(PlannedSpec):
             add(f"up{level}", level, deep=level < self.levels - 1)
         add("join1", 1, deep=True, parts=2)
         return tuple(groups)
+
+    @classmethod
+    def read(cls, numbers: Genome, **fields: Any) -> UnetSpec:
+        """A list has one number a level, which says how many levels there are; eight where there is no list."""
+        if len(numbers) == 1:
+            return cls.uniform(*numbers, **fields)
+        if len(numbers) < 5:
+            raise SpecError(
+                f"{write_numbers(numbers)} has {len(numbers)} widths; a unet takes one a level, of 5 levels or more"
+            )
+        return cls.of(numbers, levels=len(numbers), **fields)
 
     @property
     def taps(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pocketgan.errors import DataError, SpecError
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.catalog import FRECHET
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, SharedPatchSpec
+from pocketgan.networks.presets import specs
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.pipeline.games import Distilling, Teaching, check_sides
 from pocketgan.pipeline.teacher_file import TeacherFile
@@ -41,10 +42,9 @@ def check_players(
             f"{game.name} learns from {game.data}, and {task.root} holds {data_of(task)}; "
             f"choose another --model{ignore}"
         )
-    if teacher.kind not in game.generators:
-        raise SpecError(
-            f"{game.name} trains no {teacher.kind}; choose a teacher among {', '.join(game.generators)}"
-        )
+    if game.name not in teacher.games:
+        known = ", ".join(kind for kind, spec in specs().items() if game.name in getattr(spec, "games", ()))
+        raise SpecError(f"{game.name} trains no {teacher.kind}; choose a teacher among {known}")
     seen = 3 if game.data == UNPAIRED else task.in_channels + 3
     if (teacher.in_channels, teacher.out_channels, discriminator.in_channels) != (task.in_channels, 3, seen):
         raise SpecError(

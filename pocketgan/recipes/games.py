@@ -53,7 +53,6 @@ class Game:
         name: that of `--model`.
         data: what its images are, in words.
         teaching, distilling: the kinds of the teacher's game and of the student's.
-        generators: the families that play it.
         batch_size: images a step; without pairs one, as published.
         parts: (base width of the teacher, base width of the discriminator, mobile or dense, channels of the inputs
             and kind of upsampling of label maps) -> the networks and games.
@@ -63,7 +62,6 @@ class Game:
     data: str
     teaching: str
     distilling: str
-    generators: tuple[str, ...]
     batch_size: int
     parts: Callable[..., Parts]
 
@@ -122,7 +120,6 @@ GAMES: dict[str, Game] = {
             data=PAIRS,
             teaching="pix2pix",
             distilling="distil",
-            generators=("resnet", "unet", "deep_resnet"),
             batch_size=4,
             parts=_pix2pix,
         ),
@@ -131,7 +128,6 @@ GAMES: dict[str, Game] = {
             data=UNPAIRED,
             teaching="cyclegan",
             distilling="distil",
-            generators=("resnet", "unet", "deep_resnet"),
             batch_size=1,
             parts=_cyclegan,
         ),
@@ -140,7 +136,6 @@ GAMES: dict[str, Game] = {
             data=LABELS,
             teaching="spade",
             distilling="spade-distil",
-            generators=("spade",),
             batch_size=4,
             parts=_gaugan,
         ),
@@ -149,7 +144,6 @@ GAMES: dict[str, Game] = {
             data=UNPAIRED,
             teaching="munit",
             distilling="munit-distil",
-            generators=("munit",),
             batch_size=1,
             parts=_munit,
         ),

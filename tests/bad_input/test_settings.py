@@ -152,7 +152,7 @@ def test_a_device_that_is_not_there(cli: Cli, pairs: Path, out: Path, monkeypatc
         ("discriminator.width=0", "greater than 0"),
         ("discriminator.layers=0", "greater than 0"),
         ("teacher.blocks=-1", "greater than or equal to 0"),
-        ("teacher.widths=[4]", "a resnet of 1 blocks has 6 positive widths"),
+        ("teacher.widths=[4]", "this resnet has 6 positive widths, not 1"),
         ("teacher.dropout=1", "less than 1"),
         ("teacher=null", "valid dictionary"),
         ("search.population=0", "greater than or equal to 2"),

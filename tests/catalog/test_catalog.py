@@ -98,11 +98,11 @@ def test_no_change_and_many():
         (["search.generations=2", "search.parent_ratio=2"], r"^--set search\.parent_ratio=2: input should be less"),
         (
             ["teacher.blocks=2", "seed=4"],
-            r"^--set teacher\.blocks=2: a resnet of 2 blocks has 7 positive widths; choose another value$",
+            r"^--set teacher\.blocks=2: this resnet has 7 positive widths, not 14; choose another value$",
         ),
         (
             ["teacher.blocks=2", "teacher.widths=[1]"],
-            r"^--set teacher\.blocks=2 --set teacher\.widths=\[1\]: a resnet",
+            r"^--set teacher\.blocks=2 --set teacher\.widths=\[1\]: this resnet",
         ),
         (
             ["tuning.constant=0", "tuning.decay=0"],

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pocketgan.elastic.cost import CostModel, cost
 from pocketgan.elastic.order import gather, keep_important
 from pocketgan.elastic.space import SearchSpace
-from pocketgan.elastic.spaces import munit_space, uniform_space
+from pocketgan.elastic.spaces import space_named, uniform_space
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.networks import MunitSpec
 from pocketgan.networks.layers import InstanceNorm
@@ -267,5 +267,6 @@ def test_three_counters_agree(shape):
 
 
 def test_published_space():
-    assert munit_space("channels-64").size == 7**10
-    assert munit_space("channels-64").spec == MunitSpec.uniform(64, separable=("residual", "up"))
+    space = space_named("channels-64", MunitSpec.uniform(1).mobile)
+    assert space.size == 7**10
+    assert space.spec == MunitSpec.uniform(64, separable=("residual", "up"))

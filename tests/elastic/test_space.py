@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
-from pocketgan.elastic.spaces import RESNET, resnet_space, space_named, uniform_space
+from pocketgan.elastic.spaces import resnet_space, space_named, uniform_space
 from pocketgan.errors import SpecError
 from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec, UnetSpec
 
@@ -77,10 +77,10 @@ def test_what_is_no_genome():
 
 
 def test_published_spaces_by_name():
-    for name in RESNET:
+    for name in ResnetSpec.spaces:
         space = resnet_space(name, ResnetSpec.uniform(1, blocks=6))
         assert (space.name, space.spec.blocks) == (name, 6)
-        assert tuple(choice.options for choice in space.choices) == RESNET[name]
+        assert tuple(choice.options for choice in space.choices) == ResnetSpec.spaces[name]
 
 
 def test_own_options():

@@ -12,7 +12,7 @@ from pocketgan.elastic.cost import CostModel, cost, official_macs
 from pocketgan.elastic.dimensions import dimensions, shapes
 from pocketgan.elastic.order import keep_important
 from pocketgan.elastic.space import SearchSpace
-from pocketgan.elastic.spaces import SPADE, spade_space, uniform_space
+from pocketgan.elastic.spaces import space_named, uniform_space
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import SpecError
 from pocketgan.networks import SpadeSpec, parse_spec
@@ -258,12 +258,13 @@ def test_published_costs(row):
 
 def test_published_spaces():
     sizes = {"channels-48": 15_552, "channels-64": 128_000, "channels-64-coco": 390_625, "channels-64_2": 5_764_801}
-    assert {name: spade_space(name).size for name in SPADE} == sizes
-    space = spade_space("channels-48")
+    blank = SpadeSpec.uniform(1).mobile
+    assert {name: space_named(name, blank).size for name in blank.spaces} == sizes
+    space = space_named("channels-48", blank)
     assert cost(space.spec, 256, 512)["params"] == 39_975_315
-    assert spade_space("4_2", SpadeSpec.uniform(1)).size == 2**8
+    assert space_named("4_2", SpadeSpec.uniform(1)).size == 2**8
     with pytest.raises(SpecError, match="unknown search space 'channels-49'; did you mean"):
-        spade_space("channels-49")
+        space_named("channels-49", blank)
 
 
 def test_spectral_networks_are_not_cut():

@@ -12,12 +12,11 @@ from pocketgan.elastic.cost import CostModel, cost
 from pocketgan.elastic.dimensions import parts
 from pocketgan.elastic.order import gather, keep_important
 from pocketgan.elastic.space import SearchSpace
-from pocketgan.elastic.spaces import UNET, unet_space, uniform_space
+from pocketgan.elastic.spaces import space_named, uniform_space
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import SpecError
-from pocketgan.networks import DeepResnetSpec, UnetSpec
+from pocketgan.networks import DeepResnetSpec, NetworkSpec, UnetSpec
 from pocketgan.networks.layers import InstanceNorm
-from pocketgan.networks.plan import PlannedSpec
 from tests.elastic.toys import filled, genomes, image, supernet_of
 
 #: with sides of one position at the bottom, or of two
@@ -40,11 +39,11 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def small_space(blank: PlannedSpec, options: tuple[int, ...] = (3, 2, 1)) -> SearchSpace:
+def small_space(blank: NetworkSpec, options: tuple[int, ...] = (3, 2, 1)) -> SearchSpace:
     return uniform_space(blank, options)
 
 
-def makers(spec: PlannedSpec) -> dict[str, tuple[str, ...]]:
+def makers(spec: NetworkSpec) -> dict[str, tuple[str, ...]]:
     """By hand: for each layer, the groups of channels that come out of it."""
     found: dict[str, tuple[str, ...]] = {}
 
@@ -80,7 +79,7 @@ def makers(spec: PlannedSpec) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def masked_output(network: nn.Module, spec: PlannedSpec, x: torch.Tensor) -> torch.Tensor:
+def masked_output(network: nn.Module, spec: NetworkSpec, x: torch.Tensor) -> torch.Tensor:
     """The output of the full network in which every channel beyond those of `spec` is zero wherever it appears."""
     have, want, handles = network.spec.channels, spec.channels, []
     for name, groups in makers(spec).items():
@@ -218,7 +217,7 @@ def test_statistics_of_inactive_channels_stay():
             assert torch.equal(value[active:], before[name][active:])
 
 
-def counted(spec: PlannedSpec, height: int, width: int) -> dict[str, int]:
+def counted(spec: NetworkSpec, height: int, width: int) -> dict[str, int]:
     """By PyTorch's own counter, and for the papers' convention by a hook at every convolution and norm."""
     paper = 0
 
@@ -274,13 +273,14 @@ def test_published_costs(row):
 
 
 def test_named_spaces():
-    assert {name: unet_space(name).size for name in UNET} == {"unet-16": 3**8, "unet-64": 5**8}
-    assert unet_space("unet-16").spec == UnetSpec.uniform(16)
-    space = unet_space("8_4", UnetSpec.uniform(1, levels=5, norm="instance"))
+    blank = UnetSpec.uniform(1)
+    assert {name: space_named(name, blank).size for name in blank.spaces} == {"unet-16": 3**8, "unet-64": 5**8}
+    assert space_named("unet-16", blank).spec == UnetSpec.uniform(16)
+    space = space_named("8_4", UnetSpec.uniform(1, levels=5, norm="instance"))
     assert space.size == 2**5
     assert space.spec == UnetSpec.uniform(8, levels=5, norm="instance")
     with pytest.raises(SpecError) as error:
-        unet_space("unet-32")
+        space_named("unet-32", blank)
     assert str(error.value) == "unknown search space 'unet-32'; did you mean unet-64 or unet-16?"
 
 

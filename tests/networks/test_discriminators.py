@@ -39,11 +39,6 @@ def test_channels_double_up_to_eight_times():
     assert [layer.conv.out_channels for layer in network.layers] == [2, 4, 8, 16, 16, 1]
 
 
-def test_json_round_trip():
-    spec = PatchSpec(in_channels=3, width=8, layers=2, norm="batch")
-    assert PatchSpec.model_validate_json(spec.model_dump_json()) == spec
-
-
 @pytest.mark.parametrize("shared", range(6))
 @torch.no_grad()
 def test_heads_share_the_first_layers(shared):
@@ -87,8 +82,3 @@ def test_a_pixel_is_scored_by_itself():
     torch.testing.assert_close(network(x[:, :, 2:4, 3:6]), network(x)[:, :, 2:4, 3:6])
     assert network.layers[2].conv.bias is None
     assert PixelSpec(norm="instance").build().layers[2].conv.bias is not None
-
-
-@pytest.mark.parametrize("spec", [SharedPatchSpec(width=2, shared=3), PixelSpec(width=2)])
-def test_json_round_trip_of_the_others(spec):
-    assert type(spec).model_validate_json(spec.model_dump_json()) == spec

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import SpecError
-from pocketgan.networks import GeneratorSpec, MsImageSpec, MunitSpec, init_normal, parse_spec
+from pocketgan.networks import MsImageSpec, MunitSpec, init_normal, parse_spec
 from pocketgan.networks.adain import AdaptiveNorm, LayerNorm
 from pocketgan.networks.layers import Separable
 from pocketgan.networks.munit import assemble
@@ -40,14 +40,9 @@ def test_spec_strings():
     assert str(error.value) == "4_4 has 2 widths; munit networks take 10"
 
 
-def test_json_round_trip():
-    spec = MunitSpec.of(TEN, **MOBILE, style_channels=4, mlp_width=5, style_encoder=False)
-    assert TypeAdapter(GeneratorSpec).validate_json(spec.model_dump_json()) == spec
-
-
 def test_widths_that_do_not_fit():
     for widths in ((8,) * 17, (8,) * 17 + (0,)):
-        with pytest.raises(ValidationError, match="a munit of 4 blocks has 18 positive widths"):
+        with pytest.raises(ValidationError, match="this munit has 18 positive widths"):
             MunitSpec(widths=widths)
 
 
@@ -127,15 +122,6 @@ def test_decomposed_parts():
     }
     blocks = {f"{part}.blocks.0.{conv}" for part in ("content_encoder", "decoder") for conv in ("first", "second")}
     assert found == blocks | {"decoder.up.0.layer", "decoder.up.1.layer"}
-
-
-@pytest.mark.parametrize(("size", "advice"), [(12, "16 or 20"), (18, "16 or 20")])
-def test_size_that_does_not_fit(size, advice):
-    with pytest.raises(SpecError) as error:
-        MunitSpec.uniform(2).check_size(size)
-    assert str(error.value) == (
-        f"size {size} does not fit a munit generator, which takes multiples of 4 from 16 on; use {advice}"
-    )
 
 
 def test_adaptive_norm_formula():

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from pocketgan.errors import SpecError
-from pocketgan.networks import GeneratorSpec, ResnetSpec
+from pocketgan.networks import ResnetSpec
 from pocketgan.networks.layers import ConvLayer, InstanceNorm, Separable
 
 EIGHT = (8, 7, 6, 5, 4, 3, 2, 1)
@@ -82,24 +82,8 @@ def test_of_too_many():
 
 def test_widths_that_do_not_fit():
     for widths in ((8,) * 13, (8,) * 13 + (0,)):
-        with pytest.raises(ValidationError, match="a resnet of 9 blocks has 14 positive widths"):
+        with pytest.raises(ValidationError, match="this resnet has 14 positive widths"):
             ResnetSpec(widths=widths)
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        ResnetSpec.of(EIGHT, separable=("residual",)),
-        ResnetSpec.uniform(3, blocks=6, norm="batch", padding="zero", dropout=0.5, clamp_input=True, in_channels=1),
-    ],
-)
-def test_json_round_trip(spec):
-    again = TypeAdapter(GeneratorSpec).validate_json(spec.model_dump_json())
-    assert again == spec
-    assert hash(again) == hash(spec)
-    assert {n: t.shape for n, t in again.build().state_dict().items()} == {
-        n: t.shape for n, t in spec.build().state_dict().items()
-    }
 
 
 def test_resized_keeps_the_rest():
@@ -108,17 +92,6 @@ def test_resized_keeps_the_rest():
     assert narrow == ResnetSpec.uniform(2, blocks=6, norm="batch", padding="zero", dropout=0.5)
     with pytest.raises(ValidationError):
         spec.resized((2,) * 10)
-
-
-@pytest.mark.parametrize(
-    ("size", "advice"), [(18, "16 or 20"), (10, "16 or 20"), (4, "16 or 20"), (255, "252 or 256")]
-)
-def test_size_that_does_not_fit(size, advice):
-    with pytest.raises(SpecError) as error:
-        ResnetSpec.uniform(2).check_size(size)
-    assert str(error.value) == (
-        f"size {size} does not fit a resnet generator, which takes multiples of 4 from 16 on; use {advice}"
-    )
 
 
 def test_sizes_that_fit():

@@ -101,7 +101,7 @@ def test_strings_and_json():
     assert TypeAdapter(GeneratorSpec).validate_json(coco.model_dump_json()) == coco
     for text, message in (
         ("spade:64@cats", "unknown data set 'cats'; did you mean ade20k or cityscapes or coco?"),
-        ("resnet:64@coco", "'resnet:64@coco' names label maps, which only a spade takes; leave out '@coco'"),
+        ("resnet:64@coco", "'@coco' names label maps, which such a network does not take; leave it out"),
         ("spade:4_4", "4_4 has 2 widths; spade networks take 8"),
     ):
         with pytest.raises(SpecError) as error:

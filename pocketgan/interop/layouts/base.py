@@ -1,7 +1,8 @@
 """What a layout is: which tensors of a foreign checkpoint are which of ours.
 
-A layout is a module with two functions, or three:
+A layout is a module with a tuple and two functions, or three:
 
+- `KINDS`: the kinds of networks that it is of, as their specs have them;
 - `names(spec, **options)`: for each of our modules that holds tensors, its official name;
 - `recognise(state, *, option=default, ...)`: the network that a state dict holds, told from keys and shapes alone,
   or None. What these cannot tell is a keyword of its own, with a type hint that says what it takes (None where the

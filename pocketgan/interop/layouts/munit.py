@@ -10,6 +10,8 @@ from pocketgan.interop.layouts.base import Recognised, divided, without_idle_sta
 from pocketgan.networks.ms_image import MsImageSpec
 from pocketgan.networks.munit import STYLE_FACTORS, MunitSpec, Part
 
+KINDS = ("munit", "ms_image")
+
 
 def names(spec: MunitSpec | MsImageSpec) -> dict[str, str]:
     """For each of our modules that holds tensors: its official name."""

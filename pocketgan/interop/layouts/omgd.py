@@ -11,6 +11,8 @@ from pocketgan.networks.deep_resnet import BEFORE, BLOCKS, MIDDLE, DeepResnetSpe
 from pocketgan.networks.discriminators import SharedPatchSpec
 from pocketgan.networks.expansion import INNER
 
+KINDS = ("deep_resnet", "shared_patch")
+
 
 def expansion_names(ours: str, theirs: str) -> dict[str, str]:
     """The names inside a residual block."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from pocketgan.interop.layouts.base import Recognised, without_idle_statistics
 from pocketgan.networks import PatchSpec
 
+KINDS = ("patch",)
 _CONVOLUTION = re.compile(r"model\.(\d+)\.weight")
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from pocketgan.interop.layouts.base import Recognised, without_idle_statistics
 from pocketgan.networks.discriminators import PixelSpec
 
+KINDS = ("pixel",)
+
 
 def names(spec: PixelSpec) -> dict[str, str]:
     return {"layers.0.conv": "net.0", "layers.1.conv": "net.2", "layers.1.norm": "net.3", "layers.2.conv": "net.5"}

@@ -11,6 +11,8 @@ from torch import Tensor
 from pocketgan.interop.layouts.base import Recognised, divided, without_idle_statistics
 from pocketgan.networks import ResnetSpec
 
+KINDS = ("resnet",)
+
 #: the official names of the activations that distillation compares, in networks of nine blocks
 TAPS = {"model.9": "down", "model.12": "block3", "model.15": "block6", "model.18": "block9"}
 

@@ -13,6 +13,8 @@ from pocketgan.networks.multiscale import MultiscaleSpec
 from pocketgan.networks.spade import MIDDLES, STREAM, UPS, Part, SpadeSpec, Upsampling
 from pocketgan.networks.spec import Norm
 
+KINDS = ("spade", "multiscale")
+
 #: the official names of the activations that distillation compares
 TAPS = {"head_0": "middle1", "G_middle_1": "middle3", "up_1": "up2"}
 

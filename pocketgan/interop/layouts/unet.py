@@ -10,6 +10,8 @@ from pocketgan.interop.layouts.base import Recognised, divided, without_idle_sta
 from pocketgan.interop.layouts.omgd import expansion_names, inner_module
 from pocketgan.networks.unet import UnetSpec
 
+KINDS = ("unet",)
+
 #: the official names of the activations that OMGD's distillation compares
 TAPS = {
     "model.model.1.model.3.model.0": "down2",
