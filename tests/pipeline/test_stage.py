@@ -78,7 +78,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         calibration=5,
         seed=1,
     ),
-    FRONT: dict(search=SEARCH.model_copy(update={"seed": 1}), points=3),
+    FRONT: dict(search=SEARCH.model_copy(update={"seed": 1}), points=3, runtime="another"),
     Pick(search=SEARCH, budget=Budget(macs=10**6, latency_ms=2), front_latency=FRONT): dict(
         search=SEARCH.model_copy(update={"seed": 1}),
         budget=Budget(macs=10**5, latency_ms=2),
@@ -87,7 +87,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
     Evaluate(network=TRAIN, task=TASK): dict(
         network=PICK, task=OTHER_TASK, split="select", metrics=("l1",), teacher=TRAIN
     ),
-    Export(network=TRAIN, task=TASK): dict(network=PICK, task=OTHER_TASK),
+    Export(network=TRAIN, task=TASK): dict(network=PICK, task=OTHER_TASK, runtime="another"),
 }
 
 
