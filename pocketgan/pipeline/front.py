@@ -14,12 +14,13 @@ from pocketgan.deploy.machine import Machine
 from pocketgan.deploy.onnx import export_onnx
 from pocketgan.elastic.budget import UNITS, Budget
 from pocketgan.errors import BudgetError
+from pocketgan.metrics.catalog import Better
 from pocketgan.models import save_model
 from pocketgan.networks import Genome
 from pocketgan.pipeline.searching import Search, subnet
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.training import card_of
-from pocketgan.search import Better, Candidate, SearchResult
+from pocketgan.search import Candidate, SearchResult
 from pocketgan.units import Number, number_text, si
 
 #: for how long each subnet is measured, at most, unless ten runs of it take longer

@@ -11,14 +11,15 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
-from pocketgan.data.batches import evaluation_batches, target_batches
+from pocketgan.data.batches import evaluation_batches
 from pocketgan.data.cache import load_examples
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.calibrate import calibrate, has_statistics
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
-from pocketgan.metrics import METRICS, Evaluator
+from pocketgan.metrics import METRICS
+from pocketgan.metrics.on_task import task_evaluator
 from pocketgan.models import load_model, of_images, save_model
 from pocketgan.networks import Generator, Genome
 from pocketgan.pipeline.online import OnlineDistil
@@ -28,6 +29,9 @@ from pocketgan.pipeline.training import Distil, Training, card_of
 from pocketgan.search import AnyStrategy, SearchResult, search
 
 BATCH = 16
+
+#: candidates that are scored before an accelerator is waited for
+TOGETHER = 8
 
 
 class Search(Stage):
@@ -69,19 +73,26 @@ class Search(Stage):
         task, space = self.supernet.task, self.space
         model = CostModel(space.spec, *task.size)
         self.budget.check(space, model)
-        supernet = load_supernet(work.inputs(self.supernet) / "model", space.spec)
-        examples = load_examples(task, "select", work.cache, training=False)
-        evaluator = Evaluator(
-            list(evaluation_batches(examples, BATCH)),
+        device = work.runtime.place
+        supernet = load_supernet(work.inputs(self.supernet) / "model", space.spec).to(device)
+        teacher = None
+        if self._teacher:
+            teacher = of_images(load_model(work.inputs(self._teacher) / "model").network.to(device))
+        evaluator = task_evaluator(
+            task,
+            "select",
+            work.cache,
+            device=device,
             metrics=(self.metric,),
-            targets=None if task.paired else list(target_batches(examples, BATCH)),
-            teacher=of_images(load_model(work.inputs(self._teacher) / "model").network) if self._teacher else None,
+            teacher=teacher,
             weights=work.runtime.weights,
         )
-        images = calibration_images(self.supernet, self.calibration, work) if has_statistics(supernet) else []
+        calibrating = has_statistics(supernet)
+        images = calibration_images(self.supernet, self.calibration, work) if calibrating else []
+        images = [batch.to(device) for batch in images]
 
         def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
-            return [evaluator(self._candidate(supernet, genome, images)).scores for genome in genomes]
+            return evaluator.scores(self._candidate(supernet, genome, images) for genome in genomes)
 
         (work.folder / "state").mkdir(exist_ok=True)
         result = search(
@@ -94,6 +105,7 @@ class Search(Stage):
             better=METRICS[self.metric].better,
             seed=self.seed,
             storage=work.folder / "state" / "journal.log",
+            batch=1 if device.type == "cpu" else TOGETHER,
             progress=work.progress,
         )
         (work.artifact / "result.json").write_text(result.model_dump_json(indent=1) + "\n")
