@@ -19,6 +19,7 @@ from pocketgan.metrics.frechet import Statistics, extrapolated, frechet
 from pocketgan.metrics.kernel import gaussian, kernel_distance, polynomial
 from pocketgan.metrics.lpips import Lpips
 
+Better = Literal["lower", "higher"]
 Need = Literal["pairs", "targets", "teacher", "labels"]
 Distance = Callable[[Tensor, Tensor], Figure]
 Comparison = Callable[[Tensor, Tensor], Tensor]
@@ -37,7 +38,7 @@ class Metric:
     """
 
     name: str
-    better: Literal["lower", "higher"]
+    better: Better
     description: str
     needs: tuple[Need, ...]
     encoder: str | None = None

@@ -81,7 +81,7 @@ class Encoders:
     def _run(
         self, encoder: Encoder, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch features"]:
-        return self.networks[encoder.network](encoder.prepare(images)).cpu()
+        return self.networks[encoder.network](encoder.prepare(images))
 
 
 def as_saved(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:

@@ -7,7 +7,7 @@ scored is what a user saves.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pocketgan.errors import DataError, PocketGANError, SpecError, unknown
+from pocketgan.errors import DataError, SpecError, unknown
 from pocketgan.metrics.bootstrap import Contributions, Figure
 from pocketgan.metrics.catalog import (
     COMPARISONS,
@@ -30,16 +30,15 @@ from pocketgan.metrics.catalog import (
     Metric,
     set_figure,
 )
-from pocketgan.metrics.encoders import Encoders, as_saved, digest_of
+from pocketgan.metrics.encoders import Encoders, digest_of
 from pocketgan.metrics.evaluation import Evaluation, worst_of
 from pocketgan.metrics.frechet import Statistics, frechet_distance
+from pocketgan.metrics.observed import TEACHER, Observed, Observers
 from pocketgan.metrics.protocols import find_protocol
 from pocketgan.metrics.real import Reference
 from pocketgan.metrics.segmentation import Segmentation
 from pocketgan.metrics.stream import Answers, Generate, Listing, Pairs, Reals
 from pocketgan.seeds import derive_seed
-
-TEACHER = "teacher_"
 
 
 class Evaluator:
@@ -81,7 +80,7 @@ class Evaluator:
     ):
         self.protocol = find_protocol(protocol)
         self.device = torch.device(device)
-        self.teacher, self.segmentation = teacher, segmentation
+        self.segmentation = segmentation
         weights = weights or {}
         for name in weights:
             if name not in NETWORKS:
@@ -129,7 +128,6 @@ class Evaluator:
         #: whether a generated image and the real one of its place are drawn together
         self._paired = pairs and targets is None
 
-        self._segments = any("labels" in metric.needs for metric in chosen)
         self._comparisons: dict[str, Comparison] = {}
         for metric in chosen:
             if metric.needs[0] in ("pairs", "teacher"):
@@ -140,6 +138,12 @@ class Evaluator:
         self._reference = Reference(
             self.batches if targets is None else targets, self._sets, self._encoders, file=statistics, cache=cache
         )
+        needs = {need for metric in chosen for need in metric.needs}
+        asked = teacher if "teacher" in needs else None
+        self._answers = Answers(self.batches, asked, self.device) if asked else None
+        self._observers = Observers(
+            self._comparisons, self._encoders, self._answers, segmentation if "labels" in needs else None
+        )
         self._settings = {metric.name: self._settings_of(metric) for metric in chosen}
 
     @torch.inference_mode()
@@ -149,95 +153,104 @@ class Evaluator:
         ``intervals`` adds errors and 95 % bootstrap intervals, drawn from ``seed``. Raises PocketGANError for an
         image that is not finite, DataError for one of another size than its target.
         """
-        names: list[str] = []
-        features: dict[str, list[Tensor]] = {name: [] for name in self._encoders.chosen}
-        per_image: dict[str, list[float]] = {name: [] for name in self._comparisons}
-        segmented: list[Tensor] = []
-        taught = Listing()
-        first, alike = None, True
-        for batch in self.batches:
-            x = batch.x.to(self.device)
-            images = generate(x)
-            if not images.isfinite().all():
-                raise PocketGANError(
-                    f"a generator must give finite images, and gave NaN or infinity within "
-                    f"{list(batch.names)}; its weights have diverged, train it at a lower learning rate"
-                )
-            rounded = as_saved(images)
-            names += batch.names
-            first = rounded[:1] if first is None else first
-            alike = alike and first.shape[1:] == rounded.shape[1:] and bool((rounded == first).all())
-            for name, values in self._compare(x, rounded, batch, taught).items():
-                per_image[name] += values.tolist()
-            for name, values in self._encoders.of_generated(images, rounded).items():
-                features[name].append(values)
-            if self._segments and self.segmentation:
-                segmented.append(self.segmentation(images, batch.names))
-        if names != self._sources.names:
+        seen = self._observed(generate)
+        if seen.names != self._sources.names:
             raise DataError(
                 "an evaluation needs the images that its evaluator was made with, in the same order, and "
-                f"got {len(names)} others instead of {len(self._sources.names)}; turn shuffling off"
+                f"got {len(seen.names)} others instead of {len(self._sources.names)}; turn shuffling off"
             )
-
-        figures = {name: Figure(float(np.mean(values)), np.empty(0)) for name, values in per_image.items()}
-        random = np.random.default_rng(derive_seed(seed, "extrapolation"))
-        for metric in self._sets:
-            made = torch.cat(features[metric.encoder or ""])
-            figures[metric.name] = self._set_figure(metric, made, random, influences=intervals)
-        if segmented and self.segmentation:
-            figures |= self.segmentation.figures(torch.cat(segmented))
-        for name in self.metrics:
-            if math.isnan(figures[name].value):
-                raise DataError(f"{name} cannot be computed of these images: nothing in them counts; leave it out")
+        seen.check()
+        per_image, taught = seen.per_image, {"teacher": self._answers.sha256} if self._answers else {}
+        figures = self._figures(seen, per_image, self.metrics, seed, influences=intervals)
         result = Evaluation(
             scores={name: figures[name].value for name in self.metrics},
             per_image=per_image,
-            names=names,
-            worst=worst_of(per_image, names),
-            warnings=self._warnings(alike, per_image),
+            names=seen.names,
+            worst=worst_of(per_image, seen.names),
+            warnings=self._warnings(seen.alike, per_image),
             protocol=self.protocol.name,
             images={"sources": self._sources.finish(), "targets": self._reference.listing.finish()},
             settings={
-                name: settings | ({"teacher": taught.sha256} if name.startswith(TEACHER) else {})
+                name: settings | (taught if name.startswith(TEACHER) else {})
                 for name, settings in self._settings.items()
             },
         )
         if not intervals:
             return result
-        contributions = {
-            # of a mean, the values themselves, which may be infinite
-            name: Contributions(np.array([per_image[name]]))
-            if name in per_image
-            else Contributions.of(figures[name], self._paired)
-            for name in self.metrics
-        }
+        contributions = {name: self._contributions(figures[name], per_image.get(name)) for name in self.metrics}
         return replace(result, contributions=contributions).resampled(seed)
 
-    def _compare(self, x: Tensor, images: Tensor, batch: Pairs, taught: Listing) -> dict[str, Tensor]:
-        """What each image scores against its target, and against what the teacher makes of `x` (noted down)."""
-        found: dict[str, Tensor] = {}
-        for of_teacher in (False, True):
-            chosen = {name: c for name, c in self._comparisons.items() if name.startswith(TEACHER) == of_teacher}
-            if not chosen:
-                continue
-            other = as_saved(self.teacher(x) if of_teacher and self.teacher else batch.y.to(self.device))
-            if of_teacher:
-                taught.add(other, batch.names)
-            if other.shape != images.shape:
-                sizes = " and ".join(" x ".join(map(str, each.shape[1:])) for each in (images, other))
-                raise DataError(
-                    f"generated images must have the size of what they are compared with, and these are {sizes} "
-                    "(channels x height x width); evaluate at the size of the model"
-                )
-            found |= {name: comparison(images, other) for name, comparison in chosen.items()}
-        return found
+    @torch.inference_mode()
+    def scores(self, generators: Iterable[Generate]) -> list[dict[str, float]]:
+        """The scores of each, as of single evaluations: an accelerator is waited for once, after all of them."""
+        observed = [self._observed(generate) for generate in generators]
+        return [self._scores(seen) for seen in observed]
+
+    def growing(self, generate: Generate, metric: str, seed: int = 0) -> Iterator[Contributions]:
+        """What the images contribute to one of its metrics, after each batch: of those up to then.
+
+        The next batch is made when the next figure is asked for. The last figure is that of a whole evaluation.
+        """
+        seen = Observed(self._observers)
+        for batch in self.batches:
+            with torch.inference_mode():
+                self._observe(seen, batch, generate)
+                seen.check()
+                per_image = seen.per_image
+                figure = self._figures(seen, per_image, (metric,), seed, influences=True)[metric]
+            yield self._contributions(figure, per_image.get(metric))
+
+    def _observed(self, generate: Generate) -> Observed:
+        seen = Observed(self._observers)
+        for batch in self.batches:
+            self._observe(seen, batch, generate)
+        return seen
+
+    def _scores(self, seen: Observed) -> dict[str, float]:
+        seen.check()
+        figures = self._figures(seen, seen.per_image, self.metrics, seed=0, influences=False)
+        return {name: figures[name].value for name in self.metrics}
+
+    def _observe(self, seen: Observed, batch: Pairs, generate: Generate) -> None:
+        x = batch.x.to(self.device)
+        seen.add(batch, x, generate(x))
+
+    def _figures(
+        self,
+        seen: Observed,
+        per_image: Mapping[str, list[float]],
+        metrics: Sequence[str],
+        seed: int,
+        *,
+        influences: bool,
+    ) -> dict[str, Figure]:
+        """Of the images that were seen. Raises DataError where nothing in them counts."""
+        figures = {name: Figure(float(np.mean(values)), np.empty(0)) for name, values in per_image.items()}
+        random = np.random.default_rng(derive_seed(seed, "extrapolation"))
+        for metric in self._sets:
+            if metric.name in metrics:
+                made = seen.features(metric.encoder or "")
+                figures[metric.name] = self._set_figure(metric, made, random, influences=influences)
+        if self.segmentation and (segmented := seen.segmented) is not None:
+            figures |= self.segmentation.figures(segmented)
+        for name in metrics:
+            if math.isnan(figures[name].value):
+                raise DataError(f"{name} cannot be computed of these images: nothing in them counts; leave it out")
+        return figures
 
     def _set_figure(self, metric: Metric, made: Tensor, random: np.random.Generator, *, influences: bool) -> Figure:
         """A distance to the real images; without influences only the value, which is faster for the commonest."""
         if metric.measure == "frechet" and not influences:
             distance = frechet_distance(Statistics.of(made), self._reference.statistics(metric))
             return Figure(distance, np.empty(0))
-        return set_figure(metric, made, self._reference.of(metric), paired=self._paired, random=random)
+        real = self._reference.of(metric)
+        if self._paired and isinstance(real, Tensor):
+            real = real[: len(made)]
+        return set_figure(metric, made, real, paired=self._paired, random=random)
+
+    def _contributions(self, figure: Figure, values: list[float] | None) -> Contributions:
+        # of a mean, the values themselves, which may be infinite
+        return Contributions.of(figure, self._paired) if values is None else Contributions(np.array([values]))
 
     def _warnings(self, alike: bool, per_image: Mapping[str, list[float]]) -> tuple[str, ...]:
         """What a reader must know to judge the figures."""

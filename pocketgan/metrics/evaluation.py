@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from pocketgan.errors import DataError, OutputError
+from pocketgan.files import replacing
 from pocketgan.metrics.bootstrap import Contributions, resample
 from pocketgan.metrics.catalog import METRICS
 from pocketgan.metrics.stream import ImageList
@@ -119,8 +119,8 @@ class Evaluation:
             text = json.dumps(self.content(), indent=1, allow_nan=False) + "\n"
             # result.json last: a folder that has one is whole
             for name, data in (("features.safetensors", save(tensors)), ("result.json", text.encode())):
-                (folder / f"{name}.part").write_bytes(data)
-                os.replace(folder / f"{name}.part", folder / name)
+                with replacing(folder / name) as part:
+                    part.write_bytes(data)
         except OSError as error:
             raise OutputError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from pocketgan.data.batches import evaluation_batches, target_batches
 from pocketgan.data.cache import load_examples
 from pocketgan.data.images import read_bytes
 from pocketgan.data.labels import CITYSCAPES, decode_map, read_palette
@@ -19,13 +19,49 @@ from pocketgan.errors import DataError, SpecError, unknown
 from pocketgan.metrics import segmentation
 from pocketgan.metrics.evaluate import Evaluator
 from pocketgan.metrics.protocols import find_protocol
+from pocketgan.metrics.resident import sources_on, targets_on
 from pocketgan.metrics.segmentation import Segmentation, train_ids
-from pocketgan.metrics.stream import Stream
+from pocketgan.seeds import derive_seed
 
-BATCH = 16
+Splits = Split | tuple[Split, ...]
 
 #: segmenters by name; any other comes as an ONNX file
 SEGMENTERS = ("drn", "deeplab", "espnet-camvid", "espnet-cityscapes")
+
+
+def task_evaluator(
+    task: Task,
+    split: Splits,
+    pixels: Path,
+    *,
+    device: torch.device | str,
+    targets: Splits | None = None,
+    most: int | None = None,
+    shuffle: int | None = None,
+    looks: Sequence[float] = (),
+    **options: Any,
+) -> Evaluator:
+    """The evaluator of the images of a task, on a device. It reads them batch by batch from the `pixels` cache.
+
+    On an accelerator 8-bit pixels stay on it where they fit (`resident.KEPT` bytes).
+
+    Args:
+        split: one or several; the inputs.
+        targets: the splits of the real images, where they are not the partners of the inputs. Default: `split`.
+        most: take only so many of the inputs, the first ones.
+        shuffle: take the inputs in an order drawn from this seed. looks: shares of them after which a batch ends.
+        options: the others of `Evaluator`: metrics, teacher, weights, segmentation, statistics, protocol.
+    """
+    device = torch.device(device)
+    examples = load_examples(task, split, pixels, training=False)
+    if not task.paired or (targets or split) != split:
+        options["targets"] = targets_on(device, load_examples(task, targets or split, pixels, training=False))
+    count = min(most or len(examples.sources), len(examples.sources))
+    order = np.arange(count)
+    if shuffle is not None:
+        order = np.random.default_rng(derive_seed(shuffle, "order of images")).permutation(order)
+    ends = [max(2, round(share * count)) for share in looks]
+    return Evaluator(sources_on(device, examples, order, ends), device=device, **options)
 
 
 def evaluator_on(
@@ -37,9 +73,10 @@ def evaluator_on(
     metrics: Iterable[str] | None = None,
     segmenter: str | None = None,
     weights: Mapping[str, Path] | None = None,
+    device: torch.device | str = "cpu",
     **options: Any,
 ) -> Evaluator:
-    """The evaluator of a task under a protocol; its images are read from the `pixels` cache, batch by batch.
+    """The evaluator of a task under a protocol: see `task_evaluator`.
 
     Args:
         split: another than the protocol's, which only held-out allows.
@@ -58,13 +95,13 @@ def evaluator_on(
     sources = (split,) if split else found.sources
     targets = (split,) if split else found.targets
     weights = dict(weights or {})
-    segmented = segmentation_on(task, sources, segmenter, weights) if segmenter else None
-    examples = load_examples(task, sources, pixels, training=False)
-    if found.reference == "targets" and not (task.paired and targets == sources):
-        reals = load_examples(task, targets, pixels, training=False)
-        options["targets"] = Stream(lambda: target_batches(reals, BATCH))
-    return Evaluator(
-        Stream(lambda: evaluation_batches(examples, BATCH)),
+    segmented = segmentation_on(task, sources, segmenter, weights, device) if segmenter else None
+    return task_evaluator(
+        task,
+        sources,
+        pixels,
+        device=device,
+        targets=targets if found.reference == "targets" else None,
         metrics=metrics or found.metrics or None,
         segmentation=segmented,
         weights={name: file for name, file in weights.items() if name not in SEGMENTERS},
@@ -74,7 +111,11 @@ def evaluator_on(
 
 
 def segmentation_on(
-    task: Task, splits: tuple[Split, ...], segmenter: str, weights: Mapping[str, Path]
+    task: Task,
+    splits: tuple[Split, ...],
+    segmenter: str,
+    weights: Mapping[str, Path],
+    device: torch.device | str = "cpu",
 ) -> Segmentation:
     """A segmenter with the label maps of a task, at their full size."""
     if task.labels is None:
@@ -92,13 +133,13 @@ def segmentation_on(
         return train_ids(labels(name)) if cityscapes else labels(name)
 
     if segmenter == "drn":
-        return segmentation.cityscapes(trained, weights.get("drn"))
+        return segmentation.cityscapes(trained, weights.get("drn"), device)
     if segmenter == "deeplab":
-        return segmentation.coco_stuff(labels, weights.get("deeplab"))
+        return segmentation.coco_stuff(labels, weights.get("deeplab"), device)
     if segmenter == "espnet-camvid":
-        return segmentation.espnet(labels, "camvid")
+        return segmentation.espnet(labels, "camvid", device=device)
     if segmenter == "espnet-cityscapes":
-        return segmentation.espnet(trained, "cityscapes")
+        return segmentation.espnet(trained, "cityscapes", device=device)
     file = Path(segmenter)
     if file.suffix != ".onnx":
         raise unknown("segmenter", segmenter, SEGMENTERS)

@@ -44,7 +44,7 @@ def ssim(
 
     _require(images, 6, "ssim")
     # variances are differences of large numbers: in float32 a score is off by some 1e-4
-    x, y = images.double() + 1, targets.double() + 1
+    x, y = _doubled(images) + 1, _doubled(targets) + 1
     scores = structural_similarity_index_measure(x, y, data_range=_RANGE, reduction="none")
     return cast(Tensor, scores).float()
 
@@ -62,11 +62,16 @@ def ms_ssim(
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
     _require(images, 176, "ms_ssim")
-    x, y = images.double() + 1, targets.double() + 1
+    x, y = _doubled(images) + 1, _doubled(targets) + 1
     scores = multiscale_structural_similarity_index_measure(
         x, y, data_range=_RANGE, reduction="none", normalize="relu"
     )
     return cast(Tensor, scores).float()
+
+
+def _doubled(images: Tensor) -> Tensor:
+    """In float64; on a CPU where the device has none."""
+    return (images.cpu() if images.device.type == "mps" else images).double()
 
 
 def _require(images: Float[Tensor, "batch 3 height width"], side: int, name: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pocketgan.errors import DataError, OutputError
+from pocketgan.files import replacing
 from pocketgan.metrics.catalog import Metric
 from pocketgan.metrics.encoders import Encoders
 from pocketgan.metrics.frechet import Statistics
@@ -102,7 +102,7 @@ def _run(
         if wanted and len(batch.y):
             for name, values in encoders.of_real(batch.y.to(encoders.device), wanted).items():
                 found[name].append(values)
-    return {name: torch.cat(values) for name, values in found.items() if values}
+    return {name: torch.cat(values).cpu() for name, values in found.items() if values}
 
 
 def _key(images: str, encoder: str, weights: str) -> str:
@@ -119,10 +119,9 @@ def _kept(file: Path, images: int) -> Tensor | None:
 
 
 def _keep(file: Path, features: Tensor) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"features": features.contiguous()}, partial)
-        os.replace(partial, file)
+        with replacing(file, shared=True) as part:
+            save_file({"features": features.contiguous()}, part)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"the features of real images cannot be kept in {file.parent}: {error}") from error

@@ -80,7 +80,7 @@ class NetworkSegmenter:
         mean, std = (x.new_tensor(values).view(3, 1, 1) for values in (self.view.mean, self.view.std))
         scores = self.network((x * (self.view.scale / 255) - mean) / std)
         if not scores.is_floating_point():
-            found = scores.reshape(1, 1, *scores.shape[-2:]).double()
+            found = scores.reshape(1, 1, *scores.shape[-2:]).cpu().double()
             return F.interpolate(found, size, mode="nearest-exact")[0, 0].long()
         # antialiasing is what Pillow does, and only matters where labels are smaller than scores
         scores = F.interpolate(

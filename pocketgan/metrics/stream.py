@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
+from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
@@ -14,6 +15,9 @@ from pocketgan.metrics.encoders import as_saved
 
 Item = TypeVar("Item", covariant=True)
 Generate = Callable[[Tensor], Tensor]
+
+#: bytes that an evaluation keeps of its inputs, of its targets and of a teacher's answers, each
+KEPT = 2 << 30
 
 
 @runtime_checkable
@@ -60,16 +64,40 @@ class Answered(NamedTuple):
 
 
 class Answers:
-    """The batches with the targets replaced by what a teacher makes of the inputs: pseudo-pairs."""
+    """What a teacher makes of the inputs, rounded to 8 bits: made once, as far as `most` bytes hold them.
 
-    def __init__(self, batches: Iterable[Pairs], teacher: Generate, device: torch.device):
-        self.batches, self.teacher, self.device = batches, teacher, device
+    Iterated, the batches with the answers in place of the targets: pseudo-pairs.
+    """
+
+    def __init__(self, batches: Iterable[Pairs], teacher: Generate, device: torch.device, most: int = KEPT) -> None:
+        self.batches, self.teacher, self.device, self.left = batches, teacher, device, most
+        self._kept: dict[int, Tensor] = {}
+        self._listing = Listing()
+        self._listed = 0
 
     def __iter__(self) -> Iterator[Answered]:
-        for batch in self.batches:
+        for place, batch in enumerate(self.batches):
             with torch.inference_mode():
-                y = as_saved(self.teacher(batch.x.to(self.device)))
+                y = self.of(place, batch.x.to(self.device), batch.names)
             yield Answered(batch.x, y, batch.names)
+
+    def of(self, place: int, x: Tensor, names: Sequence[str]) -> Float[Tensor, "batch 3 height width"]:
+        """The answers to the batch of that place, in [-1, 1]."""
+        if place in self._kept:
+            return self._kept[place].float() / 127.5 - 1
+        y = as_saved(self.teacher(x))
+        if place == self._listed:
+            self._listing.add(y, names)
+            self._listed += 1
+        if y.numel() <= self.left:
+            self.left -= y.numel()
+            self._kept[place] = levels_of(y)
+        return y
+
+    @property
+    def sha256(self) -> str:
+        """Of the answers that were asked for."""
+        return self._listing.sha256
 
 
 class ImageList(BaseModel):
@@ -95,7 +123,7 @@ class Listing:
         """images: in [-1, 1], or planes of 0 and 1."""
         if not len(images):
             return
-        pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+        pixels = levels_of(images).cpu()
         self.names += names
         self.images += len(images)
         self._first = pixels[:1] if self._first is None else self._first
@@ -111,3 +139,8 @@ class Listing:
 
     def finish(self) -> ImageList:
         return ImageList(names=tuple(self.names), sha256=self.sha256)
+
+
+def levels_of(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
+    """[-1, 1] to 0..255, rounded and clipped."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

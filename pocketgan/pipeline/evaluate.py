@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from pocketgan.data.batches import evaluation_batches, target_batches
-from pocketgan.data.cache import load_examples
 from pocketgan.data.images import to_uint8
 from pocketgan.data.samples import Split
 from pocketgan.data.task import Task
-from pocketgan.metrics import Evaluation, Evaluator
-from pocketgan.metrics.stream import Stream
+from pocketgan.metrics import Evaluation
+from pocketgan.metrics.on_task import task_evaluator
 from pocketgan.models import of_images
 from pocketgan.pipeline.stage import Network, Stage, Workspace
 from pocketgan.pipeline.timing import Stopwatch
-
-BATCH = 16
 
 
 class Evaluate(Stage):
@@ -59,29 +53,17 @@ class Evaluate(Stage):
             work.progress(sum(map(len, images)), count)
             return y
 
-        evaluator = task_evaluator(self.task, self.split, work, metrics=self.metrics, teacher=teacher)
+        evaluator = task_evaluator(
+            self.task,
+            self.split,
+            work.cache,
+            device=work.runtime.place,
+            metrics=self.metrics,
+            teacher=teacher,
+            weights=work.runtime.weights,
+        )
         evaluator(generate, intervals=True).save(work.artifact)
         np.save(work.artifact / "images.npy", np.concatenate(images))
 
     def load(self, artifact: Path) -> Evaluation:
         return Evaluation.load(artifact)
-
-
-def task_evaluator(
-    task: Task,
-    split: Split,
-    work: Workspace,
-    *,
-    metrics: Iterable[str] | None = None,
-    teacher: Callable[[Tensor], Tensor] | None = None,
-) -> Evaluator:
-    """What scores generators on a split of a task: on the runtime's device, its images read as they are needed."""
-    examples = load_examples(task, split, work.cache, training=False)
-    return Evaluator(
-        Stream(lambda: evaluation_batches(examples, BATCH)),
-        metrics=metrics,
-        targets=None if task.paired else Stream(lambda: target_batches(examples, BATCH)),
-        teacher=teacher,
-        weights=work.runtime.weights,
-        device=work.runtime.place,
-    )

@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from pocketgan.deploy.latency import latencies
 from pocketgan.deploy.machine import Machine
 from pocketgan.deploy.runtimes import runtime_named
+from pocketgan.metrics.catalog import Better
 from pocketgan.networks import Genome
 from pocketgan.pipeline.export import RuntimeName
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.timing import Stopwatch
-from pocketgan.search import Better, Candidate
+from pocketgan.search import Candidate
 
 #: for how long each subnet is measured, at most, unless ten runs of it take longer
 SECONDS = 5.0

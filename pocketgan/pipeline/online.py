@@ -17,6 +17,7 @@ from pocketgan.data.inputs import Inputs, load_inputs
 from pocketgan.losses.distillation import ChannelConnectors
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.catalog import FRECHET
+from pocketgan.metrics.on_task import task_evaluator
 from pocketgan.models import load_model, of_images
 from pocketgan.networks import (
     DiscriminatorSpec,
@@ -31,7 +32,6 @@ from pocketgan.objectives.bursts import BurstDistiller, BurstSettings, Judge, Tu
 from pocketgan.objectives.imitation import LOOKED_AT
 from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
 from pocketgan.pipeline.distil import StudentTraining
-from pocketgan.pipeline.evaluate import task_evaluator
 from pocketgan.pipeline.games import Imitating
 from pocketgan.pipeline.stage import Network, Stage, Workspace
 from pocketgan.training.schedule import Rates, Schedule
@@ -235,7 +235,14 @@ class OnlineDistil(StudentTraining):
 
     def _judge(self, work: Workspace) -> Judge:
         """How good a generator is on the selection split, lower being better."""
-        evaluator = task_evaluator(self.task, "select", work, metrics=(self.metric,))
+        evaluator = task_evaluator(
+            self.task,
+            "select",
+            work.cache,
+            device=work.runtime.place,
+            metrics=(self.metric,),
+            weights=work.runtime.weights,
+        )
         sign = 1 if METRICS[self.metric].better == "lower" else -1
         return lambda network: sign * evaluator(of_images(network)).scores[self.metric]
 

@@ -56,7 +56,7 @@ class Pick(Stage):
 
         Raises `BudgetError` where no candidate with a finite score is within them.
         """
-        scored = [each for each in result.candidates if math.isfinite(result.loss(each))]
+        scored = [each for each in result.whole if math.isfinite(result.loss(each))]
         budget = self.budget or Budget()
         bounds: list[tuple[str, Number, Mapping[Genome, Number]]] = [
             (UNITS[name], bound, {each.genome: each.costs[name] for each in scored})

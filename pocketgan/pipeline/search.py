@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,16 +20,21 @@ from pocketgan.elastic.slicing import skeleton
 from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.metrics import METRICS
+from pocketgan.metrics.bootstrap import Contributions
+from pocketgan.metrics.on_task import task_evaluator
+from pocketgan.metrics.resident import BATCH
 from pocketgan.models import of_images
 from pocketgan.networks import Generator, GeneratorSpec, Genome
 from pocketgan.pipeline.distil import Distil
-from pocketgan.pipeline.evaluate import BATCH, task_evaluator
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.supernets import load_supernet
 from pocketgan.pipeline.timing import Stopwatch
-from pocketgan.search import AnyStrategy, SearchResult, search
+from pocketgan.search import AnyStrategy, Nsga2, SearchResult, search
+from pocketgan.search.racing import Race, Racer
 
+#: candidates that are scored before an accelerator is waited for
+TOGETHER = 8
 #: what a report calls the choices of a search
 CHOICES = {Choice: "widths", DepthChoice: "depth", KernelChoice: "kernels"}
 
@@ -40,6 +45,7 @@ class Search(Stage):
     Leaves: `result.json`.
     Fields:
         calibration: batch norm is calibrated anew for every candidate, on so many training images, the first ones.
+        race: when candidates that fall behind are stopped; without it all see every image.
     """
 
     kind: Literal["search"] = "search"
@@ -48,12 +54,15 @@ class Search(Stage):
     strategy: AnyStrategy
     metric: str = "fd_mobilenet_v2"
     calibration: PositiveInt = 64
+    race: Race | None = None
     seed: int = 0
 
     @model_validator(mode="after")
     def _searchable(self) -> Search:
         if self.supernet.space is None:
             raise ValueError("only a supernet can be searched: the distillation needs a space")
+        if self.race and isinstance(self.strategy, Nsga2):
+            raise ValueError("a race finds one best network, and nsga2 looks for a front; leave the race out")
         return self
 
     @property
@@ -104,23 +113,41 @@ class Search(Stage):
         self.budget.check(space, model)
         supernet = load_supernet(work.inputs(self.supernet) / "model", space.spec).to(work.runtime.place)
         teacher = of_images(work.network(self._teacher)) if self._teacher else None
-        evaluator = task_evaluator(task, "select", work, metrics=(self.metric,), teacher=teacher)
+        better, race = METRICS[self.metric].better, self.race
+        evaluator = task_evaluator(
+            task,
+            "select",
+            work.cache,
+            device=work.runtime.place,
+            metrics=(self.metric,),
+            teacher=teacher,
+            weights=work.runtime.weights,
+            shuffle=race.seed if race else None,
+            looks=race.looks if race else (),
+        )
         images = self.calibration_images(work) if has_statistics(supernet) else []
 
         def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
-            return [evaluator(self._candidate(supernet, genome, images)).scores for genome in genomes]
+            return evaluator.scores(self._candidate(supernet, genome, images) for genome in genomes)
 
+        def growing(genome: Genome) -> Iterator[Contributions]:
+            return evaluator.growing(self._candidate(supernet, genome, images), self.metric)
+
+        racer = race and Racer(
+            race, growing, objective=self.metric, better=better, survivors=self.strategy.survivors
+        )
         (work.folder / "state").mkdir(exist_ok=True)
         result = search(
             space,
             model,
             self.budget,
             self.strategy,
-            score,
+            racer or score,
             objective=self.metric,
-            better=METRICS[self.metric].better,
+            better=better,
             seed=self.seed,
             storage=work.folder / "state" / "journal.log",
+            batch=1 if work.runtime.place.type == "cpu" else TOGETHER,
             progress=work.progress,
         )
         (work.artifact / "result.json").write_text(result.model_dump_json(indent=1) + "\n")

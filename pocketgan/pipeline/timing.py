@@ -15,9 +15,11 @@ import torch
 from pocketgan.data.batches import Batch
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import SpecError
+from pocketgan.metrics.pace import seconds_an_image
+from pocketgan.metrics.resident import batch_on
+from pocketgan.models import of_images
 from pocketgan.networks import GeneratorSpec, initialise
 from pocketgan.pipeline.games import check_sides
-from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 from pocketgan.runtime import Runtime, synchronise
 from pocketgan.training.fit import make_fabric
 from pocketgan.units import Size
@@ -38,8 +40,7 @@ class Stopwatch:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime, self.device = runtime, runtime.place
-        self._forwards: dict[tuple[GeneratorSpec, Size], float] = {}
-        self._features: dict[Size, float] = {}
+        self._scorings: dict[tuple[GeneratorSpec, Size], float] = {}
 
     def step(self, stage: Training) -> float:
         """The mean over all kinds of steps of a training. Steps of large networks are measured on one small image,
@@ -51,22 +52,15 @@ class Stopwatch:
         mean = sum(share * one for share, one in zip(stage.shares, seconds, strict=True))
         return mean * _pixels(stage.task.size) / _pixels(size) * stage.schedule.batch_size / images
 
-    def scoring(self, spec: GeneratorSpec, size: Size, batch: int = 16) -> float:
-        """A generator's forward and the feature network's on its image."""
-        if (spec, size) not in self._forwards:
+    def scoring(self, spec: GeneratorSpec, size: Size) -> float:
+        """One image of a generator, scored by the usual metric."""
+        if (spec, size) not in self._scorings:
             probe, most = self._probe(spec, size)
-            images = min(batch, most)
             network = initialise(spec.build(), torch.Generator().manual_seed(0)).eval().to(self.device)
-            x = noise(images, spec.in_channels, probe).x.to(self.device)
-            with torch.inference_mode():
-                (seconds,) = self._medians(lambda: network(x))
-            self._forwards[spec, size] = seconds / images * _pixels(size) / _pixels(probe)
-        if size not in self._features:
-            features, y = MobileNetV2.load().to(self.device), noise(batch, 3, size).x.to(self.device)
-            with torch.inference_mode():
-                (seconds,) = self._medians(lambda: features(y))
-            self._features[size] = seconds / batch
-        return self._forwards[spec, size] + self._features[size]
+            x = noise(max(2, min(batch_on(self.device, probe), most)), spec.in_channels, probe).x
+            seconds = seconds_an_image(of_images(network), x, device=self.device)
+            self._scorings[spec, size] = seconds * _pixels(size) / _pixels(probe)
+        return self._scorings[spec, size]
 
     def export(self, spec: GeneratorSpec) -> float:
         """An export to ONNX: what is traced and rewritten grows with the number of layers, not with their size."""

@@ -30,6 +30,7 @@ from pocketgan.recipes.checks import check_counts, check_direction, check_family
 from pocketgan.recipes.method import Wish
 from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
 from pocketgan.search import AnyStrategy, Evolution
+from pocketgan.search.racing import Race
 from pocketgan.training.schedule import Schedule
 
 #: side from which label maps are taken from a grid of 1/64 instead of 1/32 of theirs
@@ -60,6 +61,7 @@ class SupernetSettings(RecipeSettings):
         teaching: how long the teacher learns; `supernet`, how long the supernet does.
         space: names a published space, or lists the options of every width, e.g. 32_24_16_8.
         calibration: on how many training images a candidate's batch norm is calibrated.
+        race: when candidates that fall behind are stopped; without it all see every image.
         tuning: how long the chosen subnet is fine-tuned; without it the result is the subnet as it is.
     """
 
@@ -75,6 +77,7 @@ class SupernetSettings(RecipeSettings):
     supernet: Schedule
     search: AnyStrategy
     calibration: PositiveInt = 64
+    race: Race | None = None
     tuning: Schedule | None = None
 
     @property
@@ -139,6 +142,7 @@ class SupernetSettings(RecipeSettings):
             strategy=self.search,
             metric=self.metric,
             calibration=self.calibration,
+            race=self.race,
             seed=self.seed,
         )
         stages["subnet"] = subnet = Pick(search=search)

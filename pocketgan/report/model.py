@@ -1,16 +1,15 @@
 """What a run has to tell, as data: `report.json` is a `Report`."""
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from pocketgan.deploy.machine import Machine
-from pocketgan.units import Number, Size
-
-Better = Literal["lower", "higher"]
+from pocketgan.metrics.catalog import Better
+from pocketgan.search.pareto import front_of
+from pocketgan.units import Size
 
 
 class Value(BaseModel):
@@ -155,22 +154,10 @@ class Report(Value):
 
     def front(self) -> tuple[CandidatePoint, ...]:
         """The non-dominated candidates in `macs` and `metric`, cheapest first."""
-        scored = self.scored()
-        points = [(c.macs, c.scores[self.metric]) for c in scored]
-        return tuple(scored[i] for i in pareto_front(points, self.better[self.metric]))
+        scored, sign = self.scored(), self.sign
+        return tuple(scored[i] for i in front_of([(c.macs, sign * c.scores[self.metric]) for c in scored]))
 
-
-def pareto_front(points: Sequence[tuple[Number, Number]], better: Better) -> list[int]:
-    """Indices of the non-dominated (cost, score) points, cheapest first; costs are better lower.
-
-    A point is dominated if another is at least as good in both and better in one: equal points stay together.
-    Points that are not finite are never on the front.
-    """
-    sign = 1 if better == "lower" else -1
-    losses = {i: (cost, sign * score) for i, (cost, score) in enumerate(points)}
-    finite = [i for i, loss in losses.items() if all(map(math.isfinite, loss))]
-    front: list[int] = []
-    for i in sorted(finite, key=losses.__getitem__):
-        if not front or losses[i][1] < losses[front[-1]][1] or losses[i] == losses[front[-1]]:
-            front.append(i)
-    return front
+    @property
+    def sign(self) -> int:
+        """What turns the `metric` so that lower is better: 1 or -1."""
+        return 1 if self.better[self.metric] == "lower" else -1

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from pocketgan.report.model import CandidatePoint, Report, pareto_front
+from pocketgan.report.model import CandidatePoint, Report
+from pocketgan.search.pareto import front_of
 from pocketgan.units import Number, number_text, si
 
 INK, MUTED, GRID = "#1f2328", "#59636e", "#d8dee4"
@@ -114,7 +115,7 @@ def latency_svg(report: Report) -> str:
     def draw(axes: Axes) -> None:
         x, y = zip(*points, strict=True)
         axes.scatter(x, y, 22, color=DOT, label="measured", zorder=2)
-        front = zip(*(points[i] for i in pareto_front(points, report.better[report.metric])), strict=True)
+        front = zip(*(points[i] for i in front_of([(ms, report.sign * y) for ms, y in points])), strict=True)
         axes.plot(*front, "o-", color=FRONT, linewidth=1.6, markersize=4.5, label="front", zorder=3)
         for point, (_, candidate) in zip(points, timed, strict=True):
             if candidate.chosen:

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pocketgan.deploy.machine import Machine
-from pocketgan.report.model import Better, TaskSummary, Value
+from pocketgan.metrics.catalog import Better
+from pocketgan.report.model import TaskSummary, Value
 
 Outcome = Literal["seen", "not seen", "may be noise"]
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from pocketgan.data.batches import evaluation_batches, target_batches
 from pocketgan.data.cache import load_examples
 from pocketgan.data.inputs import load_inputs
 from pocketgan.data.samples import SPLITS
@@ -23,8 +21,8 @@ from pocketgan.deploy.latency import latencies
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.errors import DataError
 from pocketgan.files import replacing
-from pocketgan.metrics import Evaluator
-from pocketgan.pipeline.evaluate import BATCH
+from pocketgan.metrics.on_task import task_evaluator
+from pocketgan.metrics.resident import BATCH
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.recipe import Recipe, owner, read_recipe
@@ -78,18 +76,19 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
 
 def _try_metrics(recipe: Recipe, store: Store, runtime: Runtime) -> None:
     """Raise what would only show after hours of training: missing weights, images too small for a metric."""
-    examples = load_examples(recipe.task, "select", store.cache, training=False)
 
     def any_image(x: Tensor) -> Tensor:
         return torch.zeros(len(x), 3, *recipe.task.size, device=x.device)
 
-    evaluator = Evaluator(
-        list(islice(evaluation_batches(examples, BATCH), 1)),
+    evaluator = task_evaluator(
+        recipe.task,
+        "select",
+        store.cache,
+        most=BATCH,
+        device=runtime.place,
         metrics=recipe.scores(recipe.result).metrics,
-        targets=None if recipe.task.paired else list(islice(target_batches(examples, BATCH), 1)),
         teacher=any_image,
         weights=runtime.weights,
-        device=runtime.place,
     )
     evaluator(any_image)
 

@@ -3,21 +3,23 @@
 from pocketgan.search.curves import best_so_far
 from pocketgan.search.feasible import Feasible
 from pocketgan.search.nsga2 import Nsga2
+from pocketgan.search.racing import Race, Racer
 from pocketgan.search.reinforcement import Reinforcement
-from pocketgan.search.result import Better, Candidate, Cost, SearchResult
+from pocketgan.search.result import Candidate, Cost, SearchResult
 from pocketgan.search.strategies import AnyStrategy, Evolution, Exhaustive, Random
 from pocketgan.search.strategy import Strategy
 from pocketgan.search.study import Score, search
 
 __all__ = [
     "AnyStrategy",
-    "Better",
     "Candidate",
     "Cost",
     "Evolution",
     "Exhaustive",
     "Feasible",
     "Nsga2",
+    "Race",
+    "Racer",
     "Random",
     "Reinforcement",
     "Score",

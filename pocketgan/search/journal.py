@@ -21,7 +21,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from pocketgan.errors import OutputError
-from pocketgan.search.result import Better
+from pocketgan.metrics.catalog import Better
 
 #: how every journal begins
 _START = b'{"op_code":'

@@ -1,27 +1,40 @@
-"""Many points, all of whose figures should be low: who dominates whom, and where they stand close together."""
+"""Points, all of whose figures should be low: who dominates whom, and where they stand close together."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from pocketgan.units import Number
 
-def ranks(points: Float[np.ndarray, "n figures"]) -> Int[np.ndarray, " n"]:
+
+def front_of(points: Sequence[tuple[Number, Number]]) -> list[int]:
+    """The places of the points that no other dominates, by their first figure; equal points stay together.
+
+    A point dominates another when it is nowhere worse and somewhere better. Infinite ones and NaN do not count.
+    """
+    finite = [i for i, point in enumerate(points) if all(map(math.isfinite, point))]
+    front: list[int] = []
+    for i in sorted(finite, key=points.__getitem__):
+        if not front or points[i][1] < points[front[-1]][1] or points[i] == points[front[-1]]:
+            front.append(i)
+    return front
+
+
+def ranks(points: Float[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
     """Non-dominated sorting: 0 for the front, 1 for the front of what is left without it, and so on.
 
-    A point dominates another when it is nowhere worse and somewhere better; equal points share their rank.
+    Points are finite; equal ones share their rank.
     Source: Deb et al. 2002, A fast and elitist multiobjective genetic algorithm: NSGA-II, section III A.
     """
-    no_worse = np.all(points[:, None] <= points[None], axis=2)
-    dominates = no_worse & ~no_worse.T
-    found = np.full(len(points), -1, dtype=np.int64)
-    left = np.arange(len(points))
-    rank = 0
+    found, left = np.zeros(len(points), dtype=np.int64), np.arange(len(points))
     while len(left):
-        front = ~dominates[np.ix_(left, left)].any(axis=0)
-        found[left[front]] = rank
-        left = left[~front]
-        rank += 1
+        front = front_of([(x, y) for x, y in points[left].tolist()])
+        left = np.delete(left, front)
+        found[left] += 1
     return found
 
 

@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from pocketgan.metrics.catalog import Better
 from pocketgan.networks import Genome
+from pocketgan.search.pareto import front_of
 
-Better = Literal["lower", "higher"]
 Cost = Literal["macs", "true_macs", "params"]
 
 
@@ -17,7 +18,8 @@ class Candidate(BaseModel):
     """A scored genome.
 
     `costs` are `params`, `macs` and `true_macs` for one image; a score that was not finite is None.
-    `generation` is 0 throughout where the strategy has no generations.
+    `generation` is 0 throughout where the strategy has no generations. `images`: after how many a race stopped it,
+    in which case its objective is an estimate; None where it was scored on all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,10 +28,11 @@ class Candidate(BaseModel):
     generation: int
     costs: dict[str, int]
     scores: dict[str, float | None]
+    images: int | None = None
 
 
 class SearchResult(BaseModel):
-    """All candidates in the order in which they were scored; at least one has a finite `objective`."""
+    """All candidates in the order in which they were scored; at least one of `whole` has a finite `objective`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,19 +48,20 @@ class SearchResult(BaseModel):
         return score if self.better == "lower" else -score
 
     @property
+    def whole(self) -> tuple[Candidate, ...]:
+        """The candidates that were scored on all images."""
+        return tuple(candidate for candidate in self.candidates if candidate.images is None)
+
+    @property
     def best(self) -> Candidate:
-        """The candidate with the best objective; of equals that with fewer MACs, then the one found first."""
-        return min(self.candidates, key=lambda candidate: (self.loss(candidate), candidate.costs["macs"]))
+        """Of `whole`, that with the best objective; of equals that with fewer MACs, then the one found first."""
+        return min(self.whole, key=lambda candidate: (self.loss(candidate), candidate.costs["macs"]))
 
     def front(self, cost: Cost = "macs") -> tuple[Candidate, ...]:
-        """The non-dominated candidates, cheapest first: no other costs as little and has as good an objective.
+        """Of `whole` the non-dominated, cheapest first: no other costs as little and has as good an objective.
 
         Of candidates equal in both the one found first stays.
         """
-        front: list[Candidate] = []
-        least = math.inf
-        for candidate in sorted(self.candidates, key=lambda one: (one.costs[cost], self.loss(one))):
-            if self.loss(candidate) < least:
-                front.append(candidate)
-                least = self.loss(candidate)
-        return tuple(front)
+        points = {(one.costs[cost], self.loss(one)): one for one in reversed(self.whole)}
+        ones = [*points.values()]
+        return tuple(ones[place] for place in front_of([*points]))

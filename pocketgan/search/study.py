@@ -13,10 +13,13 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.errors import SpecError, unknown
+from pocketgan.metrics.catalog import Better
 from pocketgan.networks import Genome
 from pocketgan.search.feasible import Feasible
 from pocketgan.search.journal import open_study
-from pocketgan.search.result import Better, Candidate, SearchResult
+from pocketgan.search.nsga2 import Nsga2
+from pocketgan.search.racing import Racer
+from pocketgan.search.result import Candidate, SearchResult
 from pocketgan.search.sampler import GenerationSampler, completed
 from pocketgan.search.strategy import Strategy
 
@@ -29,7 +32,7 @@ def search(
     model: CostModel,
     budget: Budget,
     strategy: Strategy,
-    score: Score,
+    score: Score | Racer,
     *,
     objective: str,
     better: Better,
@@ -44,6 +47,7 @@ def search(
     file goes on where the last one ended, and its result is that of a search that was never interrupted.
 
     Args:
+        score: a `Racer` stops candidates that fall behind: with a race the best alone counts, see `Race`.
         objective: the score to optimise; a candidate whose objective is not finite loses to every other.
         batch: how many genomes `score` is given at once, at most; they are lost together when the process is
             killed. Does not change the result.
@@ -51,9 +55,12 @@ def search(
 
     Raises:
         BudgetError: not even the smallest subnet fits.
-        SpecError: the strategy does not suit the space, or no candidate has a finite objective.
+        SpecError: the strategy does not suit the space or a race, or no candidate has a finite objective.
         OutputError: the journal belongs to another search.
     """
+    race = score if isinstance(score, Racer) else None
+    if race and isinstance(strategy, Nsga2):
+        raise SpecError("a race finds one best network, and nsga2 looks for a front; leave the race out")
     feasible = Feasible(space, model, budget)
     sampler = GenerationSampler(strategy, feasible, seed)
     description = {
@@ -63,15 +70,21 @@ def search(
         "strategy": strategy.model_dump(mode="json"),
         "objective": [objective, better],
         "seed": seed,
+        "race": race.race.model_dump(mode="json") if race else None,
     }
     with open_study(storage, sampler, better, description) as study:
         done = len(completed(study))
+        if race:
+            race.resume(
+                (sampler.genome(one), one.values[0]) for one in completed(study) if one.user_attrs["images"] is None
+            )
         while waiting := sampler.waiting(study):
             trials = [study.ask(sampler.distributions) for _ in range(min(batch, waiting))]
             genomes = [sampler.genome(trial) for trial in trials]
             costs = feasible.costs(genomes)
             for i, (trial, scores) in enumerate(zip(trials, score(genomes), strict=True)):
                 trial.set_user_attr("costs", costs.at(i))
+                trial.set_user_attr("images", race.stopped.get(genomes[i]) if race else None)
                 _tell(study, trial, scores, objective)
                 done += 1
                 if progress:
@@ -82,10 +95,11 @@ def search(
                 generation=sampler.generation(trial),
                 costs=trial.user_attrs["costs"],
                 scores=trial.user_attrs["scores"],
+                images=trial.user_attrs.get("images"),
             )
             for trial in completed(study)
         )
-    if not any(candidate.scores[objective] is not None for candidate in candidates):
+    if not any(candidate.scores[objective] is not None for candidate in candidates if candidate.images is None):
         raise SpecError(
             f"none of {len(candidates)} candidates has a finite {objective}; "
             "check that the supernet is trained and that its outputs are finite"

@@ -4,18 +4,29 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketgan.search.pareto import crowding, ranks
+from pocketgan.search.pareto import crowding, front_of, ranks
 
-points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 3)), max_size=20)
+points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=20)
 
 
 def dominates(a, b):
     return a != b and all(x <= y for x, y in zip(a, b, strict=True))
 
 
+numbers = st.integers(0, 6).map(float) | st.sampled_from([math.nan, math.inf, -math.inf])
+
+
+@given(st.lists(st.tuples(numbers, numbers), max_size=14))
+def test_front_equals_brute_force(points):
+    finite = {i: point for i, point in enumerate(points) if all(map(math.isfinite, point))}
+    front = front_of(points)
+    assert sorted(front) == [i for i, p in finite.items() if not any(dominates(q, p) for q in finite.values())]
+    assert [points[i][0] for i in front] == sorted(points[i][0] for i in front)
+
+
 @given(points)
 def test_ranks_are_the_fronts_taken_away_one_by_one(points):
-    found = ranks(np.array(points, dtype=float).reshape(-1, 3))
+    found = ranks(np.array(points, dtype=float).reshape(-1, 2))
     left, rank = list(range(len(points))), 0
     while left:
         front = [i for i in left if not any(dominates(points[j], points[i]) for j in left)]
