@@ -7,15 +7,7 @@ from __future__ import annotations
 
 from pocketgan.elastic.space import DepthChoice, Further, KernelChoice, SearchSpace, enlarged
 from pocketgan.errors import SpecError, unknown
-from pocketgan.networks import (
-    GeneratorSpec,
-    MunitSpec,
-    ResnetSpec,
-    SpadeSpec,
-    UnetSpec,
-    read_numbers,
-    write_numbers,
-)
+from pocketgan.networks import GeneratorSpec, read_numbers, write_numbers
 
 _STEPS_OF_8 = (64, 56, 48, 40, 32, 24, 16)
 
@@ -46,38 +38,6 @@ UNET: dict[str, tuple[tuple[int, ...], ...]] = {
 }
 
 
-def unet_space(name: str, spec: UnetSpec | None = None) -> SearchSpace:
-    """A U-Net space by name, or one set of options for every level, e.g. '32_24_16_8'.
-
-    `spec` gives everything but the widths (a U-Net of eight levels otherwise).
-    """
-    return _named(name, spec or UnetSpec.uniform(1), UNET)
-
-
-def munit_space(name: str, spec: MunitSpec | None = None) -> SearchSpace:
-    """A published MUNIT space by name, or one set of options for every choice, e.g. '32_24_16_8'.
-
-    `spec` gives everything but the widths (a mobile MUNIT otherwise).
-    """
-    return _named(name, spec or MunitSpec.uniform(1, separable=("residual", "up")), MUNIT)
-
-
-def spade_space(name: str, spec: SpadeSpec | None = None) -> SearchSpace:
-    """A published SPADE space by name, or one set of options for every choice, e.g. '32_24_16_8'.
-
-    `spec` gives everything but the widths (a mobile SPADE for Cityscapes otherwise).
-    """
-    return _named(name, spec or SpadeSpec.uniform(1, separable=("modulation",)), SPADE)
-
-
-def resnet_space(name: str, spec: ResnetSpec | None = None) -> SearchSpace:
-    """A published ResNet space by name, or one set of options for every choice, e.g. '32_24_16_8'.
-
-    `spec` gives everything but the widths (a mobile ResNet-9 otherwise).
-    """
-    return _named(name, spec or ResnetSpec.uniform(1, separable=("residual",)), RESNET)
-
-
 #: the spaces of each family that papers have searched, or we
 PUBLISHED = {"resnet": RESNET, "spade": SPADE, "munit": MUNIT, "unet": UNET}
 
@@ -93,10 +53,7 @@ def space_named(name: str, spec: GeneratorSpec) -> SearchSpace:
 
     `spec` gives everything else.
     """
-    return _named(name, spec, PUBLISHED.get(spec.kind, {}))
-
-
-def _named(name: str, spec: GeneratorSpec, published: dict[str, tuple[tuple[int, ...], ...]]) -> SearchSpace:
+    published = PUBLISHED.get(spec.kind, {})
     widths, *parts = name.split(",")
     further = _further(parts)
     spec = enlarged(spec, further)

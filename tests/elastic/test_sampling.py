@@ -10,11 +10,11 @@ from pocketgan.elastic.sampling import (
     SandwichSampling,
     UniformSampling,
 )
-from pocketgan.elastic.spaces import resnet_space, uniform_space
+from pocketgan.elastic.spaces import space_named, uniform_space
 from pocketgan.errors import SpecError
 from pocketgan.networks import ResnetSpec, UnetSpec
 
-SPACE = resnet_space("channels-48")
+SPACE = space_named("channels-48", ResnetSpec.uniform(1).mobile)
 
 
 def test_uniform_is_one_draw_of_the_space():
