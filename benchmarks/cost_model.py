@@ -15,9 +15,9 @@ import torch
 
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.dimensions import dimensions
-from pocketgan.elastic.slicing import skeleton
-from pocketgan.elastic.spaces import resnet_space
-from pocketgan.networks import NetworkSpec
+from pocketgan.elastic.skeleton import skeleton
+from pocketgan.elastic.spaces import space_named
+from pocketgan.networks import NetworkSpec, ResnetSpec
 
 SIZE = 256
 AIM_S = 5.0
@@ -41,7 +41,7 @@ def count(spec: NetworkSpec) -> int:
 def main() -> None:
     chosen = measure.options(__doc__, turns=7, threads=1)
     genomes_costed, candidates = (1_000, 2) if chosen.quick else (1_000_000, 20)
-    space = resnet_space("channels-64-pix2pix")
+    space = space_named("channels-64-pix2pix", ResnetSpec.uniform(1).mobile)
     model = build(space.spec)
     indices = np.random.default_rng(0).integers(space.size, size=genomes_costed)
     genomes = space.genomes(indices)

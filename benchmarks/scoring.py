@@ -10,11 +10,11 @@ import measure
 import torch
 
 from pocketgan.data.batches import Batch
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.spaces import space_named
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.metrics.catalog import FRECHET
 from pocketgan.metrics.evaluate import Evaluator
-from pocketgan.networks import init_normal
+from pocketgan.networks import ResnetSpec, init_normal
 from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 
 BATCH = 16  # that of the search stage
@@ -35,7 +35,7 @@ def batches(images: int, size: int) -> list[Batch]:
 def main() -> None:
     chosen = measure.options(__doc__, turns=9, threads=1)
     images, size = (4, 16) if chosen.quick else (131, 64)
-    space = resnet_space("32_24_16_8")
+    space = space_named("32_24_16_8", ResnetSpec.uniform(1).mobile)
     supernet = Supernet(space.spec).eval()
     init_normal(supernet, torch.Generator().manual_seed(0))
     widths = space.widths(GENOME)

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from pocketgan.data.cache import Examples, Images
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.spaces import space_named
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.metrics.catalog import FRECHET
 from pocketgan.metrics.evaluate import Evaluator
 from pocketgan.metrics.resident import sources_on
-from pocketgan.networks import init_normal
+from pocketgan.networks import ResnetSpec, init_normal
 from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 from pocketgan.runtime import device_named, synchronise
 from pocketgan.search import Race, Racer
@@ -42,7 +42,7 @@ def pairs(images: int, side: int) -> Examples:
 
 @torch.inference_mode()
 def rows_of(name: str, space_name: str, side: int, images: int, device: torch.device, turns: int) -> list[dict]:
-    space = resnet_space(space_name)
+    space = space_named(space_name, ResnetSpec.uniform(1).mobile)
     supernet = init_normal(Supernet(space.spec), torch.Generator().manual_seed(0)).eval().to(device)
     examples, draws = pairs(images, side), random.Random(0)
     evaluator = Evaluator(sources_on(device, examples), metrics=(FRECHET,), device=device)

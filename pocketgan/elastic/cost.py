@@ -21,7 +21,7 @@ from jaxtyping import Int
 from torch.overrides import TorchFunctionMode
 
 from pocketgan.elastic.dimensions import Dimension, dimensions, fit, vary
-from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.skeleton import skeleton
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.networks import NetworkSpec, Widths
 
@@ -123,7 +123,7 @@ class _Recorder(TorchFunctionMode):
 @lru_cache(maxsize=1024)
 def layer_costs(spec: NetworkSpec, height: int, width: int | None = None) -> tuple[LayerCost, ...]:
     """The layers in the order in which they run, for one image."""
-    network = skeleton(spec.folded).eval()
+    network = skeleton(spec.folded)
     parameters = dict(network.named_parameters())
     recorder = _Recorder({id(p): name for name, p in parameters.items()}, parameters)
     image = torch.empty(1, spec.in_channels, height, width or height, device="meta")

@@ -1,23 +1,28 @@
-"""Which tensor dimensions depend on which width group: derived from the spec, never declared.
+"""Which sizes of a network depend on which width group: derived from the spec, never declared.
 
-Change one width group and see which dimensions of which tensors change size. Importance order, pruning and
-the cost model all rest on this.
+Change one width group and see which dimensions of which tensors, and which numbers of which modules, change too.
+All that is elastic rests on this: subnets, importance order, pruning and the cost model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import TypeVar
 
-import torch
+from torch import nn
 
-from pocketgan.elastic.slicing import segments, skeleton
-from pocketgan.networks import NetworkSpec
+from pocketgan.elastic.skeleton import segments, skeleton
+from pocketgan.networks import NetworkSpec, Widths
+
+Value = TypeVar("Value")
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One dimension of a tensor: constant + sum over groups of factor * width."""
+    """One size: constant + sum over groups of factor * width."""
 
     constant: int
     factors: tuple[tuple[int, int], ...]
@@ -27,48 +32,75 @@ class Dimension:
         """The position of the width group that alone sets this dimension, if there is one."""
         return self.factors[0][0] if len(self.factors) == 1 and not self.constant else None
 
-    def at(self, widths: tuple[int, ...]) -> int:
+    def at(self, widths: Widths) -> int:
         """Its size at these widths."""
         return self.constant + sum(factor * widths[g] for g, factor in self.factors)
 
 
-def vary(widths: tuple[int, ...], position: int) -> tuple[int, ...]:
+#: for each axis of a tensor: the dimensions of the parts that it holds one after another, mostly one
+Axes = tuple[tuple[Dimension, ...], ...]
+
+
+def narrowest(spec: NetworkSpec) -> NetworkSpec:
+    """The same network with every width 1: one value for all that differ in nothing but widths."""
+    return spec.model_copy(update={"widths": (1,) * len(spec.widths)})
+
+
+def vary(widths: Widths, position: int) -> Widths:
     """One width group one larger."""
     return (*widths[:position], widths[position] + 1, *widths[position + 1 :])
 
 
-def fit(widths: tuple[int, ...], size: int, varied: list[int]) -> Dimension:
+def fit(widths: Widths, size: int, varied: list[int]) -> Dimension:
     """The affine function with value `size` at `widths` and `varied[g]` where group g is one larger."""
     factors = tuple((g, value - size) for g, value in enumerate(varied) if value != size)
     return Dimension(size - sum(factor * widths[g] for g, factor in factors), factors)
 
 
-@lru_cache(maxsize=64)
+def _by_form(derive: Callable[[NetworkSpec], Value]) -> Callable[[NetworkSpec], Value]:
+    """Derived once for all networks that differ in nothing but widths."""
+    derived = lru_cache(maxsize=64)(derive)
+    return wraps(derive)(lambda spec: derived(narrowest(spec)))
+
+
+@_by_form
 def dimensions(spec: NetworkSpec) -> dict[str, tuple[Dimension, ...]]:
     """Every tensor's dimensions as functions of the widths."""
-    varied = [shapes(spec.resized(vary(spec.widths, g))) for g in range(len(spec.widths))]
+    return _fitted(spec, lambda network: {name: tensor.shape for name, tensor in network.state_dict().items()})
+
+
+@_by_form
+def parts(spec: NetworkSpec) -> dict[str, Axes]:
+    """What each axis of every tensor holds."""
+    axes: dict[str, list[tuple[Dimension, ...]]] = {n: [(dim,) for dim in d] for n, d in dimensions(spec).items()}
+    held = _fitted(spec, lambda network: {name: sizes for name, (_, sizes) in segments(network).items()})
+    for name, (axis, _) in segments(skeleton(spec)).items():
+        axes[name][axis] = held[name]
+    return {name: tuple(held) for name, held in axes.items()}
+
+
+@_by_form
+def numbers(spec: NetworkSpec) -> dict[tuple[str, str], tuple[Dimension, ...]]:
+    """Whole numbers that modules hold, such as the groups of a depthwise convolution; by module and attribute."""
+    fitted = _fitted(spec, _whole_numbers)
+    return {place: dims for place, dims in fitted.items() if any(dim.factors for dim in dims)}
+
+
+def _whole_numbers(network: nn.Module) -> dict[tuple[str, str], tuple[int, ...]]:
+    held = {
+        (name, attribute): value if isinstance(value, tuple) else (value,)
+        for name, module in network.named_modules()
+        for attribute, value in vars(module).items()
+    }
+    return {place: value for place, value in held.items() if all(isinstance(one, int) for one in value)}
+
+
+def _fitted(
+    spec: NetworkSpec, view: Callable[[nn.Module], Mapping[Name, tuple[int, ...]]]
+) -> dict[Name, tuple[Dimension, ...]]:
+    """The sizes that a view of the network shows, as functions of the widths."""
+    varied = [view(skeleton(spec.resized(vary(spec.widths, g)))) for g in range(len(spec.widths))]
     return {
-        name: tuple(
-            fit(spec.widths, size, [other[name][axis] for other in varied]) for axis, size in enumerate(shape)
-        )
-        for name, shape in shapes(spec).items()
+        name: tuple(fit(spec.widths, size, [other[name][i] for other in varied]) for i, size in enumerate(sizes))
+        for name, sizes in view(skeleton(spec)).items()
     }
-
-
-@lru_cache(maxsize=64)
-def parts(spec: NetworkSpec) -> dict[str, tuple[tuple[Dimension, ...], ...]]:
-    """For each axis of every tensor: the dimensions of the parts that it holds one after another, mostly one."""
-    found: dict[str, list[tuple[Dimension, ...]]] = {
-        name: [(dim,) for dim in dims] for name, dims in dimensions(spec).items()
-    }
-    varied = [segments(skeleton(spec.resized(vary(spec.widths, g)))) for g in range(len(spec.widths))]
-    for name, (axis, sizes) in segments(skeleton(spec)).items():
-        found[name][axis] = tuple(
-            fit(spec.widths, size, [other[name][1][i] for other in varied]) for i, size in enumerate(sizes)
-        )
-    return {name: tuple(axes) for name, axes in found.items()}
-
-
-def shapes(spec: NetworkSpec) -> dict[str, torch.Size]:
-    """Every tensor's shape."""
-    return {name: tensor.shape for name, tensor in skeleton(spec).state_dict().items()}

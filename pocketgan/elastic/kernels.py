@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pocketgan.elastic.slicing import centre, skeleton
+from pocketgan.elastic.skeleton import skeleton
+from pocketgan.elastic.slicing import centre
 from pocketgan.networks import NetworkSpec
 
 SMALLEST = 3

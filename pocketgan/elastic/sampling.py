@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pocketgan.elastic.space import Options, SearchSpace
 from pocketgan.errors import SpecError
@@ -18,15 +18,20 @@ from pocketgan.units import Size
 
 
 class UniformSampling(BaseModel):
-    """One subnet a step, each choice drawn uniformly: the published way."""
+    """`subnets` subnets a step, each choice of each drawn uniformly; one, as published, unless you say otherwise.
+
+    Several share what a step does once: the teacher's forward, and the discriminator's look at the real images.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["uniform"] = "uniform"
+    #: left out of JSON at 1, so that what was trained before there was a choice keeps its address
+    subnets: PositiveInt = Field(default=1, exclude_if=lambda subnets: subnets == 1)
 
     def draw(self, space: SearchSpace, rng: Random) -> tuple[Genome, ...]:
         """The genomes of one step."""
-        return (space.sample(rng),)
+        return tuple(space.sample(rng) for _ in range(self.subnets))
 
 
 class SandwichSampling(BaseModel):

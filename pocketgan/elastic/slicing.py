@@ -1,25 +1,16 @@
-"""A subnet is the same program on leading slices of the supernet's tensors.
-
-`skeleton` carries a subnet's program and shapes without memory; `share` cuts the tensors for it.
-"""
+"""A subnet is the same program on leading slices of the supernet's tensors: `share` cuts the tensors for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
+from pocketgan.elastic.dimensions import Dimension, parts
+from pocketgan.elastic.skeleton import tensors
 from pocketgan.errors import SpecError
-from pocketgan.networks import Generator, NetworkSpec
-
-
-@lru_cache(maxsize=512)
-def skeleton(spec: NetworkSpec) -> Generator:
-    """The network on the meta device: its program and its shapes, no values. Cached; do not change it."""
-    with torch.device("meta"):
-        return spec.build()
+from pocketgan.networks import NetworkSpec, Widths
 
 
 def leading(tensor: Tensor, axis: int, want: int) -> Tensor:
@@ -45,48 +36,48 @@ Shrink = Callable[[str, Tensor, torch.Size], Tensor]
 
 
 def share(
-    full: nn.Module, like: nn.Module, shrink: Shrink = lambda name, weight, size: centre(weight, size)
+    full: nn.Module,
+    have: NetworkSpec,
+    want: NetworkSpec,
+    shrink: Shrink = lambda name, weight, size: centre(weight, size),
+    within: str = "",
 ) -> dict[str, Tensor]:
-    """For each tensor of `like`, a view of the same-named tensor of `full`, cut to its shape.
+    """For each tensor of the network of `want`, or of its module `within`, a view of the one of that name in `full`
+    (the network of `have`), cut to its shape.
 
-    Channels are the leading ones, smaller kernels the centres (or what `shrink` makes); what `like` has no name
+    Channels are the leading ones, smaller kernels the centres (or what `shrink` makes); what `want` has no name
     for, such as further blocks, stays behind. Where an axis holds several parts, each part gives its own leading
-    channels, as far as `like` has parts (this one case is a copy). Gradients flow into the tensors of `full`
+    channels, as far as `want` has parts (this one case is a copy). Gradients flow into the tensors of `full`
     either way.
     """
-    source, have, want = tensors(full), segments(full), segments(like)
-    shared = {}
-    for name, tensor in tensors(like).items():
+    source, layout = tensors(full), parts(have)
+    prefix, shared = f"{within}." if within else "", {}
+    for name, axes in parts(want).items():
+        if not name.startswith(prefix):
+            continue
         if name not in source:
             raise SpecError(
                 f"a subnet has {name} and the supernet has not; only widths, depth and kernels can be smaller"
             )
         value = source[name]
-        if name in want and have[name] != want[name]:
-            axis, sizes = want[name]
-            parts = value.split(have[name][1], axis)  # more of them where `full` is deeper
-            value = torch.cat([leading(p, axis, n) for p, n in zip(parts, sizes, strict=False)], axis)
-        for axis, channels in enumerate(tensor.shape[:2]):
-            value = leading(value, axis, channels)
-        if value.shape[2:] != tensor.shape[2:]:
-            value = shrink(name, value, tensor.shape[2:])
-        shared[name] = value
+        for axis, held in enumerate(axes[:2]):
+            if len(held) == 1:
+                value = leading(value, axis, held[0].at(want.widths))
+            else:
+                value = _joined(value, axis, (layout[name][axis], have.widths), (held, want.widths))
+        size = torch.Size(dim.constant for (dim,) in axes[2:])
+        shared[name] = value if value.shape[2:] == size else shrink(name, value, size)
     return shared
 
 
-def tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, as they are (with their gradients' history)."""
-    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
-
-
-def segments(network: nn.Module) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """The tensors of which one axis holds several parts: by name, the axis and the sizes of its parts.
-
-    A layer whose input is a concatenation, or whose tensor holds several things, says so in an attribute `segments`
-    ({tensor name: (axis, sizes)}), where it is made.
-    """
-    return {
-        f"{prefix}.{name}" if prefix else name: parts
-        for prefix, module in network.named_modules()
-        for name, parts in getattr(module, "segments", {}).items()
-    }
+def _joined(
+    value: Tensor,
+    axis: int,
+    have: tuple[tuple[Dimension, ...], Widths],
+    want: tuple[tuple[Dimension, ...], Widths],
+) -> Tensor:
+    """The leading channels of each part; there are more parts where the supernet is deeper."""
+    there, here = ([dim.at(widths) for dim in held] for held, widths in (have, want))
+    if there == here:
+        return value
+    return torch.cat([leading(p, axis, n) for p, n in zip(value.split(there, axis), here, strict=False)], axis)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pocketgan.elastic.space import DepthChoice, Further, KernelChoice, SearchSpace, enlarged
 from pocketgan.errors import SpecError, unknown
-from pocketgan.networks import NetworkSpec, ResnetSpec, read_numbers, write_numbers
+from pocketgan.networks import NetworkSpec, read_numbers, write_numbers
 
 #: choices beside those of the widths, by the names of their parts in a space's text
 FURTHER: dict[str, type[DepthChoice] | type[KernelChoice]] = {"depth": DepthChoice, "kernel": KernelChoice}
 EXAMPLES = {"depth": "depth=9_6_3", "kernel": "kernel=7_5_3"}
-
-
-def resnet_space(name: str, spec: NetworkSpec | None = None) -> SearchSpace:
-    """`space_named` of mobile ResNets, of nine blocks where `spec` does not give everything but the widths."""
-    return space_named(name, spec or ResnetSpec.uniform(1).mobile)
 
 
 def space_named(name: str, spec: NetworkSpec) -> SearchSpace:

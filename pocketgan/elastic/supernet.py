@@ -5,13 +5,16 @@ Source: Cai et al., Once-for-All, ICLR 2020; GAN Compression, CVPR 2020, section
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from pocketgan.elastic.dimensions import narrowest
 from pocketgan.elastic.kernels import KernelMatrices
-from pocketgan.elastic.slicing import share, skeleton
+from pocketgan.elastic.program import Program
+from pocketgan.elastic.slicing import share
 from pocketgan.networks import Generator, NetworkSpec, Tap, Widths, ignore
 
 #: what names a subnet
@@ -31,6 +34,8 @@ class Supernet(nn.Module):
         self.spec = spec
         self.network = spec.build()
         self.kernels = KernelMatrices(spec)
+        #: by the spec at its narrowest
+        self._programs: dict[NetworkSpec, Program] = {}
 
     def forward(
         self,
@@ -42,8 +47,21 @@ class Supernet(nn.Module):
         spec = self.subspec(at)
         if spec == self.spec:
             return self.network(x, tap, **inputs)
-        subnet = skeleton(spec).train(self.training)
-        return functional_call(subnet, share(self.network, subnet, self.kernels), (x, tap), inputs)
+        return self._run(spec, "", x, tap, **inputs)
+
+    def part(self, name: str, x: Tensor, at: Subnet | None = None) -> Tensor:
+        """What one module of the subnet makes of `x`; nothing else runs."""
+        spec = self.subspec(at)
+        if spec == self.spec:
+            return self.network.get_submodule(name)(x)
+        return self._run(spec, name, x)
+
+    def _run(self, spec: NetworkSpec, within: str, *args: Any, **inputs: Tensor) -> Tensor:
+        cut = share(self.network, self.spec, spec, self.kernels, within)
+        form = narrowest(spec)
+        if form not in self._programs:
+            self._programs[form] = Program(form)
+        return self._programs[form].run(spec, within, cut, *args, training=self.training, **inputs)
 
     def subspec(self, at: Subnet | None) -> NetworkSpec:
         """The spec of a subnet."""
@@ -54,8 +72,9 @@ class Supernet(nn.Module):
     @torch.no_grad()
     def extract(self, at: Subnet) -> Generator:
         """The subnet as a plain network that owns its weights."""
-        network = self.subspec(at).build()
+        spec = self.subspec(at)
+        network = spec.build()
         reference = next(self.network.parameters())
         network.to(reference.device, reference.dtype)
-        network.load_state_dict(share(self.network, network, self.kernels))
+        network.load_state_dict(share(self.network, self.spec, spec, self.kernels))
         return network.train(self.training)

@@ -1,4 +1,4 @@
-"""Comparing what a frozen network sees in two images; and what two networks see in one batch.
+"""Comparing what a frozen network sees in two images.
 
 Features are activations by name, the shallowest first: what `pocketgan.pretrained` networks give.
 """
@@ -42,18 +42,13 @@ def feature_loss(
     return F.l1_loss(image, target)
 
 
-def style_loss(images: Features, targets: Features) -> Float[Tensor, ""]:
+def style_distance(images: Grams, targets: Grams) -> Float[Tensor, ""]:
     """Mean absolute difference of the Gram matrices, summed over all taps that are given.
 
     OMGD takes VGG16 at relu1_2, relu2_2, relu3_3 and relu4_3, on images in [0, 1].
 
     Source: Ren et al., "Online Multi-Granularity Distillation for GAN Compression", ICCV 2021, section 3.4.
     """
-    return style_distance(grams(images), grams(targets))
-
-
-def style_distance(images: Grams, targets: Grams) -> Float[Tensor, ""]:
-    """`style_loss` of matrices that are known already, as where many images have one target."""
     return torch.stack([F.l1_loss(x, targets[tap]) for tap, x in images.items()]).sum()
 
 
@@ -66,15 +61,3 @@ def gram(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batc
     """The Gram matrix of each image's features F (channels x positions): F F^T / (channels · height · width)."""
     rows = x.flatten(2)
     return rows @ rows.mT / rows[0].numel()
-
-
-def kernel_alignment(student: Float[Tensor, "batch ..."], teacher: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
-    """How alike two networks find the images of a batch to each other: 1 for alike up to scale, never below 0.
-
-    <X X^T, Y Y^T> / (|X X^T| |Y Y^T|) with Frobenius products, where X and Y hold one flattened image a row.
-    The two may have different shapes; it needs a large batch and says nothing (1) of a single image.
-
-    Source: Jin et al., "Teachers Do More Than Teach: Compressing Image-to-Image Models", CVPR 2021, section 3.3.
-    """
-    x, y = (rows @ rows.T for rows in (student.flatten(1), teacher.flatten(1)))
-    return (x * y).sum() / (torch.linalg.vector_norm(x) * torch.linalg.vector_norm(y))

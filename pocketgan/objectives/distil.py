@@ -17,7 +17,7 @@ from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat
-from torch import nn
+from torch import Tensor, nn
 
 from pocketgan.data.batches import Batch
 from pocketgan.elastic.sampling import AnySampling, UniformSampling
@@ -25,8 +25,8 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.losses.adversarial import fake_loss, fool_loss, real_loss
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.losses.pixel import Pixel, pixel_loss
-from pocketgan.objectives.base import Losses, ObjectiveSettings, detached, mean_losses
-from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, at_resolution, visited
+from pocketgan.objectives.base import Losses, ObjectiveSettings, detached, mean_losses, total
+from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, activations, at_resolution, visited
 
 
 class DistilSettings(ObjectiveSettings):
@@ -67,19 +67,17 @@ class Distiller(StudentGame):
         batch = at_resolution(batch, s.sampling, rng)
         seen = (lambda image: torch.cat([batch.x, image], 1)) if s.paired else (lambda image: image)
 
-        taps = Taps(tuple(self.adaptors.taps))
-        with torch.no_grad():
-            teacher_image = self.frozen["teacher"](batch.x, taps)
+        target, features = self._targets(batch)
         subnets = visited(self.space, s.sampling, rng)
         rounds = []
         for subnet in subnets:
-            fake, features = self.networks["student"](batch.x, taps.values, subnet)
+            fake, errors = self.networks["student"](batch.x, features, subnet)
             # one forward of D on the fake serves D's loss and G's
             judged = judge(seen(fake))
             d_fake = fake_loss(judged, s.gan_mode)
             fool = s.gan * fool_loss(judged, s.gan_mode)
-            recon = s.recon * pixel_loss(fake, batch.y if s.paired else teacher_image, s.recon_loss)
-            distil = s.distil * torch.stack(list(features.values())).sum()
+            recon = s.recon * pixel_loss(fake, target, s.recon_loss)
+            distil = s.distil * total(errors)
             # one after the other, so that several subnets need no more memory than one
             self.backward(d_fake / 2 / len(subnets), "discriminator", keep_graph=True)
             self.backward((fool + recon + distil) / len(subnets), "student")
@@ -88,3 +86,11 @@ class Distiller(StudentGame):
         self.backward(d_real / 2, "discriminator")
         self.update("discriminator", "student")
         return {**detached(D_real=d_real), **mean_losses(rounds)}
+
+    def _targets(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the student's image is to be like, and what its features are: once for all subnets of a step."""
+        teacher, taps = self.frozen["teacher"], Taps(tuple(self.adaptors.taps))
+        if self.settings.paired:
+            return batch.y, activations(teacher, batch.x, taps.names)
+        with torch.no_grad():
+            return teacher(batch.x, taps), taps.values

@@ -19,11 +19,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from pocketgan.data.batches import Batch
 from pocketgan.elastic.sampling import AnySampling, UniformSampling
-from pocketgan.elastic.slicing import share, skeleton
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Subnet, Supernet
 from pocketgan.errors import SpecError
@@ -142,11 +140,9 @@ class _CodeStudent(Student):
 
     def _style(self, images: Tensor, at: Subnet | None) -> Tensor:
         """The style codes of images; of a supernet's style encoder alone, without the rest of the network."""
-        full = _style_encoder(self.product)
-        if not isinstance(self.network, Supernet):
-            return full(images)
-        encoder = _style_encoder(skeleton(self.network.subspec(at)))
-        return functional_call(encoder, share(full, encoder), (images,))
+        if isinstance(self.network, Supernet):
+            return self.network.part("style_encoder", images, at)
+        return _style_encoder(self.network)(images)
 
 
 def _style_encoder(network: nn.Module) -> nn.Module:

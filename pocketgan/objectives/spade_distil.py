@@ -22,7 +22,7 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.losses.distillation import Adaptors
 from pocketgan.objectives.base import Losses, detached, mean_losses, total
 from pocketgan.objectives.spade import SpadeGame, SpadeTerms
-from pocketgan.objectives.student import FeatureStudent, StudentGame, Taps, at_resolution, visited
+from pocketgan.objectives.student import FeatureStudent, StudentGame, activations, at_resolution, visited
 
 
 class SpadeDistilSettings(SpadeTerms):
@@ -55,16 +55,14 @@ class SpadeDistiller(StudentGame, SpadeGame):
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         student = self.networks["student"]
         batch = at_resolution(batch, self.settings.sampling, rng, labels=True)
-        taps = Taps(tuple(self.adaptors.taps))
-        with torch.no_grad():
-            self.frozen["teacher"](batch.x, taps)
+        teacher_features = activations(self.frozen["teacher"], batch.x, tuple(self.adaptors.taps))
         real_features = self.real_features(batch)
         subnets = visited(self.space, self.settings.sampling, rng)
 
         # one subnet after the other, so that several need no more memory than one
         rounds = []
         for subnet in subnets:
-            fake, features = student(batch.x, taps.values, subnet)
+            fake, features = student(batch.x, teacher_features, subnet)
             terms = self.image_terms(batch, fake, real_features)
             terms["G_distil"] = self.settings.distil * total(features)
             self.backward(total(terms) / len(subnets), "student")
@@ -74,7 +72,7 @@ class SpadeDistiller(StudentGame, SpadeGame):
         turns = []
         for subnet in subnets:
             with torch.no_grad():
-                fake, _ = student(batch.x, taps.values, subnet)
+                fake, _ = student(batch.x, teacher_features, subnet)
             terms = self.judge_terms(batch, fake)
             self.backward(total(terms) / len(subnets), "discriminator")
             turns.append(detached(**terms))

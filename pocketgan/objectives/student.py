@@ -6,7 +6,9 @@ Source: GAN Compression, CVPR 2020, sections 3.1 and 3.3; Cai et al., Once-for-A
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,6 +34,28 @@ class Taps:
         if name in self.names:
             self.values[name] = x
         return x
+
+
+class _Enough(Exception):
+    """Ends a forward that has given all that is wanted of it."""
+
+
+@torch.no_grad()
+def activations(
+    network: nn.Module, x: Float[Tensor, "batch in height width"], names: tuple[str, ...]
+) -> dict[str, Float[Tensor, "batch _ _ _"]]:
+    """What a network has at some taps; it runs to the last of them and no further."""
+    taps = Taps(names)
+
+    def until(name: str, value: Tensor) -> Tensor:
+        taps(name, value)
+        if len(taps.values) == len(names):
+            raise _Enough
+        return value
+
+    with suppress(_Enough):
+        network(x, until)
+    return taps.values
 
 
 class Student(nn.Module):

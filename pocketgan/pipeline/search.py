@@ -16,7 +16,7 @@ from pocketgan.data.cache import load_examples
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.calibrate import calibrate, has_statistics
 from pocketgan.elastic.cost import CostModel, cost
-from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.skeleton import skeleton
 from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.metrics import METRICS

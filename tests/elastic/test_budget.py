@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel, Costs, cost
-from pocketgan.elastic.spaces import resnet_space, space_named
+from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import BudgetError
 from pocketgan.networks import ResnetSpec
 from tests.elastic.toys import small_space
@@ -23,6 +23,8 @@ bound = st.none() | st.integers(1, 10**12)
         ("macs=2.6G", Budget(macs=2_600_000_000)),
         ("true_macs=1G", Budget(true_macs=1_000_000_000)),
         ("macs=2.6G,params=400K", Budget(macs=2_600_000_000, params=400_000)),
+        ("params=400K, latency_ms=12.5", Budget(params=400_000, latency_ms=12.5)),
+        ("latency_ms=.5", Budget(latency_ms=0.5)),
         ("params=400K, true_macs=3M, 2G", Budget(macs=2 * 10**9, true_macs=3 * 10**6, params=400_000)),
     ],
 )
@@ -33,9 +35,17 @@ def test_parse(text, wanted):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("flops=2G", "budget 'flops=2G' bounds 'flops'; bounds are macs, true_macs, params"),
-        ("=2G", "budget '=2G' bounds ''; bounds are macs, true_macs, params"),
+        ("flops=2G", "budget 'flops=2G' bounds 'flops'; bounds are macs, true_macs, params, latency_ms"),
+        ("=2G", "budget '=2G' bounds ''; bounds are macs, true_macs, params, latency_ms"),
         ("2G,macs=3G", "budget '2G,macs=3G' bounds 'macs' twice; give it once"),
+        ("latency_ms=1,latency_ms=2", "budget 'latency_ms=1,latency_ms=2' bounds 'latency_ms' twice; give it once"),
+        *(
+            (
+                f"latency_ms={text}",
+                f"budget 'latency_ms={text}' cannot be read; write milliseconds, as latency_ms=12.5",
+            )
+            for text in ("", "0", "5ms", "1e3", "-1")
+        ),
         (
             "much",
             "budget 'much' cannot be read; write a number with K, M or G, e.g. 2.6G, 800M or 1500000000",
@@ -53,6 +63,22 @@ def test_text():
     assert str(Budget.parse("macs=2.6G,params=400K")) == "2.60 G MACs, 400 k parameters"
     assert str(Budget(true_macs=10**9)) == "1.00 G true MACs"
     assert str(Budget()) == "none"
+    assert str(Budget.parse("2G,latency_ms=12.5")) == "2.00 G MACs, 12.5 ms"
+
+
+def test_latency_is_told_apart():
+    """It stands in no JSON where there is none, is none of `bounds`, and no arithmetic passes over it."""
+    assert Budget(macs=5).model_dump(mode="json") == {"macs": 5, "true_macs": None, "params": None}
+    both = Budget(macs=10**9, latency_ms=2)
+    assert Budget.model_validate_json(both.model_dump_json()) == both
+    assert both.bounds == {"macs": 10**9}
+    space = small_space(blocks=1)
+    with pytest.raises(BudgetError) as error:
+        both.check(space, CostModel(space.spec, 16))
+    assert str(error.value) == (
+        "budget 'latency_ms=2' bounds what is measured after a search only; "
+        "bound macs, true_macs, params here, and pick by latency from the finished run"
+    )
 
 
 @given(bounds=st.tuples(bound, bound, bound), used=st.lists(st.tuples(*[st.integers(1, 10**12)] * 3), min_size=1))
@@ -74,7 +100,7 @@ def test_a_bound_is_kept_when_met_exactly():
 
 
 def test_smallest_subnet_over_the_budget():
-    space = resnet_space("channels-48")
+    space = space_named("channels-48", ResnetSpec.uniform(1).mobile)
     model = CostModel(space.spec, 256)
     with pytest.raises(BudgetError) as error:
         Budget.parse("2.6G").check(space, model)

@@ -10,16 +10,22 @@ from pocketgan.elastic.sampling import (
     SandwichSampling,
     UniformSampling,
 )
-from pocketgan.elastic.spaces import resnet_space, uniform_space
+from pocketgan.elastic.spaces import space_named, uniform_space
 from pocketgan.errors import SpecError
 from pocketgan.networks import ResnetSpec, UnetSpec
 
-SPACE = resnet_space("channels-48")
+SPACE = space_named("channels-48", ResnetSpec.uniform(1).mobile)
 
 
 def test_uniform_is_one_draw_of_the_space():
     for seed in range(20):
         assert UniformSampling().draw(SPACE, random.Random(seed)) == (SPACE.sample(random.Random(seed)),)
+
+
+def test_several_uniform_subnets_are_so_many_draws():
+    rng = random.Random(4)
+    drawn = UniformSampling(subnets=3).draw(SPACE, random.Random(4))
+    assert drawn == tuple(SPACE.sample(rng) for _ in range(3))
 
 
 def test_uniform_draws_every_option_equally():
@@ -112,6 +118,7 @@ def test_json_of_the_old_kinds_is_what_it_was():
     "sampling",
     [
         UniformSampling(),
+        UniformSampling(subnets=4),
         SandwichSampling(random=1),
         ResolutionSampling(sizes=(64, 48), of=SandwichSampling(random=0)),
     ],
@@ -128,6 +135,7 @@ def test_what_does_not_exist_is_refused():
         {"kind": "progressive"},
         {"kind": "sandwich", "random": -1},
         {"kind": "uniform", "random": 1},
+        {"kind": "uniform", "subnets": 0},
         {"kind": "resolution", "sizes": []},
         {"kind": "resolution", "sizes": [64], "of": {"kind": "resolution", "sizes": [64]}},
     ):

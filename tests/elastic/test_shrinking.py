@@ -6,7 +6,7 @@ import pytest
 
 from pocketgan.elastic.shrinking import first_of_width, shrinking
 from pocketgan.elastic.space import SearchSpace
-from pocketgan.elastic.spaces import resnet_space, space_named
+from pocketgan.elastic.spaces import space_named
 from pocketgan.networks import MunitSpec, ResnetSpec
 
 WHOLE = "6_4_2,depth=3_2_1,kernel=7_5_3"
@@ -38,7 +38,7 @@ def test_kernel_then_depth_then_width():
     [
         space_named(WHOLE, ResnetSpec.uniform(1)),
         space_named("4_2,depth=3_1", MunitSpec.uniform(1)),
-        resnet_space("channels-48"),
+        space_named("channels-48", ResnetSpec.uniform(1).mobile),
     ],
     ids=lambda space: space.name,
 )
@@ -58,7 +58,7 @@ def test_each_holds_the_one_before_and_the_last_is_the_whole(space):
 
 def test_widths_alone():
     """Lists of two, three and four options: the short ones are open from the first phases on."""
-    phases = shrinking(resnet_space("channels-48"))
+    phases = shrinking(space_named("channels-48", ResnetSpec.uniform(1).mobile))
     assert [[len(choice.options) for choice in phase.choices] for phase in phases] == [
         [2, 2, 2, 2, 2, 2, 2, 2],
         [2, 2, 3, 3, 3, 3, 3, 3],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
-from pocketgan.elastic.spaces import resnet_space, space_named, uniform_space
+from pocketgan.elastic.spaces import space_named, uniform_space
 from pocketgan.errors import SpecError
 from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec, UnetSpec
 
@@ -43,7 +43,7 @@ def test_samples(own, seed):
 
 
 def test_samples_are_uniform():
-    space = resnet_space("channels-48")
+    space = space_named("channels-48", ResnetSpec.uniform(1).mobile)
     rng = random.Random(0)
     drawn = np.array([space.sample(rng) for _ in range(4000)])
     for column, choice in enumerate(space.choices):
@@ -63,13 +63,13 @@ def test_json_round_trip(own):
 
 
 def test_the_spec_of_a_space_is_its_widest_network():
-    space = resnet_space("channels-48")
+    space = space_named("channels-48", ResnetSpec.uniform(1).mobile)
     assert space.spec.widths == space.widths(space.largest) == (48,) * 14
     assert space.spec.separable == ("residual",)
 
 
 def test_what_is_no_genome():
-    space = resnet_space("channels-32")
+    space = space_named("channels-32", ResnetSpec.uniform(1).mobile)
     assert space.largest in space
     assert (32,) * 7 not in space
     assert (32,) * 9 not in space
@@ -78,13 +78,13 @@ def test_what_is_no_genome():
 
 def test_published_spaces_by_name():
     for name in ResnetSpec.spaces:
-        space = resnet_space(name, ResnetSpec.uniform(1, blocks=6))
+        space = space_named(name, ResnetSpec.uniform(1, blocks=6))
         assert (space.name, space.spec.blocks) == (name, 6)
         assert tuple(choice.options for choice in space.choices) == ResnetSpec.spaces[name]
 
 
 def test_own_options():
-    space = resnet_space("8_24_16_8")
+    space = space_named("8_24_16_8", ResnetSpec.uniform(1).mobile)
     assert space.name == "24_16_8"
     assert space.size == 3**8
     assert space == uniform_space(ResnetSpec.uniform(1, separable=("residual",)), (24, 16, 8))
@@ -106,7 +106,7 @@ def test_wrong_number_of_choices():
 
 def test_unknown_space():
     with pytest.raises(SpecError) as error:
-        resnet_space("channels-64-pix2pxi")
+        space_named("channels-64-pix2pxi", ResnetSpec.uniform(1).mobile)
     assert str(error.value).startswith(
         "unknown search space 'channels-64-pix2pxi'; did you mean channels-64-pix2pix"
     )
@@ -114,7 +114,7 @@ def test_unknown_space():
 
 def test_unreadable_options():
     with pytest.raises(SpecError) as error:
-        resnet_space("16__8")
+        space_named("16__8", ResnetSpec.uniform(1).mobile)
     assert str(error.value) == (
         "widths '16__8' cannot be read; write positive whole numbers joined by '_', e.g. 32_32_48_32_48_48_16_16"
     )
@@ -133,7 +133,7 @@ def test_further_choices():
     assert space.size == 2**8 * 3 * 3
     assert (space.largest, space.smallest) == ((5,) * 8 + (4, 7), (3,) * 8 + (1, 3))
     assert space.text((5, 3, 5, 3, 5, 3, 5, 3, 2, 5)) == "5_3_5_3_5_3_5_3,depth=2,kernel=5"
-    assert resnet_space("channels-32").text((32,) * 8) == "32_32_32_32_32_32_32_32"
+    assert space_named("channels-32", ResnetSpec.uniform(1).mobile).text((32,) * 8) == "32_32_32_32_32_32_32_32"
 
 
 def test_a_network_of_widths_depth_and_kernel():
@@ -149,7 +149,7 @@ def test_a_network_of_widths_depth_and_kernel():
 
 
 def test_of_widths_alone_the_network_is_the_resized_one():
-    space = resnet_space("channels-48")
+    space = space_named("channels-48", ResnetSpec.uniform(1).mobile)
     for seed in range(5):
         genome = space.sample(random.Random(seed))
         assert space.subspec(genome) == space.spec.resized(space.widths(genome))
@@ -174,7 +174,7 @@ def test_one_network_has_one_canonical_genome():
         assert space.subspec(own) == space.subspec(genome)
     assert all(len(same) == 1 for same in networks.values())
     assert len(networks) == 2 * 3**5 * (3**3 + 3**2 + 3)
-    widths = resnet_space("channels-32")
+    widths = space_named("channels-32", ResnetSpec.uniform(1).mobile)
     some = widths.genomes(np.arange(20))
     assert np.array_equal(widths.canonical(some), some)
 

@@ -1,146 +1,24 @@
-"""SPADE under the elastic machinery: every subnet equals its oracle, whatever is decomposed."""
-
-import math
+"""What is particular to SPADE: pruning written out, the published spaces and costs."""
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from pocketgan.elastic.cost import CostModel, cost, official_macs
-from pocketgan.elastic.dimensions import dimensions, shapes
+from pocketgan.elastic.cost import cost, official_macs
 from pocketgan.elastic.order import keep_important
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.spaces import space_named, uniform_space
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.errors import SpecError
 from pocketgan.networks import SpadeSpec, parse_spec
-from pocketgan.networks.layers import InstanceNorm
-from tests.elastic.toys import filled, genomes, supernet_of
+from tests.elastic.oracle import counted
+from tests.elastic.toys import filled, supernet_of
 
 LABELS = 4
-SHAPES = {
-    "mobile": dict(separable=("modulation",)),
-    "dense": dict(),
-    "all-decomposed": dict(separable=("modulation", "residual"), separable_norm="batch"),
-    "instance": dict(separable=("modulation",), separable_norm=None, norm="instance"),
-}
-each_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 
 
 def small_space(options=(3, 2, 1), **shape) -> SearchSpace:
     return uniform_space(SpadeSpec.uniform(1, in_channels=LABELS, upsampling="normal", **shape), options)
-
-
-def semantics(batch: int = 2) -> torch.Tensor:
-    return torch.rand(batch, LABELS, 32, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-
-def masked_output(network: nn.Module, spec: SpadeSpec, x: torch.Tensor) -> torch.Tensor:
-    """The output of the full network in which every channel beyond those of `spec` is zero wherever it appears."""
-
-    def keep(module: nn.Module, channels: int) -> None:
-        mask = torch.arange(10_000) < channels
-        handles.append(module.register_forward_hook(lambda m, i, y: y * mask[: y.shape[1], None, None]))
-
-    handles = []
-    keep(network.stem, spec.blocks["middle1"].into)
-    for module, block in zip([*network.middle, *network.up], spec.blocks.values(), strict=True):
-        keep(module.conv0, block.inner)
-        keep(module, block.out)
-        for name, channels, hidden in zip(
-            ("norm0", "norm1", "norm_shortcut"), (block.into, block.inner, block.into), block.hidden, strict=False
-        ):
-            norm = module.get_submodule(name)
-            keep(norm, channels)
-            keep(norm.shared, hidden)
-            for conv, into in ((norm.gamma, hidden), (norm.beta, hidden)):
-                if hasattr(conv, "norm"):
-                    keep(conv.norm, into)
-        for conv, into in ((module.conv0, block.into), (module.conv1, block.inner)):
-            if hasattr(conv, "norm"):
-                keep(conv.norm, into)
-    try:
-        return network(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-@each_shape
-@torch.no_grad()
-def test_outputs(shape):
-    space = small_space(**shape)
-    supernet, x = supernet_of(space), semantics()
-    for genome in genomes(space, 20):
-        widths = space.widths(genome)
-        output = supernet(x, widths)
-        subnet = supernet.extract(widths)
-        assert torch.equal(output, subnet(x)), genome
-        assert output.std() > 1e-3
-        oracle = masked_output(supernet.network, subnet.spec, x)
-        torch.testing.assert_close(output, oracle, rtol=1e-6, atol=1e-6)
-
-
-@torch.no_grad()
-def test_groups_that_no_published_list_separates():
-    space = small_space(separable=("modulation",))
-    supernet, x = supernet_of(space), semantics()
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(5):
-        widths = tuple(torch.randint(1, 4, (30,), generator=generator).tolist())
-        subnet = supernet.extract(widths)
-        assert torch.equal(supernet(x, widths), subnet(x))
-        torch.testing.assert_close(subnet(x), masked_output(supernet.network, subnet.spec, x), rtol=1e-6, atol=1e-6)
-
-
-@each_shape
-def test_gradients(shape):
-    space = small_space((2, 1), **shape)
-    supernet, x = supernet_of(space), semantics()
-    for genome in genomes(space, 20, seed=2):
-        widths = space.widths(genome)
-        subnet = supernet.extract(widths)
-        supernet.zero_grad()
-        for output in (supernet(x, widths), subnet(x)):
-            (output * torch.linspace(-1, 1, output.numel(), dtype=x.dtype).view_as(output)).sum().backward()
-        wanted = dict(subnet.named_parameters())
-        for name, parameter in supernet.network.named_parameters():
-            slices = tuple(slice(size) for size in wanted[name].shape)
-            torch.testing.assert_close(parameter.grad[slices], wanted[name].grad, rtol=1e-12, atol=1e-12)
-            outside = parameter.grad.clone()
-            outside[slices] = 0
-            assert not outside.any(), name
-
-
-@each_shape
-@torch.no_grad()
-def test_permuting_a_group_leaves_the_function(shape):
-    spec, x = small_space((2,), **shape).spec, semantics(1)
-    network = filled(spec.build()).double().eval()
-    wanted, state = network(x), {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    for group, name in enumerate(spec.groups):
-        places = [
-            (n, axis) for n, dims in dimensions(spec).items() for axis, d in enumerate(dims) if d.group == group
-        ]
-        (size,) = {state[n].shape[axis] for n, axis in places}
-        moved = dict(state)
-        for n, axis in places:
-            moved[n] = moved[n].index_select(axis, torch.arange(size).roll(1))
-        network.load_state_dict(moved)
-        torch.testing.assert_close(network(x), wanted, rtol=1e-9, atol=1e-9, msg=name)
-
-
-@torch.no_grad()
-def test_own_widths_keep_the_function():
-    spec, x = small_space((3,), separable=("modulation",)).spec, semantics()
-    network = filled(spec.build()).double().eval()
-    wanted = network(x)
-    state = keep_important(network, spec, spec.widths)
-    assert not torch.equal(state["stem.weight"], network.stem.weight)
-    network.load_state_dict(state)
-    torch.testing.assert_close(network(x), wanted, rtol=1e-9, atol=1e-9)
 
 
 @torch.no_grad()
@@ -163,55 +41,6 @@ def test_pruning_an_up_block_written_out():
     assert np.array_equal(found["up.0.norm1.norm.running_var"], full["up.0.norm1.norm.running_var"][inner])
     gamma = full["up.0.norm1.gamma.pointwise.weight"]
     assert np.array_equal(found["up.0.norm1.gamma.pointwise.weight"], gamma[inner][:, hidden])
-
-
-@torch.no_grad()
-def test_statistics_of_inactive_channels_stay():
-    space = small_space(separable=("modulation",))
-    supernet, x = supernet_of(space).train(), semantics(4)
-    before = {name: value.clone() for name, value in supernet.network.named_buffers()}
-    widths = space.widths(space.smallest)
-    supernet(x, widths)
-    small = shapes(space.spec.resized(widths))
-    for name, value in supernet.network.named_buffers():
-        if name.endswith("running_mean"):
-            active = small[name][0]
-            assert not torch.equal(value[:active], before[name][:active])
-            assert torch.equal(value[active:], before[name][active:])
-
-
-def counted(spec: SpadeSpec, height: int, width: int) -> dict[str, int]:
-    """By PyTorch's own counter, and for the papers' convention by a hook at every convolution and norm."""
-    paper = 0
-
-    def count(module, inputs, output):
-        nonlocal paper
-        paper += (
-            output.numel()
-            if isinstance(module, InstanceNorm)
-            else module.weight.numel() * math.prod(output.shape[2:])
-        )
-
-    with torch.device("meta"):
-        network = spec.build().eval()
-        x = torch.empty(1, LABELS, height, width)
-    for module in network.modules():
-        if isinstance(module, (nn.Conv2d, InstanceNorm)):
-            module.register_forward_hook(count)
-    with FlopCounterMode(display=False) as flops:
-        network(x)
-    params = sum(p.numel() for p in network.parameters())
-    return {"params": params, "macs": paper, "true_macs": flops.get_total_flops() // 2}
-
-
-@each_shape
-def test_three_counters_agree(shape):
-    space = small_space((7, 4, 2, 1), **shape)
-    drawn = genomes(space, 20)
-    found = CostModel(space.spec, 32, 96)(np.array([space.widths(genome) for genome in drawn]))
-    for i, genome in enumerate(drawn):
-        spec = space.spec.resized(space.widths(genome))
-        assert found.at(i) == cost(spec, 32, 96) == counted(spec, 32, 96), genome
 
 
 def test_spectral_norm_costs_nothing():
@@ -258,13 +87,12 @@ def test_published_costs(row):
 
 def test_published_spaces():
     sizes = {"channels-48": 15_552, "channels-64": 128_000, "channels-64-coco": 390_625, "channels-64_2": 5_764_801}
-    blank = SpadeSpec.uniform(1).mobile
-    assert {name: space_named(name, blank).size for name in blank.spaces} == sizes
-    space = space_named("channels-48", blank)
+    assert {name: space_named(name, SpadeSpec.uniform(1).mobile).size for name in SpadeSpec.spaces} == sizes
+    space = space_named("channels-48", SpadeSpec.uniform(1).mobile)
     assert cost(space.spec, 256, 512)["params"] == 39_975_315
     assert space_named("4_2", SpadeSpec.uniform(1)).size == 2**8
     with pytest.raises(SpecError, match="unknown search space 'channels-49'; did you mean"):
-        space_named("channels-49", blank)
+        space_named("channels-49", SpadeSpec.uniform(1).mobile)
 
 
 def test_spectral_networks_are_not_cut():

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pocketgan.data.task import Task, open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.sampling import ResolutionSampling
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import BudgetError, DataError, SpecError
 from pocketgan.methods.fast_gan_compression import FastGanCompression
 from pocketgan.methods.gan_compression import GanCompression
@@ -107,7 +107,7 @@ def test_every_setting_arrives(task):
     made = recipe(task)
     assert made.teacher.generator == SETTINGS.teacher
     assert made.teacher.objective == SETTINGS.objective
-    assert made["supernet"].space == resnet_space(
+    assert made["supernet"].space == space_named(
         "4_2", ResnetSpec.uniform(1, blocks=3, norm="batch", separable=("residual",))
     )
     assert made["supernet"].init is None, "the supernet starts from scratch"
@@ -330,6 +330,6 @@ def test_a_student_with_further_choices(task):
 
     same, larger = made("4_2,depth=3_1,kernel=3"), made("4_2,depth=3_1,kernel=5_3")
     assert same["pre-distillation"].init == same.teacher
-    assert same["supernet"].space == resnet_space("4_2,depth=3_1,kernel=3", mobile)
+    assert same["supernet"].space == space_named("4_2,depth=3_1,kernel=3", mobile)
     assert larger["pre-distillation"].init is None
     assert larger["pre-distillation"].student == ResnetSpec.uniform(4, blocks=3, kernel=5, separable=("residual",))

@@ -151,7 +151,7 @@ def test_the_teacher_sees_a_batch_once_and_learns_nothing(name):
     play_on = game(name)
     seen = []
     frozen = {role: deepcopy(network.state_dict()) for role, network in play_on.frozen.items()}
-    play_on.frozen["teacher"].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    play_on.frozen["teacher"].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     play(play_on, 2)
     assert len(seen) == 2, "once a batch, however many subnets it is for"
     for role, state in frozen.items():

@@ -50,6 +50,18 @@ def test_label_maps_keep_whole_labels():
     assert torch.equal(small.x, b.x[:, :, ::2, ::2]), "blocks of eight pixels become blocks of four"
 
 
+@pytest.mark.parametrize(("make", "draw"), [(distiller, batch), (spade_distiller, labels)], ids=["distil", "spade"])
+def test_of_its_teacher_a_student_needs_no_more_than_features(make, draw):
+    """Where real images are the target, no layer behind the last tap runs."""
+    game, ran = make(), set()
+    leaves = {name: m for name, m in game.frozen["teacher"].named_modules() if not list(m.children())}
+    for name, module in leaves.items():
+        module.register_forward_hook(lambda module, inputs, output, name=name: ran.add(name))
+    game.step(draw(0), random.Random(0))
+    rest = ("up.", "head") if make is distiller else ("up.2.", "up.3.", "head")
+    assert leaves.keys() - ran == {name for name in leaves if name.startswith(rest)}
+
+
 def test_proportions_stay_and_no_image_may_be_missing():
     wide = Batch(torch.zeros(2, 3, 32, 64), torch.zeros(0, 3, 32, 64), ("a", "b"))
     small = at_resolution(wide, ResolutionSampling(sizes=(16,)), random.Random(0))
@@ -78,7 +90,7 @@ def test_a_step_sees_one_resolution_and_training_all(make, sides, draw, space):
     seen: list[tuple[str, int]] = []
 
     def note(network: nn.Module, name: str) -> None:
-        network.register_forward_hook(lambda module, inputs, output: seen.append((name, inputs[0].shape[2])))
+        network.register_forward_pre_hook(lambda module, inputs: seen.append((name, inputs[0].shape[2])))
 
     note(game.generator, "student")
     note(game.frozen["teacher"], "teacher")

@@ -9,7 +9,8 @@ import pytest
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel, Costs, layer_costs
 from pocketgan.elastic.dimensions import vary
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.spaces import space_named
+from pocketgan.networks import ResnetSpec
 from pocketgan.search import Evolution, Exhaustive, Feasible, search
 from pocketgan.search.strategies import sampling_weights
 from tests.parity.golden import GOLDEN, Case
@@ -45,7 +46,7 @@ def golden():
 
 @pytest.fixture(scope="module")
 def space():
-    return resnet_space("channels-32")
+    return space_named("channels-32", ResnetSpec.uniform(1).mobile)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import torch
 from pocketgan.elastic import spaces
 from pocketgan.elastic.cost import CostModel, cost, official_macs
 from pocketgan.elastic.order import keep_important
-from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.skeleton import skeleton
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.interop.importing import build, recognise
 from pocketgan.interop.layouts import layout_of

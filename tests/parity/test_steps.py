@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pocketgan.data.batches import Batch
-from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.skeleton import skeleton
 from pocketgan.elastic.space import Choice, SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.interop.official import from_official, to_official

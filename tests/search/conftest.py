@@ -5,7 +5,8 @@ import pytest
 
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.spaces import space_named
+from pocketgan.networks import ResnetSpec
 from pocketgan.search import Feasible, search
 
 
@@ -25,7 +26,7 @@ def quick_disk(monkeypatch):
 @pytest.fixture(scope="session")
 def space():
     """6,561 genomes, of which 5 to 15 % fit the budgets used here."""
-    return resnet_space("channels-32")
+    return space_named("channels-32", ResnetSpec.uniform(1).mobile)
 
 
 @pytest.fixture(scope="session")

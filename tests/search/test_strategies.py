@@ -4,8 +4,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pocketgan.elastic.budget import Budget
-from pocketgan.elastic.spaces import resnet_space
+from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError
+from pocketgan.networks import ResnetSpec
 from pocketgan.search import AnyStrategy, Evolution, Exhaustive, Feasible, Nsga2, Random, Reinforcement
 from pocketgan.search.strategies import sampling_weights
 from tests.search.conftest import interacting
@@ -52,7 +53,7 @@ def test_exhaustive_lists_all_that_fits_in_the_order_of_the_seed(feasible):
 
 
 def test_exhaustive_refuses_what_it_cannot_finish(model):
-    space = resnet_space("channels-64-pix2pix")
+    space = space_named("channels-64-pix2pix", ResnetSpec.uniform(1).mobile)
     with pytest.raises(SpecError) as error:
         Exhaustive().propose(0, Feasible(space, model, Budget()), [], 0)
     assert str(error.value) == (

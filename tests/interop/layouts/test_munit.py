@@ -1,6 +1,6 @@
 import pytest
 
-from pocketgan.elastic.slicing import skeleton
+from pocketgan.elastic.skeleton import skeleton
 from pocketgan.interop.importing import recognise
 from pocketgan.interop.official import from_official, to_official
 from pocketgan.networks import MsImageSpec, MunitSpec

@@ -1,0 +1,40 @@
+"""Networks without memory: the program and the shapes that a spec stands for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from pocketgan.networks import Generator, NetworkSpec
+
+
+def blank(spec: NetworkSpec) -> Generator:
+    """A new network on the meta device: its program and its shapes, no values."""
+    with torch.device("meta"):
+        return spec.build()
+
+
+@lru_cache(maxsize=512)
+def skeleton(spec: NetworkSpec) -> Generator:
+    """A blank network in evaluation mode. All of the process share it: nothing may change it."""
+    return blank(spec).eval()
+
+
+def tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, as they are (with their gradients' history)."""
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def segments(network: nn.Module) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """The tensors of which one axis holds several parts: by name, the axis and the sizes of its parts.
+
+    A layer whose input is a concatenation, or whose tensor holds several things, says so in an attribute `segments`
+    ({tensor name: (axis, sizes)}), where it is made.
+    """
+    return {
+        f"{prefix}.{name}" if prefix else name: parts
+        for prefix, module in network.named_modules()
+        for name, parts in getattr(module, "segments", {}).items()
+    }
