@@ -21,6 +21,7 @@ from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError, unknown
 from pocketgan.metrics import METRICS
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, parse_spec
+from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.games import Distilling, Sight, Teaching, needs_sight
 from pocketgan.pipeline.stages import Distil, Extract, Given, Search, Train
 from pocketgan.recipes.families import (
@@ -33,7 +34,6 @@ from pocketgan.recipes.families import (
 from pocketgan.recipes.recipe import Recipe
 from pocketgan.recipes.shrinking import progressive_shrinking
 from pocketgan.search import AnyStrategy
-from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 
 
@@ -82,7 +82,7 @@ class Settings(BaseModel):
     tuning: Schedule | None = None
     whole_train: bool = False
     sight: Sight = Sight()
-    precision: Precision = "32-true"
+    precision: Precision = "fp32"
     seed: int = 233
 
     _teacher_by_name = field_validator("teacher", mode="before")(by_name)

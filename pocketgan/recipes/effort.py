@@ -16,6 +16,7 @@ from pocketgan.errors import SpecError
 from pocketgan.networks import DeepResnetSpec, PatchSpec, ResnetSpec, write_numbers
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.online import OnlineSettings
+from pocketgan.objectives.precision import Precision
 from pocketgan.recipes.compression import Settings
 from pocketgan.recipes.families import ModelName, parts
 from pocketgan.recipes.methods import AnySettings
@@ -23,7 +24,6 @@ from pocketgan.recipes.omgd import OmgdSettings
 from pocketgan.recipes.online import widest
 from pocketgan.recipes.pocket import FASTER, POCKET, PocketSettings
 from pocketgan.search import Evolution, Nsga2
-from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 
 Effort = Literal["quick", "standard", "paper"]
@@ -135,7 +135,7 @@ def settings_for(
         shrinking=shrinks,
         tuning=tuning if task.paired else None,
         search=level.search,
-        precision=best_precision() if effort == "quick" else "32-true",
+        precision=best_precision() if effort == "quick" else "fp32",
     )
 
 
@@ -160,7 +160,7 @@ def _online(
     shared: dict[str, Any] = dict(
         wide=ResnetSpec.uniform(wide).mobile,
         discriminator=PatchSpec(in_channels=6 if paired else 3, width=level.judge),
-        precision=best_precision() if effort == "quick" else "32-true",
+        precision=best_precision() if effort == "quick" else "fp32",
     )
     if method == "omgd":
         deep = DeepResnetSpec.uniform(max(1, wide // 4)) if paired else None
@@ -189,5 +189,5 @@ def _schedule(images: int, task: Task, model: ModelName) -> Schedule:
 def best_precision() -> Precision:
     """bf16 where the processor multiplies in it, else float32."""
     if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"

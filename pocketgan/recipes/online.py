@@ -20,6 +20,7 @@ from pocketgan.networks import GeneratorSpec, PatchSpec, SharedPatchSpec
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.online import OnlineSettings
+from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.games import Imitating, Sight, needs_sight
 from pocketgan.pipeline.stages import Given, OnlineDistil
 from pocketgan.recipes.compression import KnownMetric, by_name
@@ -30,7 +31,6 @@ from pocketgan.recipes.families import (
     check_players,
     check_resolutions,
 )
-from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 from pocketgan.units import si
 
@@ -57,7 +57,7 @@ class OnlineRecipeSettings(BaseModel):
     whole_train: bool = False
     metric: KnownMetric = FRECHET
     sight: Sight = Sight()
-    precision: Precision = "32-true"
+    precision: Precision = "fp32"
     seed: int = 233
 
     _teacher_by_name = field_validator("wide", "deep", mode="before")(by_name)

@@ -21,20 +21,25 @@ from pocketgan.pipeline.online import Players
 from pocketgan.pipeline.searching import Extract, Search
 from pocketgan.pipeline.stages import Distil, Given, OnlineDistil, Product, Train
 from pocketgan.pipeline.training import Taught, Training
-from pocketgan.runtime import Runtime
-from pocketgan.training.fit import make_fabric
+from pocketgan.runtime import Runtime, synchronise
 
 MANY = 1000  # turns of the players: more than anybody measures
 
 
 def step_of(stage: Training, batch: Batch, runtime: Runtime) -> Callable[[], object]:
-    """A function that plays one more step of the training's game on `batch`, at every call."""
+    """A function that plays one more step of the training's game on `batch`, at every call, to its end on the
+    device."""
     game = untrained_game(stage)
-    fabric = make_fabric(runtime.device, stage.precision)
-    game.setup(fabric)
-    moved = Batch(fabric.to_device(batch.x), fabric.to_device(batch.y), ())
-    numbers = count()
-    return lambda: game.step(moved, random.Random(next(numbers)))
+    device = runtime.place
+    game.setup(device, stage.precision)
+    moved, numbers = batch.on(device), count()
+
+    def step() -> None:
+        game.step(moved, random.Random(next(numbers)))
+        game.finite.check()
+        synchronise(device)
+
+    return step
 
 
 def untrained_game(stage: Training) -> Objective:

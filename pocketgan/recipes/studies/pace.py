@@ -51,7 +51,8 @@ class Pace:
 
 
 def measured(stage: Training, runtime: Runtime) -> float:
-    """Processor seconds of one step, over all threads: the mean of some after the first ones."""
+    """Processor seconds of one step, over all threads: the mean of some after the first ones. Off the CPU, where
+    the processor waits, seconds of the device: those on the clock, until it has computed the step."""
     size, batch_size = stage.task.size, stage.schedule.batch_size
     random = torch.Generator().manual_seed(0)
     x, y = (
@@ -61,11 +62,12 @@ def measured(stage: Training, runtime: Runtime) -> float:
     step = step_of(stage, Batch(x, y, ()), runtime)
     for _ in range(WARM_UP):
         step()
-    start, steps = time.process_time(), 0
-    while steps < STEPS and (not steps or time.process_time() - start < LONG):
+    clock = time.process_time if runtime.place.type == "cpu" else time.perf_counter
+    start, steps = clock(), 0
+    while steps < STEPS and (not steps or clock() - start < LONG):
         step()
         steps += 1
-    return round((time.process_time() - start) / steps, 6)
+    return round((clock() - start) / steps, 6)
 
 
 def _read(file: Path) -> dict[str, float]:

@@ -10,11 +10,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloa
 from pocketgan.data.batches import steps_per_epoch
 from pocketgan.data.task import Task
 from pocketgan.networks import PatchSpec, ResnetSpec
+from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.games import Distilling, Teaching
 from pocketgan.pipeline.stages import Distil, Train, Training
 from pocketgan.recipes.families import model_for, parts
 from pocketgan.recipes.studies.pace import Pace
-from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 
 Kind = TypeVar("Kind", bound=Training)
@@ -38,7 +38,7 @@ class Setting(BaseModel):
     teacher_width: PositiveInt = 32
     judge_width: PositiveInt = 32
     batch_size: PositiveInt = 4
-    precision: Precision = "32-true"
+    precision: Precision = "fp32"
 
     @property
     def _parts(self) -> dict[str, Any]:
