@@ -13,7 +13,7 @@ from pocketgan.data.batches import Batch
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
 from pocketgan.networks import Generator, GeneratorSpec, initialise
-from pocketgan.objectives.base import Objective
+from pocketgan.objectives.base import Losses, Objective
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.pipeline.front import Pick
 from pocketgan.pipeline.games import Sight
@@ -27,17 +27,18 @@ MANY = 1000  # turns of the players: more than anybody measures
 
 
 def step_of(stage: Training, batch: Batch, runtime: Runtime) -> Callable[[], object]:
-    """A function that plays one more step of the training's game on `batch`, at every call, to its end on the
-    device."""
+    """A function that plays one more step of the training's game on `batch`, to its end on the device, at every
+    call, and gives its losses."""
     game = untrained_game(stage)
     device = runtime.place
     game.setup(device, stage.precision)
     moved, numbers = batch.on(device), count()
 
-    def step() -> None:
-        game.step(moved, random.Random(next(numbers)))
+    def step() -> Losses:
+        losses = game.step(moved, random.Random(next(numbers)))
         game.finite.check()
         synchronise(device)
+        return losses
 
     return step
 
