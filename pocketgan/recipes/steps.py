@@ -13,7 +13,7 @@ from pocketgan.data.batches import Batch
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
 from pocketgan.networks import Generator, GeneratorSpec, initialise
-from pocketgan.objectives.base import Losses, Objective
+from pocketgan.objectives.base import Objective
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.pipeline.front import Pick
 from pocketgan.pipeline.games import Sight
@@ -34,7 +34,7 @@ def step_of(stage: Training, batch: Batch, runtime: Runtime) -> Callable[[], obj
     game.setup(device, stage.precision)
     moved, numbers = batch.on(device), count()
 
-    def step() -> Losses:
+    def step() -> object:
         losses = game.step(moved, random.Random(next(numbers)))
         game.finite.check()
         synchronise(device)
