@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check gpu-check clean
 
 setup: .venv/.installed
 
@@ -23,6 +23,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# what needs an NVIDIA GPU, with one tiny run of every method; without a GPU all of it is skipped
+gpu-check: setup
+	$(BIN)/python -m pytest -m cuda -rs tests/cuda
 
 clean:
 	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import measure
 import numpy as np
+import torch
 import training
 
 from pocketgan.data.batches import Batch, prefetch, training_batches
@@ -29,7 +30,8 @@ BATCH = training.BATCH
 def from_cache(examples: Examples, size: int) -> Iterator[Batch]:
     """Batches without end, epoch by epoch, as the training stages make them."""
     for epoch in count():
-        yield from training_batches(examples, batch_size=BATCH, size=(size, size), flip=True, seed=0, epoch=epoch)
+        batches = training_batches(examples, batch_size=BATCH, size=(size, size), flip=True, seed=0, epoch=epoch)
+        yield from (batch.on(torch.device("cpu")) for batch in batches)
 
 
 def from_files(task: Task) -> Iterator[Batch]:

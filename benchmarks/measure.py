@@ -26,9 +26,12 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from pocketgan.runtime import synchronise
+
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("pocketgan", "torch", "numpy", "lightning-fabric", "onnxruntime")
+PACKAGES = ("pocketgan", "torch", "numpy", "onnxruntime")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,15 @@ class Times:
         return float(np.median(np.divide(other.wall, self.wall)))
 
 
-def in_turns(calls: Mapping[str, Callable[[], object]], turns: int, warm_up: int = 1) -> dict[str, Times]:
-    """Time every call once a turn; each turn starts with another call, so that none always follows the same one."""
+def in_turns(
+    calls: Mapping[str, Callable[[], object]], turns: int, warm_up: int = 1, device: torch.device = CPU
+) -> dict[str, Times]:
+    """Time every call once a turn, until the device has done it; each turn starts with another call, so that none
+    always follows the same one."""
     for call in calls.values():
         for _ in range(warm_up):
             call()
+    synchronise(device)
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     names = list(calls)
     for turn in range(turns):
@@ -70,23 +77,25 @@ def in_turns(calls: Mapping[str, Callable[[], object]], turns: int, warm_up: int
         for name in names[first:] + names[:first]:
             wall, cpu = time.perf_counter(), time.process_time()
             calls[name]()
+            synchronise(device)
             runs[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     return {name: Times(*zip(*pairs, strict=True)) for name, pairs in runs.items()}
 
 
-def conv_peak(precision: str, quick: bool = False) -> float:
-    """MACs a second of the machine: the best of several forwards of a large 3x3 convolution, with the threads
-    that torch has now. The better of both memory formats counts."""
+def conv_peak(precision: str, quick: bool = False, device: torch.device = CPU) -> float:
+    """MACs a second of a device: the best of several forwards of a large 3x3 convolution, with the threads that
+    torch has now. The better of both memory formats counts."""
     channels, side, runs = (32, 32, 2) if quick else (256, 64, 10)
-    image = torch.rand(4, channels, side, side, dtype=PRECISIONS[precision])
-    weight = torch.rand(channels, channels, 3, 3, dtype=PRECISIONS[precision])
+    batch = 4 if device.type == "cpu" else 64  # enough to fill a GPU
+    image = torch.rand(batch, channels, side, side, dtype=PRECISIONS[precision], device=device)
+    weight = torch.rand(channels, channels, 3, 3, dtype=PRECISIONS[precision], device=device)
     calls = {}
     for memory in (torch.contiguous_format, torch.channels_last):
         x, w = image.to(memory_format=memory), weight.to(memory_format=memory)
         calls[str(memory)] = lambda x=x, w=w: F.conv2d(x, w, padding=1)
     with torch.inference_mode():
-        best = min(min(times.wall) for times in in_turns(calls, runs, warm_up=2).values())
-    return 4 * side**2 * channels**2 * 9 / best
+        best = min(min(times.wall) for times in in_turns(calls, runs, 2, device).values())
+    return batch * side**2 * channels**2 * 9 / best
 
 
 def macs(call: Callable[[], object]) -> int:
@@ -177,6 +186,7 @@ def machine() -> dict[str, Any]:
         "cpu": cpu,
         "cores": os.cpu_count(),
         "isa": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "system": platform.system(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }

@@ -89,7 +89,7 @@ def train(objective: Objective, plan: Plan, seconds: float, work: Path) -> int:
             if spent >= 1:
                 return steps
             objective.set_lr_factor(min(1.0, 2 * (1 - spent)))
-            objective.step(batch, random.Random(steps))
+            objective.step(batch.on(torch.device("cpu")), random.Random(steps))
             steps += 1
     raise AssertionError("epochs never end")
 

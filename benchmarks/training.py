@@ -3,13 +3,18 @@
 Teacher (pix2pix), distillation and supernet steps, ours in float32 and bf16 and the reference in float32, in turns
 and from equal weights; the losses of the first steps must agree. The supernet's calls run one step at each of
 several genomes, the same for all contestants.
+
+On a GPU (`--device cuda`) ours alone, of the size of the papers and for several batches; there every step of a
+supernet is at a new genome, as in training, for a new shape costs time of its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import measure
@@ -25,11 +30,12 @@ from pocketgan.networks import PatchSpec, ResnetSpec, init_normal
 from pocketgan.objectives.base import Losses, Objective
 from pocketgan.objectives.distil import Distiller, DistilSettings
 from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
-from pocketgan.training.fit import make_fabric
+from pocketgan.objectives.precision import Precision
+from pocketgan.runtime import device_named
 
 BATCH = 4
 STAGES = ("teacher", "distillation", "supernet")
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 DRAWS = 8  # genomes a call of the supernet
 
 #: images a second of the official code in float32, 2 threads, batch 4, widths as here, on a like machine
@@ -80,13 +86,11 @@ class Networks:
 Step = Callable[[Batch, int], Losses]
 
 
-def our_step(networks: Networks, precision: str) -> Step:
+def our_step(networks: Networks, precision: Precision, device: torch.device = measure.CPU) -> Step:
     """(batch, number of the draw) -> losses, called as the training loop does."""
-    game, fabric = networks.ours(), make_fabric("cpu", PRECISIONS[precision])
-    game.setup(fabric)
-    return lambda batch, draw: game.step(
-        Batch(fabric.to_device(batch.x), fabric.to_device(batch.y), batch.names), random.Random(draw)
-    )
+    game = networks.ours()
+    game.setup(device, precision)
+    return lambda batch, draw: game.step(batch, random.Random(draw))
 
 
 def reference_step(networks: Networks) -> Step:
@@ -96,9 +100,9 @@ def reference_step(networks: Networks) -> Step:
     return lambda batch, draw: game.step(batch.x, batch.y, space.widths(space.sample(random.Random(draw))))
 
 
-def noise(size: int) -> Batch:
-    x, y = torch.rand(2, BATCH, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return Batch(x, y, ("",) * BATCH)
+def noise(size: int, batch: int = BATCH) -> Batch:
+    x, y = torch.rand(2, batch, 3, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return Batch(x, y, ("",) * batch)
 
 
 def check_equal(ours: Step, theirs: Step, batch: Batch) -> None:
@@ -144,8 +148,56 @@ def stage_rows(
     ]
 
 
+def rows_on(device: torch.device, chosen: argparse.Namespace, peaks: dict[str, float]) -> list[dict[str, Any]]:
+    """Ours alone on a device, by batch and precision."""
+    size, shape, draws = (32, (4, 4, (4, 2)), 2) if chosen.quick else (256, (64, 128, (64, 48, 32, 24, 16)), DRAWS)
+    rows = []
+    for stage in STAGES:
+        networks = Networks(stage, *shape)
+        for batch_size in chosen.batch or (4, 16):
+            for precision in chosen.precision or PRECISIONS:
+                batch, numbers = noise(size, batch_size).on(device), count()
+                step = our_step(networks, precision, device)
+
+                def call(step: Step = step, batch: Batch = batch, numbers: Iterator[int] = numbers) -> None:
+                    for _ in range(draws):
+                        step(batch, next(numbers))
+
+                macs = measure.macs(call) / draws  # of the first genomes; the others cost about as much
+                (times,) = measure.in_turns({"ours": call}, chosen.turns, device=device).values()
+                rows.append(
+                    {
+                        "stage": stage,
+                        "size": size,
+                        "batch": batch_size,
+                        "precision": precision,
+                        "median_ms": measure.figure(times.median / draws * 1e3),
+                        "images_per_second": measure.figure(batch_size * draws / times.median),
+                        "gmacs": measure.figure(macs / 1e9),
+                        "share_of_peak": measure.figure(macs * draws / times.median / peaks[precision]),
+                    }
+                )
+    return rows
+
+
 def main() -> None:
-    chosen = measure.options(__doc__, turns=9, threads=2)
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
+    own.add_argument(
+        "--batch", type=int, action="append", help="images a step; may be repeated; ours alone is measured then"
+    )
+    own.add_argument(
+        "--precision", choices=PRECISIONS, action="append", help="may be repeated; ours alone is measured then"
+    )
+    chosen = measure.options(__doc__, turns=9, threads=2, own=own)
+    device = device_named(chosen.device)
+    if device.type != "cpu" or chosen.batch or chosen.precision:
+        peaks = {name: measure.conv_peak(name, chosen.quick, device) for name in PRECISIONS}
+        rate = {name: measure.figure(peak / 1e9) for name, peak in peaks.items()}
+        measure.report(
+            "training", chosen, rows_on(device, chosen, peaks), peak_gmacs_per_second=rate, device=str(device)
+        )
+        return
     sizes, shape, draws = (
         ((32,), (4, 4, (4, 2)), 2) if chosen.quick else ((64, 128), (32, 64, (32, 24, 16, 8)), DRAWS)
     )

@@ -3,21 +3,23 @@
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from pocketgan import cli as command_line
+from tests.standin import standing_in
 
 #: a whole pipeline of seconds: one residual block, four channels, one epoch a training, two candidates
 TOY = shlex.split(
     "--set teacher.blocks=1 --set teacher.widths=[4,4,4,4,4,4] --set discriminator.width=4 --set space=4_2 "
     "--set teaching.constant=1 --set teaching.decay=0 --set supernet.constant=1 --set supernet.decay=0 "
-    "--set tuning=null --set search.population=2 --set search.generations=0 --set precision=32-true"
+    "--set tuning=null --set search.population=2 --set search.generations=0 --set precision=fp32"
 )
 
 
@@ -123,3 +125,10 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """What users keep between runs is left alone, and nothing is downloaded but from the tests' own server."""
     monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("POCKETGAN_OFFLINE", "1")
+
+
+@pytest.fixture
+def accelerator() -> Iterator[torch.device]:
+    """A device that is no CPU, on any machine: see `standin`. It is what "auto" means while the test runs."""
+    with standing_in() as device:
+        yield device

@@ -38,6 +38,20 @@ def test_script_runs_and_writes_its_result(name, tmp_path):
     assert all(key in done.stdout for key in result["rows"][0])
 
 
+def test_training_on_a_device_by_batch_and_precision(tmp_path):
+    """The way of a GPU, on the CPU."""
+    words = ["--device", "cpu", "--batch", "1", "--batch", "2", "--precision", "fp32", "--results", tmp_path]
+    command = [sys.executable, BENCHMARKS / "training.py", "--quick", *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.iterdir()
+    rows = json.loads(file.read_text())["rows"]
+    assert [(row["stage"], row["batch"]) for row in rows] == [
+        (stage, batch) for stage in ("teacher", "distillation", "supernet") for batch in (1, 2)
+    ]
+    assert all(row["images_per_second"] > 0 and 0 < row["share_of_peak"] < 1 for row in rows)
+
+
 def test_every_script_is_run_and_explained():
     scripts = {path.stem for path in BENCHMARKS.glob("*.py")} - {"measure", "reference"}
     assert scripts == {*SCRIPTS, "demo_picture"}

@@ -1,16 +1,20 @@
 """Batches of samples. What a training batch holds depends on the seed, the epoch and its position only, so that
 training may stop and go on anywhere."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pocketgan.data.cache import Examples, Images
+from pocketgan.data.packed import Packed
 from pocketgan.seeds import derive_seed
 from pocketgan.units import Size
 
@@ -28,6 +32,22 @@ class Batch(NamedTuple):
     x: Float[Tensor, "batch channels height width"]
     y: Float[Tensor, "rows 3 height width"]
     names: tuple[str, ...]
+
+    def on(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(self.x.to(device), self.y.to(device), self.names)
+
+
+class PackedBatch(NamedTuple):
+    """A batch before its pixels are encoded: see `Packed`."""
+
+    x: Packed
+    y: Packed
+    names: tuple[str, ...]
+
+    def on(self, device: torch.device) -> Batch:
+        """The batch on a device, encoded there."""
+        return Batch(self.x.on(device), self.y.on(device), self.names)
 
 
 class Targets(NamedTuple):
@@ -52,7 +72,7 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
 
 def training_batches(
     examples: Examples, *, batch_size: int, size: Size, flip: bool, seed: int, epoch: int, start_step: int = 0
-) -> Iterator[Batch]:
+) -> Iterator[PackedBatch]:
     """One epoch of shuffled, randomly cropped and mirrored samples; source and target of a pair alike.
 
     Without pairs, both domains are drawn independently, and the smaller one is repeated, each time in a new order.
@@ -79,7 +99,7 @@ def student_batches(
     seed: int,
     epoch: int,
     start_step: int = 0,
-) -> Iterator[Batch]:
+) -> Iterator[PackedBatch]:
     """One epoch of `training_batches(labelled)`, in which those that nobody but a student sees come from `union`.
 
     Such a batch has no `y`: zero rows. From epoch to epoch the sources of `union` are walked through to the end,
@@ -107,28 +127,31 @@ def student_batches(
             chosen = range(start, start + batch_size)
             start = chosen.stop
             names = tuple(sources.names[draw.order[place]] for place in chosen)
-            yield Batch(cut(chosen), union.targets.encode(np.empty((0, *size, 3), np.uint8)), names)
+            yield PackedBatch(cut(chosen), Packed(np.empty((0, *size, 3), np.uint8)), names)
 
 
-def evaluation_batches(examples: Examples, batch_size: int) -> Iterator[Batch]:
-    """All sources in order, whole and unmirrored, in pairs with their targets; the last batch may be smaller."""
+def evaluation_batches(
+    examples: Examples, batch_size: int, device: torch.device = torch.device("cpu")
+) -> Iterator[Batch]:
+    """All sources in order, whole and unmirrored, in pairs with their targets; the last batch may be smaller.
+
+    They are encoded on the device."""
     sources, targets = examples.sources, examples.targets
     for first in range(0, len(sources), batch_size):
         chosen = slice(first, first + batch_size)
         own = chosen if examples.paired else slice(0)
-        yield Batch(
-            sources.encode(sources.pixels[chosen]),
-            targets.encode(targets.pixels[own]),
-            tuple(sources.names[chosen]),
-        )
+        batch = PackedBatch(sources.packed(chosen), targets.packed(own), tuple(sources.names[chosen]))
+        yield batch.on(device)
 
 
-def target_batches(examples: Examples, batch_size: int) -> Iterator[Targets]:
+def target_batches(
+    examples: Examples, batch_size: int, device: torch.device = torch.device("cpu")
+) -> Iterator[Targets]:
     """All targets in order, whole and unmirrored; without pairs they may be more or fewer than the sources."""
     targets = examples.targets
     for first in range(0, len(targets), batch_size):
         chosen = slice(first, first + batch_size)
-        yield Targets(targets.encode(targets.pixels[chosen]), tuple(targets.names[chosen]))
+        yield Targets(targets.packed(chosen).on(device), tuple(targets.names[chosen]))
 
 
 def prefetch(batches: Iterable[T], ready: int = 2) -> Iterator[T]:
@@ -167,10 +190,10 @@ class _Epoch:
     def __len__(self) -> int:
         return self.steps
 
-    def batch(self, position: int) -> Batch:
+    def batch(self, position: int) -> PackedBatch:
         chosen = range(position * self.batch_size, (position + 1) * self.batch_size)
         names = tuple(self.names[self.order[place]] for place in chosen)
-        return Batch(self.cut_x(chosen), self.cut_y(chosen), names)
+        return PackedBatch(self.cut_x(chosen), self.cut_y(chosen), names)
 
 
 def _draw(
@@ -197,17 +220,18 @@ def _draw(
 
 
 class _Cutter:
-    """Makes the tensors of one domain's crops."""
+    """Makes the crops of one domain."""
 
     def __init__(self, images: Images, draw: _Draw, batch_size: int, size: Size) -> None:
-        self.images, self.draw, self.size = images, draw, size
+        self.draw, self.size, self.labels = draw, size, images.labels
         self.pixels = np.asarray(images.pixels)  # a plain view: slicing a memmap object is slow
-        self.buffer = np.empty((batch_size, *size, images.pixels.shape[3]), np.uint8)
+        self.shape = (batch_size, *size, images.pixels.shape[3])
 
-    def __call__(self, positions: Iterable[int]) -> Tensor:
+    def __call__(self, positions: Iterable[int]) -> Packed:
         (height, width), (order, corners, mirrored) = self.size, self.draw
+        crops = np.empty(self.shape, np.uint8)
         for place, position in enumerate(positions):
             top, left = corners[position]
             crop = self.pixels[order[position], top : top + height, left : left + width]
-            self.buffer[place] = crop[:, ::-1] if mirrored[position] else crop
-        return self.images.encode(self.buffer)
+            crops[place] = crop[:, ::-1] if mirrored[position] else crop
+        return Packed(crops, self.labels)

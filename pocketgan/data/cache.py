@@ -8,23 +8,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
-from pocketgan.data.images import read_bytes, read_rgb, resize, resize_map, to_tensor
-from pocketgan.data.labels import LabelMaps, check_labels, coloured, decode_map, encode, pack, read_palette
+from pocketgan.data.images import read_bytes, read_rgb, resize, resize_map
+from pocketgan.data.labels import LabelMaps, check_labels, coloured, decode_map, pack, read_palette
 from pocketgan.data.layouts import read_layout
+from pocketgan.data.packed import Packed
 from pocketgan.data.samples import Sample, Split
 from pocketgan.data.task import Task
 from pocketgan.errors import OutputError
 from pocketgan.units import Size, size_text
-
-if TYPE_CHECKING:
-    from torch import Tensor
-else:
-    Tensor = Any
 
 Progress = Callable[[int, int], None]
 Pixels = UInt8[np.ndarray, "height width channels"]
@@ -47,11 +42,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.names)
 
-    def encode(
-        self, pixels: UInt8[np.ndarray, "batch height width channels"]
-    ) -> Float[Tensor, "batch planes height width"]:
-        """What a network sees of such pixels: images in [-1, 1], label maps as 0 and 1."""
-        return encode(pixels, self.labels) if self.labels else to_tensor(pixels)
+    def packed(self, chosen: slice) -> Packed:
+        """Some of the samples, to be encoded where a network needs them."""
+        return Packed(np.asarray(self.pixels[chosen]), self.labels)
 
     def pictures(self, chosen: slice | Sequence[int]) -> UInt8[np.ndarray, "batch height width 3"]:
         """Some of the samples for the eye, label maps in colours."""

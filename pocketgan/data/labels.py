@@ -147,11 +147,21 @@ def pack(
 
 
 def encode(
-    packed: UInt8[np.ndarray, "batch height width bytes"], maps: LabelMaps
+    packed: UInt8[Any, "batch height width bytes"], maps: LabelMaps
 ) -> Float[Tensor, "batch channels height width"]:
-    """One-hot classes, then "do not care", then the edges of the instances: all 0 or 1."""
+    """One-hot classes, then "do not care", then the edges of the instances: all 0 or 1.
+
+    An array gives a tensor on the CPU, a tensor one on its own device.
+    """
     import torch
 
+    if not isinstance(packed, np.ndarray):
+        labels = packed[..., 0]
+        if maps.dont_care:
+            labels = labels.masked_fill(labels == DONT_CARE, maps.classes)
+        channels = torch.arange(maps.classes + maps.dont_care, dtype=torch.uint8, device=packed.device)
+        planes = labels[:, None] == channels[:, None, None]
+        return (torch.cat([planes, edges(packed)[:, None]], 1) if maps.instances else planes).float()
     # in numpy: see `images.to_tensor`
     labels = packed[..., 0].astype(np.int64)
     if maps.dont_care:
@@ -163,10 +173,14 @@ def encode(
     return torch.from_numpy(planes)
 
 
-def edges(packed: UInt8[np.ndarray, "batch height width 3"]) -> Bool[np.ndarray, "batch height width"]:
+def edges(packed: UInt8[Any, "batch height width 3"]) -> Bool[Any, "batch height width"]:
     """Where the instance of a pixel differs from that of the pixel above, below, left or right of it."""
-    ids = packed[..., 1].astype(np.uint16) | packed[..., 2].astype(np.uint16) << 8
-    found = np.zeros(ids.shape, bool)
+    low, high = packed[..., 1], packed[..., 2]
+    if isinstance(packed, np.ndarray):
+        ids = low.astype(np.uint16) | high.astype(np.uint16) << 8
+    else:
+        ids = low.int() | high.int() << 8
+    found = ids < 0  # nowhere yet
     across, down = ids[:, :, 1:] != ids[:, :, :-1], ids[:, 1:] != ids[:, :-1]
     found[:, :, 1:] |= across
     found[:, :, :-1] |= across

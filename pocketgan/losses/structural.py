@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -38,8 +40,10 @@ def _blur(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "bat
     return height @ x @ width
 
 
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _bands(side: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "side side"]:
-    """Row i holds the window around position i, as far as it lies within the side."""
+    """Row i holds the window around position i, as far as it lies within the side. Kept, and not to be changed."""
     reach = _WINDOW // 2
     exponents = -torch.arange(-reach, reach + 1, dtype=dtype, device=device).square() / (2 * _SIGMA**2)
     places = torch.arange(side, dtype=dtype, device=device)

@@ -12,7 +12,8 @@ from torch import Tensor
 from pocketgan.data.batches import Batch, Targets
 from pocketgan.data.cache import Examples, Images
 from pocketgan.data.images import to_tensor
-from pocketgan.data.labels import DONT_CARE, LabelMaps
+from pocketgan.data.labels import encode
+from pocketgan.data.packed import Packed
 from pocketgan.metrics.stream import KEPT, Stream
 from pocketgan.units import Size
 
@@ -39,53 +40,22 @@ class Resident:
         self.images, self.device = images, device
         self.order = np.arange(len(images)) if order is None else order
         self.names = [images.names[place] for place in self.order]
-        every = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
-        self._levels = to_tensor(every)[0, 0].flatten().to(device)
         bytes_of_one = int(np.prod(images.pixels.shape[1:]))
         keeps = device.type != "cpu" and len(self.order) * bytes_of_one <= KEPT
-        self._kept = self._on_device(slice(None)) if keeps else None
+        self._kept = torch.from_numpy(self._pixels(slice(None))).to(device) if keeps else None
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, chosen: slice) -> Float[Tensor, "batch channels height width"]:
         """Images in [-1, 1], label maps as 0 and 1, on the device; equal to the last bit on every device."""
-        if self.device.type == "cpu":
-            return self.images.encode(self._pixels(chosen))
-        return self.decode(self._on_device(chosen) if self._kept is None else self._kept[chosen])
-
-    def decode(
-        self, pixels: UInt8[Tensor, "batch height width bytes"]
-    ) -> Float[Tensor, "batch channels height width"]:
-        """What `Images.encode` makes of pixels, on their device."""
-        if self.images.labels:
-            return encode(pixels, self.images.labels)
-        return self._levels[pixels.permute(0, 3, 1, 2).int()]  # a table: devices divide differently
+        if self._kept is None:
+            return Packed(self._pixels(chosen), self.images.labels).on(self.device)
+        kept = self._kept[chosen]
+        return encode(kept, self.images.labels) if self.images.labels else to_tensor(kept)
 
     def _pixels(self, chosen: slice) -> UInt8[np.ndarray, "batch height width bytes"]:
         return self.images.pixels[self.order[chosen]]
-
-    def _on_device(self, chosen: slice) -> UInt8[Tensor, "batch height width bytes"]:
-        return torch.from_numpy(self._pixels(chosen)).to(self.device)
-
-
-def encode(
-    packed: UInt8[Tensor, "batch height width bytes"], maps: LabelMaps
-) -> Float[Tensor, "batch channels height width"]:
-    """What `data.labels.encode` makes of packed label maps, on the device that they are on."""
-    labels = packed[..., 0].long()
-    if maps.dont_care:
-        labels = labels.where(labels != DONT_CARE, maps.classes)
-    planes = torch.zeros(len(packed), maps.channels, *packed.shape[1:3], device=packed.device)
-    planes.scatter_(1, labels.unsqueeze(1), 1.0)
-    if maps.instances:
-        ids, edges = packed[..., 1].int() | packed[..., 2].int() << 8, planes[:, -1]
-        for axis in (1, 2):
-            differ = (ids.diff(dim=axis) != 0).float()
-            for start in (0, 1):
-                part = edges.narrow(axis, start, ids.shape[axis] - 1)
-                part.copy_(part.maximum(differ))
-    return planes
 
 
 def sources_on(

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pocketgan.data.batches import Batch
-from pocketgan.errors import NonFiniteLoss
 from pocketgan.losses.adversarial import GanMode
+from pocketgan.objectives.finite import Finite
+from pocketgan.objectives.precision import Call, Precision, in_precision
 
 Losses = dict[str, Tensor]
 #: a decay rate of Adam's moments
@@ -42,10 +43,11 @@ class Objective:
 
     def __init__(self) -> None:
         self.players: dict[str, nn.Module] = {}
-        self.networks: dict[str, nn.Module] = {}
+        self.networks: dict[str, Call] = {}
         self.optimizers: dict[str, Optimizer] = {}
-        self.frozen: dict[str, nn.Module] = {}
-        self._fabric: Any = None
+        self.frozen: dict[str, Call] = {}
+        self._frozen: dict[str, nn.Module] = {}
+        self.finite = Finite()
 
     # -- what subclasses implement ---------------------------------------------------------------------------
 
@@ -76,34 +78,37 @@ class Objective:
 
     def add_frozen(self, name: str, network: nn.Module) -> None:
         """A network in evaluation mode, without gradients."""
-        self.frozen[name] = network.eval().requires_grad_(False)
+        self.frozen[name] = self._frozen[name] = network.eval().requires_grad_(False)
+
+    def include(self, game: Objective) -> None:
+        """Make another game a part of this one: what is done to its players here is done to them there."""
+        self.players, self.networks, self.optimizers = game.players, game.networks, game.optimizers
+        self.finite = game.finite
 
     def backward(self, loss: Tensor, *players: str, keep_graph: bool = False) -> None:
         """Add the loss's gradients to these players' own; whatever else is on the way gets none."""
-        if not torch.isfinite(loss):
-            raise NonFiniteLoss(
-                f"the loss of {' and '.join(players)} became {loss.item()}; training stopped before the update. "
-                "Lower the learning rate, or use precision 32-true, and run again"
-            )
-        inputs = [p for name in players for p in self.networks[name].parameters() if p.requires_grad]
-        run = torch.autograd.backward if self._fabric is None else self._fabric.backward
-        run(loss, inputs=inputs, retain_graph=keep_graph)
+        self.finite.see(loss, " and ".join(players))
+        inputs = [p for name in players for p in self.players[name].parameters() if p.requires_grad]
+        torch.autograd.backward(loss, inputs=inputs, retain_graph=keep_graph)
 
     def update(self, *players: str) -> None:
         """One optimizer step for these players, then their gradients are cleared."""
+        self.finite.before_update()
         for name in players:
             self.optimizers[name].step()
             self.optimizers[name].zero_grad(set_to_none=True)
 
     # -- what the loop uses ----------------------------------------------------------------------------------
 
-    def setup(self, fabric: Any) -> None:
-        """Hand devices, precision and processes over to Lightning Fabric."""
-        self._fabric = fabric
-        for name, network in self.networks.items():
-            self.networks[name], self.optimizers[name] = fabric.setup(network, self.optimizers[name])
-        for name, network in self.frozen.items():
-            self.frozen[name] = fabric.setup_module(network)
+    def setup(self, device: torch.device, precision: Precision) -> None:
+        """Move everything to the device, and let every network compute in the precision. Before `load_state_dict`,
+        so that what is loaded lands where the networks are."""
+        for own, calls in ((self.players, self.networks), (self._frozen, self.frozen)):
+            for name, network in own.items():
+                calls[name] = in_precision(network.to(device), device, precision)
+        self.finite.place(device)
+        for optimizer in self.optimizers.values():
+            optimizer.found_inf = self.finite.flag  # type: ignore[attr-defined]
 
     def set_lr_factor(self, factor: float) -> None:
         """Every learning rate as a fraction of what it was at the start."""
@@ -114,12 +119,12 @@ class Objective:
     def state_dict(self) -> dict[str, Any]:
         """Everything that training changes."""
         return {
-            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "networks": {name: network.state_dict() for name, network in self.players.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, network in self.networks.items():
+        for name, network in self.players.items():
             network.load_state_dict(state["networks"][name])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])

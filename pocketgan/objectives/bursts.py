@@ -94,9 +94,7 @@ class BurstDistiller(ImitationGame):
         self.teaching = CycleGan(
             settings.teaching, generator, backward_generator, discriminator, backward_discriminator
         )
-        # The teachers' game is part of this one: what is done to these networks and optimizers is done to its own.
-        self.players = self.teaching.players
-        self.networks, self.optimizers = self.teaching.networks, self.teaching.optimizers
+        self.include(self.teaching)
         self._best = deepcopy(generator)
         self._best_score: float | None = None
         self.add_frozen("best", self._best)
@@ -131,10 +129,6 @@ class BurstDistiller(ImitationGame):
         terms = self.imitate(batch.x, {"best": target}, taps.values, rng)
         self.update_student()
         return terms
-
-    def setup(self, fabric: Any) -> None:
-        super().setup(fabric)
-        self.teaching._fabric = fabric
 
     def _keep_the_better(self) -> None:
         teacher = self.players["generator"]

@@ -99,5 +99,6 @@ class CycleGan(Objective):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
+        device = next(self.generator.parameters()).device
         for name, pool in self.pools.items():
-            pool.load_state_dict(state["pools"][name])
+            pool.load_state_dict(state["pools"][name], device)

@@ -33,6 +33,7 @@ from pocketgan.losses.perceptual import feature_loss, grams, style_distance
 from pocketgan.losses.pixel import pixel_loss
 from pocketgan.losses.structural import ssim_loss, total_variation
 from pocketgan.objectives.base import Beta, Losses, Objective, detached, mean_losses, total
+from pocketgan.objectives.precision import Precision
 from pocketgan.objectives.student import FeatureStudent, visited
 from pocketgan.pretrained.perceptual import STAGES
 
@@ -134,10 +135,9 @@ class ImitationGame(Objective):
                 for mine, theirs in zip(kept.buffers(), own.buffers(), strict=True):
                     mine.copy_(theirs)
 
-    def setup(self, fabric: Any) -> None:
-        super().setup(fabric)
-        # on the device that the student is on now
-        self._average.to(next(self._student.parameters()).device)
+    def setup(self, device: torch.device, precision: Precision) -> None:
+        super().setup(device, precision)
+        self._average.to(device)
 
     @property
     def tapped(self) -> tuple[str, ...]:

@@ -82,9 +82,7 @@ class OnlineDistiller(ImitationGame):
         self.teaching = None
         if discriminator is not None:
             self.teaching = Pix2Pix(settings.teaching, teachers, discriminator)
-            # The teachers' game is part of this one: what is done to these networks is done to its own.
-            self.players = self.teaching.players
-            self.networks, self.optimizers = self.teaching.networks, self.teaching.optimizers
+            self.include(self.teaching)
         else:
             for name, network in teachers.items():
                 self.add_frozen(name, network)

@@ -32,11 +32,11 @@ class ImagePool:
             elif self.size and rng.random() < 0.5:
                 place = rng.randrange(self.size)
                 image, self.images[place] = self.images[place], image.clone()
-            given.append(image.to(images.device))  # what was restored from a file may be elsewhere
+            given.append(image)
         return torch.stack(given)
 
     def state_dict(self) -> dict[str, Any]:
         return {"images": list(self.images)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.images = list(state["images"])
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        self.images = [image.to(device) for image in state["images"]]

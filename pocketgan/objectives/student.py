@@ -6,6 +6,7 @@ Source: GAN Compression, CVPR 2020, sections 3.1 and 3.3; Cai et al., Once-for-A
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
 
 import torch
@@ -42,7 +43,7 @@ class _Enough(Exception):
 
 @torch.no_grad()
 def activations(
-    network: nn.Module, x: Float[Tensor, "batch in height width"], names: tuple[str, ...]
+    network: Callable[..., Tensor], x: Float[Tensor, "batch in height width"], names: tuple[str, ...]
 ) -> dict[str, Float[Tensor, "batch _ _ _"]]:
     """What a network has at some taps; it runs to the last of them and no further."""
     taps = Taps(names)

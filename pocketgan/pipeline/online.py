@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import model_validator
 from torch import nn
 
-from pocketgan.data.batches import Batch, steps_per_epoch, student_batches
+from pocketgan.data.batches import PackedBatch, steps_per_epoch, student_batches
 from pocketgan.data.cache import Examples, load_examples
 from pocketgan.data.inputs import Inputs, load_inputs
 from pocketgan.losses.distillation import ChannelConnectors
@@ -219,7 +219,9 @@ class OnlineDistil(StudentTraining):
             epoch = partial(self._mixed, union, game)
         self._fit(work, game, epoch, schedule)
 
-    def _mixed(self, union: Examples, game: Game, examples: Examples, epoch: int, first: int) -> Iterable[Batch]:
+    def _mixed(
+        self, union: Examples, game: Game, examples: Examples, epoch: int, first: int
+    ) -> Iterable[PackedBatch]:
         """The batches of an epoch, from `union` wherever no real images are needed."""
         return student_batches(
             examples,

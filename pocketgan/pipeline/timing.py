@@ -21,7 +21,6 @@ from pocketgan.models import of_images
 from pocketgan.networks import GeneratorSpec, initialise
 from pocketgan.pipeline.games import check_sides
 from pocketgan.runtime import Runtime, synchronise
-from pocketgan.training.fit import make_fabric
 from pocketgan.units import Size
 
 STEPS = 3
@@ -104,13 +103,19 @@ EXPORT_SECONDS, EXPORT_SECONDS_A_LAYER = 1.5, 0.06
 
 
 def step_of(stage: Training, batch: Batch, runtime: Runtime) -> Callable[[], object]:
-    """A function that plays one more step of a training's game, with fresh networks, on `batch` at every call."""
-    game = stage.untrained()
-    fabric = make_fabric(runtime.device, stage.precision)
-    game.setup(fabric)
-    moved = Batch(batch.x.to(runtime.place), batch.y.to(runtime.place), ())
-    numbers = count()
-    return lambda: game.step(moved, random.Random(next(numbers)))
+    """A function that plays one more step of a training's game, with fresh networks, on `batch`, to its end on the
+    device, at every call, and gives its losses."""
+    game, device = stage.untrained(), runtime.place
+    game.setup(device, stage.precision)
+    moved, numbers = batch.on(device), count()
+
+    def step() -> object:
+        losses = game.step(moved, random.Random(next(numbers)))
+        game.finite.check()
+        synchronise(device)
+        return losses
+
+    return step
 
 
 def noise(images: int, channels: int, size: Size) -> Batch:

@@ -11,7 +11,7 @@ import torch
 from pydantic import model_validator
 from torch import nn
 
-from pocketgan.data.batches import Batch, evaluation_batches, steps_per_epoch, training_batches
+from pocketgan.data.batches import PackedBatch, evaluation_batches, steps_per_epoch, training_batches
 from pocketgan.data.cache import Examples, load_examples
 from pocketgan.data.images import save_image, to_uint8
 from pocketgan.data.samples import Split
@@ -20,12 +20,13 @@ from pocketgan.models import device_of, of_images, save_model
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, PatchSpec, SharedPatchSpec
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.games import FeatureNetwork, Teaching, needs_features, teaching_game
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.supernets import save_kernels
 from pocketgan.pipeline.timing import Stopwatch
 from pocketgan.seeds import derive_seed
-from pocketgan.training.fit import Precision, fit
+from pocketgan.training.fit import fit
 from pocketgan.training.schedule import Rates, Schedule
 
 SHEETS = 8  # sample sheets drawn over one training
@@ -45,7 +46,7 @@ class Training(Stage):
     schedule: Schedule
     feature_network: FeatureNetwork | None = None
     seed: int = 0
-    precision: Precision = "32-true"
+    precision: Precision = "fp32"
     discriminator: DiscriminatorSpec | SharedPatchSpec = PatchSpec()
 
     if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Training(Stage):
     def _random(self, what: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, what))
 
-    def _epoch(self, examples: Examples, epoch: int, first: int) -> Iterable[Batch]:
+    def _epoch(self, examples: Examples, epoch: int, first: int) -> Iterable[PackedBatch]:
         """The batches of an epoch from that step on."""
         return training_batches(
             examples,
@@ -109,7 +110,7 @@ class Training(Stage):
         self,
         work: Workspace,
         objective: Objective,
-        epoch: Callable[[Examples, int, int], Iterable[Batch]] | None = None,
+        epoch: Callable[[Examples, int, int], Iterable[PackedBatch]] | None = None,
         schedule: Rates | None = None,
     ) -> None:
         """Play the game to its end and save what it leaves; by another schedule or with other batches if given."""

@@ -13,10 +13,10 @@ from pocketgan.errors import unknown
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.catalog import FRECHET
 from pocketgan.networks import GeneratorSpec, parse_spec
+from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.games import Distilling, FeatureNetwork, Imitating, Teaching, needs_features
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.pipeline.teacher_file import TeacherFile
-from pocketgan.training.fit import Precision
 
 
 def _parsed(value: Any) -> Any:
@@ -53,7 +53,7 @@ class RecipeSettings(BaseModel):
     metric: KnownMetric = FRECHET
     whole_train: bool = False
     feature_network: FeatureNetwork = FeatureNetwork()
-    precision: Precision = "32-true"
+    precision: Precision = "fp32"
     seed: int = 233
 
     @property

@@ -9,12 +9,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloa
 
 from pocketgan.data.batches import steps_per_epoch
 from pocketgan.data.task import Task
+from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.games import Distilling, Teaching
 from pocketgan.pipeline.training import Train, Training
 from pocketgan.recipes.games import Parts, game_for
 from pocketgan.studies.pace import Pace
-from pocketgan.training.fit import Precision
 from pocketgan.training.schedule import Schedule
 
 Kind = TypeVar("Kind", bound=Training)
@@ -38,7 +38,7 @@ class Setting(BaseModel):
     teacher_width: PositiveInt = 32
     discriminator_width: PositiveInt = 32
     batch_size: PositiveInt = 4
-    precision: Precision = "32-true"
+    precision: Precision = "fp32"
 
     @property
     def _parts(self) -> Parts:

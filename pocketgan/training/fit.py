@@ -6,7 +6,6 @@ run that was stopped anywhere goes on exactly as if it had not been.
 
 from __future__ import annotations
 
-import logging
 import random
 import signal
 import threading
@@ -14,46 +13,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import torch
 
-from pocketgan.data.batches import Batch, prefetch
-from pocketgan.errors import SpecError
+from pocketgan.data.batches import Batch, PackedBatch, prefetch
 from pocketgan.objectives.base import Objective
-from pocketgan.runtime import Runtime
+from pocketgan.objectives.precision import Precision
+from pocketgan.runtime import Runtime, synchronise
 from pocketgan.seeds import derive_seed
 from pocketgan.training.log import Log
 from pocketgan.training.schedule import Rates
-from pocketgan.training.state import load_state, save_state
+from pocketgan.training.state import load_state, saving
 
-Precision = Literal["32-true", "bf16-mixed"]
 Progress = Callable[[int, int], None]
-
-
-def make_fabric(device: str, precision: Precision):
-    """Lightning Fabric on one device of that kind ('auto', 'cpu', 'cuda', 'mps')."""
-    present: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-    }
-    if device in present and not present[device]():
-        raise SpecError(f"this machine has no device {device} that PyTorch can use; choose --device cpu or auto")
-    try:
-        from lightning.fabric import Fabric
-    except ImportError:
-        from lightning_fabric import Fabric
-    # Fabric announces itself on every start
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    fabric = Fabric(accelerator=device, devices=1, precision=precision)
-    fabric.launch()
-    return fabric
 
 
 def fit(
     objective: Objective,
-    epoch_batches: Callable[[int, int], Iterable[Batch]],
+    epoch_batches: Callable[[int, int], Iterable[Batch | PackedBatch]],
     steps_per_epoch: int,
     schedule: Rates,
     *,
@@ -73,10 +50,13 @@ def fit(
         progress: called after each step with (steps done, steps in all).
 
     Raises:
-        NonFiniteLoss: a loss became NaN or infinite; the state before that step is kept.
+        NonFiniteLoss: a loss became NaN or infinite; what is saved is a state before that. Off the CPU it may be
+            said up to `log_steps` steps later, in which nothing changed any more.
         KeyboardInterrupt: after the running step was finished and saved.
     """
-    # resume
+    # set up, then resume: so that what is loaded, optimizers' moments too, lands on the device
+    device = runtime.place
+    objective.setup(device, precision)
     state_file = folder / "state" / "state.safetensors"
     step = 0
     if state_file.exists():
@@ -84,31 +64,30 @@ def fit(
         step = state["step"]
         objective.load_state_dict(state["objective"])
     log = Log(folder / "log.jsonl", step)
-    fabric = make_fabric(runtime.device, precision)
-    objective.setup(fabric)
     total = schedule.epochs * steps_per_epoch
     saved, logged = time.monotonic(), (time.monotonic(), step)
 
     def save() -> None:
-        save_state({"step": step, "objective": objective.state_dict()}, state_file)
+        objective.finite.check()
+        save_soon({"step": step, "objective": objective.state_dict()})
 
     if step and step % steps_per_epoch == 0:
         sample(step // steps_per_epoch)  # it may have been stopped just before that
-    with _stop_between_steps() as stopped:
+    with _stop_between_steps() as stopped, saving(state_file) as save_soon:
         for epoch in range(step // steps_per_epoch, schedule.epochs):
-            for batch in prefetch(epoch_batches(epoch, step - epoch * steps_per_epoch)):
+            batches = epoch_batches(epoch, step - epoch * steps_per_epoch)
+            for batch in prefetch(each.on(device) for each in batches):
                 # one step: its random numbers follow from the seed and its number
                 objective.set_lr_factor(schedule.factor(epoch, step))
                 torch.manual_seed(derive_seed(seed, "torch", step))
-                losses = objective.step(
-                    Batch(fabric.to_device(batch.x), fabric.to_device(batch.y), batch.names),
-                    random.Random(derive_seed(seed, "step", step)),
-                )
+                losses = objective.step(batch, random.Random(derive_seed(seed, "step", step)))
                 step += 1
 
                 # tell
                 progress(step, total)
                 if step % runtime.log_steps == 0 or step == total:
+                    objective.finite.check()
+                    synchronise(device)
                     rate = schedule.batch_size * (step - logged[1]) / (time.monotonic() - logged[0])
                     logged = (time.monotonic(), step)
                     values = {name: round(loss.item(), 5) for name, loss in losses.items()}

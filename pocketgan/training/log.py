@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from pocketgan.files import replacing
 
 
 class Log:
@@ -15,9 +16,8 @@ class Log:
         self.path = path
         if path.exists():
             kept = [line for line in read_log(path) if line["step"] <= step]
-            temporary = path.with_name(path.name + ".part")
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-            os.replace(temporary, path)
+            with replacing(path) as part:
+                part.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
     def write(self, **line: Any) -> None:
         with self.path.open("a") as file:

@@ -6,7 +6,9 @@ The file appears whole or not at all.
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,47 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from pocketgan.errors import DataError
+from pocketgan.files import replacing
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write a tree of dicts, lists, tensors and JSON scalars."""
     tensors: dict[str, torch.Tensor] = {}
     rest = _split(state, tensors)
-    temporary = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # not `save_file`, which hides a full disk behind an error of its own
-    temporary.write_bytes(save(tensors, metadata={"rest": json.dumps(rest)}))
-    os.replace(temporary, path)
+    with replacing(path) as part:
+        # not `save_file`, which hides a full disk behind an error of its own
+        part.write_bytes(save(tensors, metadata={"rest": json.dumps(rest)}))
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A function that saves a state to `path` while its caller goes on: it returns as soon as the state is copied.
+
+    At most one state is being written at a time, and none any more when the context ends. What goes wrong while one
+    is written is raised at the next call, or when the context ends.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="save") as worker:
+        writing: Future[None] | None = None
+
+        def save_soon(state: dict[str, Any]) -> None:
+            nonlocal writing
+            if writing:
+                writing.result()
+            writing = worker.submit(save_state, _copied(state), path)
+
+        yield save_soon
+        if writing:
+            writing.result()
+
+
+def _copied(value: Any) -> Any:
+    """The same tree with tensors of its own, on the CPU."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    return [_copied(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -40,7 +72,7 @@ def load_state(path: Path) -> dict[str, Any]:
 def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(value, torch.Tensor):
         key = str(len(tensors))
-        tensors[key] = value.detach().contiguous()
+        tensors[key] = value.detach().cpu().contiguous()
         return {"tensor": key}
     if isinstance(value, dict):
         # a list of pairs, because JSON would turn the optimizers' integer keys into text

@@ -158,7 +158,7 @@ def test_a_device_that_is_not_there(cli: Cli, pairs: Path, out: Path, monkeypatc
         ("search.population=0", "greater than or equal to 2"),
         ("search.mutation_ratio=2", "less than or equal to 1"),
         ("search.first_generation=2", "no effect on uniform weighting"),
-        ("precision=16", "32-true"),
+        ("precision=16", "fp32"),
         ("supernet=null", "Schedule"),
     ],
 )

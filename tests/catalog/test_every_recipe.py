@@ -101,7 +101,7 @@ def shrunk(settings: RecipeSettings) -> RecipeSettings:
         teaching=TWO_STEPS.model_copy(update={"halving": settings.teaching.halving}),
         supernet=TWO_STEPS,
         feature_network=FeatureNetwork(),
-        precision="32-true",
+        precision="fp32",
     )
     if settings.tuning:
         small["tuning"] = TWO_STEPS

@@ -37,7 +37,11 @@ def two_sets(a: int, b: int) -> Examples:
 
 def epoch(pairs: Examples, **options) -> list:
     defaults = {"batch_size": 3, "size": (8, 8), "flip": True, "seed": 1, "epoch": 0}
-    return list(training_batches(pairs, **(defaults | options)))
+    return on_cpu(training_batches(pairs, **(defaults | options)))
+
+
+def on_cpu(batches) -> list:
+    return [batch.on(torch.device("cpu")) for batch in batches]
 
 
 def same(first: list, second: list) -> bool:
@@ -200,7 +204,7 @@ def test_square_pairs_give_the_batches_of_ever(count, flip, size, start_step):
     pairs = pair_set(count)
     options = {"batch_size": 3, "flip": flip, "seed": 5, "epoch": 3, "start_step": start_step}
     expected = list(as_ever(pairs.sources.pixels, pairs.targets.pixels, pairs.sources.names, size=size, **options))
-    made = list(training_batches(pairs, size=(size, size), **options))
+    made = on_cpu(training_batches(pairs, size=(size, size), **options))
     assert len(made) == len(expected)
     for batch, (x, y, names) in zip(made, expected, strict=True):
         assert torch.equal(batch.x, x)
@@ -296,7 +300,7 @@ def with_inputs() -> tuple[Examples, Examples]:
 
 
 def student_epoch(epoch: int, turn, **options) -> list:
-    return list(student_batches(*with_inputs(), turn, **(OPTIONS | {"epoch": epoch} | options)))
+    return on_cpu(student_batches(*with_inputs(), turn, **(OPTIONS | {"epoch": epoch} | options)))
 
 
 def every(period: int):
@@ -371,7 +375,7 @@ def test_seed_decides_on_the_inputs_and_flip_on_their_mirroring():
 def test_inputs_have_an_order_of_their_own():
     """Of a union that adds nothing, the free batches are not those of the labelled epoch."""
     pairs = pair_set(9)
-    free = list(student_batches(pairs, pairs, every(1000), **OPTIONS, epoch=0))
+    free = on_cpu(student_batches(pairs, pairs, every(1000), **OPTIONS, epoch=0))
     labelled = epoch(pairs)
     assert [batch.names for batch in free] != [batch.names for batch in labelled]
     found = [
@@ -384,7 +388,7 @@ def test_the_union_of_two_sets_feeds_the_student():
     """Labelled batches without pairs keep their own targets; a set of targets larger than the sources counts."""
     sets = two_sets(4, 9)
     union = Examples(images("a", 7), sets.targets, paired=False)
-    batches = list(student_batches(sets, union, every(2), **OPTIONS, epoch=0))
+    batches = on_cpu(student_batches(sets, union, every(2), **OPTIONS, epoch=0))
     assert same([batches[1]], [epoch(sets)[1]])
     assert len(set(batches[0].names + batches[2].names)) == 6
 
@@ -427,7 +431,8 @@ def test_prefetch_gives_the_same_items(count):
 def test_prefetch_gives_the_same_batches():
     pairs = pair_set(9)
     options = {"batch_size": 2, "size": (8, 8), "flip": True, "seed": 1, "epoch": 0}
-    assert same(list(prefetch(training_batches(pairs, **options))), list(training_batches(pairs, **options)))
+    ahead = prefetch(training_batches(pairs, **options))
+    assert same(on_cpu(ahead), on_cpu(training_batches(pairs, **options)))
 
 
 def test_prefetch_raises_where_the_item_was_due():

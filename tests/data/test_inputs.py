@@ -174,7 +174,7 @@ def test_training_batches_of_the_union(task, inputs, tmp_path):
     union = load_inputs(inputs, task, "train", tmp_path / "cache")
     batches = list(training_batches(union, batch_size=1, size=task.size, flip=True, seed=0, epoch=0))
     assert sorted(batch.names[0] for batch in batches) == sorted(union.sources.names)
-    assert all(batch.x.shape == (1, 3, 16, 16) for batch in batches)
+    assert all(batch.x.pixels.shape == (1, 16, 16, 3) for batch in batches)
 
 
 def test_existing_cache_is_mapped_not_decoded(task, inputs, tmp_path, monkeypatch):

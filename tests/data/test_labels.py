@@ -223,7 +223,7 @@ def test_a_task_of_label_maps(tmp_path):
         np.testing.assert_array_equal(pixels[..., 0], resize_map(labels.astype(np.int32), 18, 18))
         dense = np.unique(resize_map(ids.astype(np.int32), 18, 18), return_inverse=True)[1].reshape(18, 18)
         np.testing.assert_array_equal(pixels[..., 1], dense)
-    assert examples.sources.encode(examples.sources.pixels[:2]).shape == (2, 6, 18, 18)
+    assert examples.sources.packed(slice(2)).on(torch.device("cpu")).shape == (2, 6, 18, 18)
     assert examples.sources.pictures([1, 0]).shape == (2, 18, 18, 3)
 
 
@@ -300,7 +300,7 @@ def test_samples_of_coco_stuff(tmp_path):
     task = open_task(SHARED / "coco_stuff_sample")
     assert (task.in_channels, task.counts()) == (184, {"train": 11, "select": 2, "test": 8})
     examples = load_examples(task, "test", tmp_path, training=False)
-    planes = examples.sources.encode(examples.sources.pixels)
+    planes = examples.sources.packed(slice(None)).on(torch.device("cpu"))
     assert torch.equal(planes[:, :-1].sum(1), torch.ones(8, 256, 256))
     assert 0.01 < planes[:, -1].mean() < 0.3
     for image, name in zip(planes, examples.sources.names, strict=True):

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from pocketgan.losses import structural
 from pocketgan.losses.structural import ssim_loss, total_variation
 
 
@@ -59,3 +60,23 @@ def test_total_variation_is_a_sum():
     ramp = torch.arange(6.0).repeat(2, 3, 5, 1)
     assert total_variation(ramp).item() == 2 * 3 * 5 * 5
     assert total_variation(ramp.mT).item() == 2 * 3 * 5 * 5
+
+
+def test_the_window_is_made_once_for_a_side_and_gives_the_same_numbers():
+    a, b = draw(1, 3, 13, 17), draw(1, 3, 13, 17, seed=1)
+    structural._bands.cache_clear()
+    first = ssim_loss(a, b)
+    made = structural._bands.cache_info().misses
+    assert ssim_loss(a, b) == first
+    assert ssim_loss(a.float(), b.float()).dtype == torch.float32
+    assert (made, structural._bands.cache_info().misses) == (2, 4)
+
+
+def test_a_window_made_for_a_figure_serves_a_loss_too():
+    """PyTorch takes no gradients through what inference mode made."""
+    a, b = draw(1, 3, 9, 9).requires_grad_(), draw(1, 3, 9, 9, seed=1)
+    structural._bands.cache_clear()
+    with torch.inference_mode():
+        ssim_loss(a, b)
+    ssim_loss(a, b).backward()
+    assert a.grad.abs().sum() > 0

@@ -114,7 +114,7 @@ def pocket(task: Task, **changes: Any) -> Pocket:
 
 def test_the_stages_of_omgd(task: Task, home: Path):
     inputs = open_inputs(home / "more" / "A", task)
-    settings = omgd(task, metric="kd_mobilenet_v2", precision="bf16-mixed")
+    settings = omgd(task, metric="kd_mobilenet_v2", precision="bf16")
     made = settings.recipe("toy", task, BUDGET, None, inputs)
     assert list(made.stages)[:2] == ["student", "teacher"], "it is there when the student is"
     student = made["student"]
@@ -122,7 +122,7 @@ def test_the_stages_of_omgd(task: Task, home: Path):
     assert made.teacher == student.teacher == TeacherOf(source=student, role="teacher")
     assert (student.wide, student.deep, student.teachers) == (settings.wide, settings.deep, None)
     assert (student.objective, student.schedule) == (settings.objective, SHORT)
-    assert (student.seed, student.precision, student.feature_network) == (5, "bf16-mixed", FeatureNetwork())
+    assert (student.seed, student.precision, student.feature_network) == (5, "bf16", FeatureNetwork())
     assert (student.splits, student.unlabelled) == (("train",), inputs)
     assert made.metric == student.metric == "kd_mobilenet_v2"
     assert (made.scores(made.teacher).teacher, made.scores(student).teacher) == (None, made.teacher)

@@ -25,7 +25,7 @@ __all__ = ["home"]  # a fixture
 
 BRIEF = shlex.split(
     f"--budget 100M --size {SIZE} --set wide.blocks=1 --set wide.widths=[4,4,4,4,4,4] --set discriminator.width=2 "
-    "--set schedule.constant=1 --set schedule.decay=0 --set precision=32-true"
+    "--set schedule.constant=1 --set schedule.decay=0 --set precision=fp32"
 )
 SEARCHED = shlex.split(
     "--set space=4_2 --set search.population=2 --set search.generations=0 --set calibration=4 "

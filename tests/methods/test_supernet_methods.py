@@ -125,7 +125,7 @@ def test_every_setting_arrives(task):
         assert (stage.task, stage.discriminator, stage.precision, stage.seed) == (
             task,
             SETTINGS.discriminator,
-            "32-true",
+            "fp32",
             5,
         )
     assert made.search.seed == 5

@@ -90,7 +90,7 @@ TOYS: dict[str, str] = {
 BRIEF = (
     "--budget 1G --size 64 --set teaching.constant=1 --set teaching.decay=0 --set supernet.constant=1 "
     "--set supernet.decay=0 --set space=4_2 --set search.population=2 --set search.generations=0 "
-    "--set calibration=4 --set precision=32-true --set tuning=null"
+    "--set calibration=4 --set precision=fp32 --set tuning=null"
 )
 
 

@@ -9,13 +9,12 @@ import torch
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pocketgan.data.cache import Images, load_examples
-from pocketgan.data.labels import LabelMaps
+from pocketgan.data.cache import load_examples
 from pocketgan.data.task import open_task
 from pocketgan.metrics import Evaluator
 from pocketgan.metrics.on_task import task_evaluator
 from pocketgan.metrics.pace import RUNS, seconds_an_image
-from pocketgan.metrics.resident import BATCH, PIXELS, Resident, batch_on, sources_on, targets_on
+from pocketgan.metrics.resident import BATCH, PIXELS, batch_on, sources_on, targets_on
 from pocketgan.metrics.stream import Answers
 
 from .toy import batches, darker
@@ -52,21 +51,6 @@ def test_a_split_is_never_in_memory_as_a_whole(maps, tmp_path):
     assert seen == 0
     assert len(evaluator(generate).names) == seen == COUNT
     assert most <= 2
-
-
-def test_decoding_on_a_device_is_that_of_the_data(tmp_path):
-    random = np.random.default_rng(0)
-    photos = random.integers(0, 256, (5, 7, 6, 3)).astype(np.uint8)
-    images = Images([str(i) for i in range(5)], photos)
-    assert torch.equal(Resident(images, CPU).decode(torch.from_numpy(photos)), images.encode(photos))
-    for dont_care in (False, True):
-        for instances in (False, True):
-            labels = LabelMaps(classes=9, dont_care=dont_care, instances=instances)
-            packed = random.integers(0, 9, (5, 7, 6, labels.bytes)).astype(np.uint8)
-            packed[0, :3, :3, 0] = 255 if dont_care else 0
-            packed[1:, ..., 1:] //= 4  # few instances: neighbours are alike
-            images = Images([str(i) for i in range(5)], packed, labels)
-            assert torch.equal(Resident(images, CPU).decode(torch.from_numpy(packed)), images.encode(packed))
 
 
 def test_batches_of_a_task(maps, tmp_path):

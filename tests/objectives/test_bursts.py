@@ -12,7 +12,6 @@ from pocketgan.losses.distillation import ChannelConnectors
 from pocketgan.objectives.bursts import BurstDistiller, BurstSettings, Turn, turns
 from pocketgan.objectives.cycle import CycleGan, CycleGanSettings
 from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
-from pocketgan.training.fit import make_fabric
 from pocketgan.training.state import load_state, save_state
 from tests.objectives import test_games, test_golden
 from tests.objectives.toys import IMAGES_JUDGE, STUDENT, TEACHER, Seer, batch, filled, play, same, tensors
@@ -186,19 +185,6 @@ def test_the_student_learns_as_from_any_finished_teacher():
         name.removesuffix("_wide"): loss for name, loss in theirs.items()
     }
     assert same(dict(game.generator.state_dict()), dict(other.generator.state_dict()))
-
-
-def test_mixed_precision_is_that_of_fabric_for_the_teachers_too():
-    game = bursts()
-    fabric = make_fabric("cpu", "bf16-mixed")
-    calls, backward = [], fabric.backward
-    fabric.backward = lambda *args, **kwargs: (calls.append(1), backward(*args, **kwargs))
-    for network in (*game.players.values(), *game.frozen.values()):
-        network.float()
-    game.setup(fabric)
-    given = batch(0)
-    game.step(given._replace(x=given.x.float(), y=given.y.float()), random.Random(0))
-    assert len(calls) == 3
 
 
 def test_settings_survive_json():

@@ -22,7 +22,6 @@ from pocketgan.objectives.munit_distil import MunitDistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.objectives.spade import SpadeSettings
 from pocketgan.objectives.spade_distil import SpadeDistilSettings
-from pocketgan.training.fit import make_fabric
 from pocketgan.training.state import load_state, save_state
 from tests.objectives.test_golden import GAMES
 from tests.objectives.toys import fitting_batch, play, same, tensors
@@ -173,7 +172,7 @@ def test_a_sandwich_is_largest_smallest_and_random(name):
 
 @games
 def test_products_are_whole_networks(name):
-    """Also when the networks were handed to Fabric."""
+    """Also when the game was set up."""
     play_on = game(name)
     for network in (*play_on.players.values(), *play_on.frozen.values()):
         network.float()
@@ -183,7 +182,7 @@ def test_products_are_whole_networks(name):
     generator = play_on.generator
     assert isinstance(generator, Supernet) == ("supernet" in name or "sandwich" in name)
     assert before["model"] is (generator.network if isinstance(generator, Supernet) else generator)
-    play_on.setup(make_fabric("cpu", "32-true"))
+    play_on.setup(torch.device("cpu"), "fp32")
     assert play_on.generator is generator
     assert play_on.products.keys() == before.keys()
     assert all(network is before[part] for part, network in play_on.products.items())
@@ -193,14 +192,14 @@ def test_products_are_whole_networks(name):
     "name", ["cyclegan", "munit", "munit-distil", "munit-supernet", "spade", "spade-spectral", "spade-supernet"]
 )
 def test_lower_precision_reaches_every_network(name):
-    """Not only those calls of a network that Fabric sees by themselves."""
+    """However a game calls them."""
     play_on, seen = game(name), set()
     for network in (*play_on.players.values(), *play_on.frozen.values()):
         network.float()
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
-    play_on.setup(make_fabric("cpu", "bf16-mixed"))
+    play_on.setup(torch.device("cpu"), "bf16")
     for number in range(2):
         batch = fitting_batch(play_on, number)
         losses = play_on.step(batch._replace(x=batch.x.float(), y=batch.y.float()), random.Random(number))

@@ -338,17 +338,8 @@ def test_the_average_is_that_of_the_weights():
 
 
 def test_the_average_moves_to_the_device_of_the_student():
-    class Fabric:
-        """Moves all that it is given to a device without memory."""
-
-        def setup(self, network, optimizer):
-            return network.to("meta"), optimizer
-
-        def setup_module(self, network):
-            return network.to("meta")
-
     game = online(ema=0.5)
-    game.setup(Fabric())
+    game.setup(torch.device("meta"), "fp32")
     assert {tensor.device.type for tensor in weights(game.products["model"]).values()} == {"meta"}
 
 

@@ -62,7 +62,7 @@ def test_a_loss_that_is_not_finite_changes_nothing(half):
         game.step(broken, random.Random(0))
     assert str(error.value) == (
         "the loss of discriminator became nan; training stopped before the update. "
-        "Lower the learning rate, or use precision 32-true, and run again"
+        "Lower the learning rate, or use precision fp32, and run again"
     )
     assert same(tensors(game), before)
 

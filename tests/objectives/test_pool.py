@@ -55,7 +55,7 @@ def test_state_round_trip(tmp_path):
     first, second = ImagePool(3), ImagePool(3)
     first.exchange(images(1, 2), random.Random(0))
     save_state(first.state_dict(), tmp_path / "state")
-    second.load_state_dict(load_state(tmp_path / "state"))
+    second.load_state_dict(load_state(tmp_path / "state"), torch.device("cpu"))
     a, b = random.Random(3), random.Random(3)
     for new in range(3, 30):
         assert torch.equal(first.exchange(images(new), a), second.exchange(images(new), b))

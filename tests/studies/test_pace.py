@@ -67,6 +67,15 @@ def test_the_mean_of_the_steps_after_the_warm_up(stage, monkeypatch):
     assert len(played) == 8
 
 
+def test_off_the_cpu_it_is_the_clock_that_counts(stage, monkeypatch, accelerator):
+    """A processor that waits for the device has nothing to do."""
+    played = []
+    monkeypatch.setattr(pace_module, "step_of", lambda *_: lambda: played.append(3.0))
+    monkeypatch.setattr(pace_module.time, "process_time", lambda: 0.0)
+    monkeypatch.setattr(pace_module.time, "perf_counter", lambda: sum(played))
+    assert measured(stage, Runtime(device="cuda")) == 3.0
+
+
 def test_slow_steps_are_measured_once(stage, monkeypatch):
     played = []
     monkeypatch.setattr(pace_module, "step_of", lambda *_: lambda: played.append(100.0))

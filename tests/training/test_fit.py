@@ -70,7 +70,7 @@ def train(game: Objective, folder: Path, seconds: float = 0.0, log_steps: int = 
         steps_per_epoch=EPOCH,
         schedule=SCHEDULE,
         seed=7,
-        precision="32-true",
+        precision="fp32",
         runtime=Runtime(device="cpu", checkpoint_seconds=seconds, log_steps=log_steps),
         folder=folder,
     )

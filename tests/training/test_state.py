@@ -1,4 +1,5 @@
 import errno
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pocketgan.errors import DataError
-from pocketgan.training.state import load_state, save_state
+from pocketgan.training import state as state_module
+from pocketgan.training.state import load_state, save_state, saving
 
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5)
@@ -126,3 +128,62 @@ def test_a_damaged_file(content, tmp_path):
     with pytest.raises(DataError) as error:
         load_state(path)
     assert str(error.value) == f"the saved state {path} is damaged; remove it to begin that stage anew"
+
+
+def test_what_is_saved_in_the_background_is_the_state_at_the_call(tmp_path):
+    path, weights, held = tmp_path / "state", torch.zeros(3), threading.Event()
+    with pytest.MonkeyPatch.context() as patch, saving(path) as save:
+        patch.setattr(state_module, "save_state", lambda *given: (held.wait(60), save_state(*given)))
+        save({"step": 1, "weights": [weights]})
+        weights += 1
+        assert not path.exists(), "the caller went on meanwhile"
+        held.set()
+    assert same(load_state(path), {"step": 1, "weights": [torch.zeros(3)]})
+
+
+def test_one_state_at_a_time_and_the_last_one_stays(tmp_path):
+    running, most = [], []
+
+    def slow(state, path):
+        running.append(1)
+        most.append(len(running))
+        save_state(state, path)
+        running.pop()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state_module, "save_state", slow)
+        with saving(tmp_path / "state") as save:
+            for step in range(5):
+                save({"step": step})
+    assert (most, load_state(tmp_path / "state")) == ([1] * 5, {"step": 4})
+
+
+@pytest.mark.parametrize("states", [1, 2])
+def test_a_write_that_fails_is_told_at_the_next_or_at_the_end(states, tmp_path):
+    begun = []
+
+    def run() -> None:
+        with saving(tmp_path / "state") as save:
+            for step in range(3):
+                save({"step": step})
+                begun.append(step)
+                if step + 1 == states:
+                    return
+
+    with pytest.MonkeyPatch.context() as patch:
+        _fail_to_write(patch)
+        with pytest.raises(OSError, match="No space left"):
+            run()
+    assert begun == [0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_caller_who_breaks_off_leaves_a_whole_state(tmp_path):
+    def run() -> None:
+        with saving(tmp_path / "state") as save:
+            save({"step": 1})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert load_state(tmp_path / "state") == {"step": 1}

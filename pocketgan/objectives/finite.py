@@ -1,0 +1,59 @@
+"""Losses that are not finite: found before the update that they would spoil, without waiting for the device.
+
+On a CPU every loss is looked at before its gradients are taken. Elsewhere a look makes the host wait until the
+device has computed all that it was given. There a flag on the device remembers such a loss and makes every update
+skip itself from then on, and the losses are looked at only now and then.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from pocketgan.errors import NonFiniteLoss
+
+
+class Finite:
+    """Watches the losses of a game.
+
+    Attributes:
+        flag: 1 after a loss that was not finite, else 0; on the device. None on a CPU, where no such loss gets by.
+            It is what PyTorch's fused optimizers know as `found_inf`.
+    """
+
+    def __init__(self) -> None:
+        self.flag: Tensor | None = None
+        self._since: list[tuple[str, Tensor]] = []  # those that nobody has looked at, in order
+        self._flagged = 0  # of these, how many the flag knows
+
+    def place(self, device: torch.device) -> None:
+        """Where losses are from now on."""
+        self.flag = None if device.type == "cpu" else torch.zeros((), device=device)
+
+    def see(self, loss: Tensor, whose: str) -> None:
+        """A loss before its gradients are taken. On a CPU raises `NonFiniteLoss` for one that is not finite."""
+        self._since.append((whose, loss.detach()))
+        if self.flag is None:
+            self.check()  # a look costs nothing here
+
+    def before_update(self) -> None:
+        """Set the flag if one of the losses that led to this update was not finite."""
+        if self.flag is not None and self._flagged < len(self._since):
+            losses = torch.stack([loss for _, loss in self._since[self._flagged :]])
+            self._flagged = len(self._since)
+            self.flag.logical_or_(losses.isfinite().all().logical_not())
+
+    def check(self) -> None:
+        """Raises `NonFiniteLoss` if a loss since the last check was not finite, and says which."""
+        self.before_update()
+        seen, self._since, self._flagged = self._since, [], 0
+        if self.flag is not None and seen and not self.flag.item():
+            return  # one number says it for all of them
+        for whose, loss in seen:
+            if not math.isfinite(value := loss.item()):
+                raise NonFiniteLoss(
+                    f"the loss of {whose} became {value}; training stopped before the update. "
+                    "Lower the learning rate, or use precision fp32, and run again"
+                )
