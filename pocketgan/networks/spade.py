@@ -17,7 +17,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
-from pocketgan.networks.layers import InstanceNorm, Separable
+from pocketgan.networks.layers import InstanceNorm, Separable, exact
 from pocketgan.networks.plan import Group, PlannedSpec
 from pocketgan.networks.spec import Generator, Norm, Tap, ignore
 from pocketgan.networks.spectral import SpectralConv2d
@@ -223,4 +223,4 @@ class SpadeGenerator(Generator):
         for number, block in enumerate(self.up, 1):
             x = F.interpolate(x, scale_factor=2)
             x = tap(f"up{number}", block(x, semantics))
-        return self.head(F.leaky_relu(x, 0.2)).tanh()
+        return exact(self.head(F.leaky_relu(x, 0.2))).tanh()
