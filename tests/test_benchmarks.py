@@ -3,19 +3,20 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmarks import measure, reference
+from benchmarks import emulation, measure, reference
 from pocketgan.networks import PatchSpec, ResnetSpec
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SCRIPTS = (
     *("training", "cost_model", "scoring", "inference", "startup", "data", "horse2zebra", "segmentation"),
-    *("bootstrap", "fid_profile", "sampling", "search"),
+    *("bootstrap", "fid_profile", "sampling", "search", "precision"),
 )
 DATA = BENCHMARKS.parents[1] / "shared" / "data"
 #: what lies beside the repository, by the script that needs it
@@ -53,7 +54,7 @@ def test_training_on_a_device_by_batch_and_precision(tmp_path):
 
 
 def test_every_script_is_run_and_explained():
-    scripts = {path.stem for path in BENCHMARKS.glob("*.py")} - {"measure", "reference"}
+    scripts = {path.stem for path in BENCHMARKS.glob("*.py")} - {"emulation", "measure", "reference"}
     assert scripts == {*SCRIPTS, "demo_picture"}
     readme = (BENCHMARKS / "README.md").read_text()
     assert all(f"{name}.py" in readme for name in scripts)
@@ -125,3 +126,22 @@ def test_reference_supernet_is_the_subnet():
     x = torch.rand(1, 3, 32, 32) * 2 - 1
     got = reference.take_weights(theirs, full)(x, subnet.spec.widths)
     torch.testing.assert_close(got, subnet(x), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_emulated_convolutions_are_those_of_autocast(transposed):
+    convolve = F.conv_transpose2d if transposed else F.conv2d
+    shapes = (2, 4, 9, 9), (4, 3, 3, 3) if transposed else (6, 2, 3, 3), (6,)
+    own = dict(stride=2, padding=1, groups=2, **({"output_padding": 1} if transposed else {}))
+    got = []
+    for context in (emulation.Emulated(), nullcontext()):
+        operands = [torch.randn(s, generator=torch.Generator().manual_seed(i)) for i, s in enumerate(shapes)]
+        for operand in operands:
+            operand.requires_grad_()
+        with context, torch.autocast("cpu", torch.bfloat16):
+            y = convolve(*operands, **own)
+        got.append((y, *torch.autograd.grad(y.float().square().mean(), operands)))
+    for emulated, real in zip(*got, strict=True):
+        assert emulated.dtype == real.dtype
+        # one rounding more or less
+        torch.testing.assert_close(emulated, real, rtol=2**-7, atol=2**-7 * real.abs().max().item())

@@ -77,7 +77,7 @@ class ChannelConnectors(nn.Module):
     ) -> dict[str, Float[Tensor, ""]]:
         """At each tap, the mean squared difference of the channels' means over height and width."""
         return {
-            tap: F.mse_loss(self.connect(tap, x).mean(dim=(2, 3)), teacher[tap].mean(dim=(2, 3)))
+            tap: F.mse_loss(_channel_means(self.connect(tap, x)), _channel_means(teacher[tap]))
             for tap, x in student.items()
         }
 
@@ -88,3 +88,8 @@ class ChannelConnectors(nn.Module):
         conv, norm, rectify = connector
         assert isinstance(conv, nn.Conv2d)
         return rectify(norm(F.conv2d(x, conv.weight[:, : x.shape[1]])))
+
+
+def _channel_means(x: Float[Tensor, "batch channels _ _"]) -> Float[Tensor, "batch channels"]:
+    """Over height and width; in float32 also of bfloat16, which has too few digits for their differences."""
+    return x.mean(dim=(2, 3), dtype=torch.promote_types(x.dtype, torch.float32))

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pocketgan.networks.layers import ConvLayer, declare_segments
+from pocketgan.networks.layers import ConvLayer, declare_segments, exact
 
 
 class AdaptiveNorm(nn.Module):
@@ -29,7 +29,7 @@ class AdaptiveNorm(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         # every channel of every image becomes a channel of its own
         flat = x.flatten(0, 1)[None]
-        return F.instance_norm(flat, weight=scale.flatten(), bias=shift.flatten()).view_as(x)
+        return F.instance_norm(flat, weight=exact(scale).flatten(), bias=exact(shift).flatten()).view_as(x)
 
 
 class LayerNorm(nn.Module):
@@ -45,6 +45,7 @@ class LayerNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Tensor:
+        x = exact(x)
         x = (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 1e-5)
         return x * self.gamma.view(-1, 1, 1) + self.beta.view(-1, 1, 1)
 

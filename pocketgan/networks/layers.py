@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +17,11 @@ Activation = Literal["relu", "leaky", "tanh", "none"]
 Channels = int | tuple[int, ...]
 
 
+def exact(x: Tensor) -> Tensor:
+    """In float32 where it is in less: for what would go wrong by the same amount at all pixels in bfloat16."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class InstanceNorm(nn.Module):
     """Normalises each channel of each image over space; no parameters, no running statistics.
 
@@ -23,7 +29,16 @@ class InstanceNorm(nn.Module):
     """
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Tensor:
-        return F.instance_norm(x)
+        # beside a weight in float32 PyTorch keeps the statistics in float32, else in the type of x
+        ones = x.new_ones(x.shape[1], dtype=torch.float32) if x.dtype == torch.bfloat16 else None
+        return F.instance_norm(x, weight=ones)
+
+
+class Tanh(nn.Tanh):
+    """In float32: near 1, bfloat16 knows multiples of 1/256 only, too few for the slope 1 - y² of bright pixels."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(exact(input))
 
 
 def make_norm(norm: Norm | None, channels: int) -> nn.Module:
@@ -34,7 +49,7 @@ def make_norm(norm: Norm | None, channels: int) -> nn.Module:
 
 
 def make_activation(name: Activation) -> nn.Module:
-    layers = {"relu": nn.ReLU(), "leaky": nn.LeakyReLU(0.2), "tanh": nn.Tanh(), "none": nn.Identity()}
+    layers = {"relu": nn.ReLU(), "leaky": nn.LeakyReLU(0.2), "tanh": Tanh(), "none": nn.Identity()}
     return layers[name]
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from pocketgan.errors import SpecError, unknown
 from pocketgan.networks.init import init_xavier
-from pocketgan.networks.layers import InstanceNorm, Separable
+from pocketgan.networks.layers import InstanceNorm, Separable, exact
 from pocketgan.networks.spec import Forms, Generator, Group, NetworkSpec, Norm, Spaces, Tap, ignore
 from pocketgan.networks.spectral import SpectralConv2d
 from pocketgan.units import Size
@@ -254,4 +254,4 @@ class SpadeGenerator(Generator):
         for number, block in enumerate(self.up, 1):
             x = F.interpolate(x, scale_factor=2)
             x = tap(f"up{number}", block(x, semantics))
-        return self.head(F.leaky_relu(x, 0.2)).tanh()
+        return exact(self.head(F.leaky_relu(x, 0.2))).tanh()
