@@ -40,7 +40,7 @@ OPTIONS = {
     "evaluate": "--also --classes --direction --json --metrics --out --protocol --segmenter --size --split "
     "--statistics --teacher --unpaired --weights -o data model",
     "export": "--format --out --size -o model",
-    "import": "--assume --json --out --size -o file",
+    "import": "--assume --json --network --out --size -o file",
     "list": "--json",
     "pick": "--budget --device --json --out --weights -o run",
     "plan": "--budget --data --device --json --out --set --size -o recipe",

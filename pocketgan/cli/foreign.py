@@ -15,6 +15,9 @@ from pocketgan.errors import OutputError, SpecError
 def import_(
     file: Annotated[Path, typer.Argument(help="A checkpoint of PyTorch or safetensors.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Which network, where the file holds several, e.g. netG_A.")
+    ] = None,
     assume: Annotated[
         list[str] | None, typer.Option(help="What shapes cannot tell, e.g. clamp_input=false (repeatable).")
     ] = None,
@@ -25,7 +28,7 @@ def import_(
     from pocketgan.interop.importing import figures, import_checkpoint
     from pocketgan.models import save_new_model
 
-    found = import_checkpoint(file, **_assignments(assume or []))
+    found = import_checkpoint(file, network, **_assignments(assume or []))
     height, width = read_sides(size) or (max(256, found.spec.smallest_side),) * 2
     result: dict[str, Any] = {"file": str(file), "what": found.what, **figures(found.spec, height, width)}
     result["size"] = height if height == width else f"{height}x{width}"

@@ -1,6 +1,7 @@
 """The task: which images, in which direction, at which size. A value; the images stay in their folder."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -100,6 +101,16 @@ class Task(BaseModel):
         """How many samples each split has and where it comes from, in one line."""
         return self._layout().note
 
+    @property
+    def pairing_note(self) -> str:
+        """Whether samples are pairs, and how that is known: `pairs by names like *_A and *_B`."""
+        return self._layout().pairing
+
+    @property
+    def left_out(self) -> str:
+        """Such as `2 broken links left out`; empty where nothing was."""
+        return self._layout().left_out
+
     def _layout(self) -> Layout:
         return read_layout(self.root, _forced(self.layout))
 
@@ -160,7 +171,7 @@ def _checked(root: Path, layout: Layout, size: Size, classes: int | None) -> tup
     scan = _LabelScan(layout)
     for name, path in sorted((path.relative_to(root).as_posix(), path) for path in layout.files()):
         data = read_bytes(path)
-        digest.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+        digest.update(os.fsencode(f"{name}\0{hashlib.sha256(data).hexdigest()}\n"))
         if path not in (layout.split_file, layout.palette):
             sizes[path] = image_size(data, path)
             scan(data, path)

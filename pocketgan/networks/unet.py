@@ -31,7 +31,8 @@ class UnetSpec(PlannedSpec):
     `widths`: one a level on the way down, one a level but the last on the way up, each followed by the inner widths
     of its `residuals` blocks, if any. The usual short list has one number a level, for all that is there.
     `dropout` is for the middle levels on the way up, 4 to `levels` - 2. `separable`: the ways whose convolutions
-    are decomposed, but for those at the image and at the bottom, where one pixel is left.
+    are decomposed, but for those at the image and at the bottom, where one pixel is left. `biased`: also beside a
+    batch norm, convolutions have biases, as where instance norms keep statistics.
     """
 
     kind: Literal["unet"] = "unet"
@@ -40,6 +41,7 @@ class UnetSpec(PlannedSpec):
     norm: Norm = "batch"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     separable: tuple[Part, ...] = ()
+    biased: bool = False
 
     @property
     def stride(self) -> int:
@@ -96,7 +98,7 @@ class UnetLayer(nn.Module):
     ) -> None:
         super().__init__()
         out = spec.channels[name]
-        self.layer = ConvLayer(into, out, 4, stride=2, pad=1, bias=spec.norm != "batch", **conv)
+        self.layer = ConvLayer(into, out, 4, stride=2, pad=1, bias=spec.biased or spec.norm != "batch", **conv)
         self.blocks = blocks(spec, name, out, residuals)
         self.dropout = nn.Dropout(dropout)
 

@@ -70,7 +70,7 @@ def test_forced_layouts_are_kept(tmp_path):
     assert task.layout == "unaligned"
     assert task.split_note.startswith("train 7 A and 7 B")
     assert task != open_task(tmp_path, size=16)
-    write_sets(tmp_path / "sets", 3, 3)
+    write_sets(tmp_path / "sets", 3, 4)
     with pytest.raises(DataError, match="has no partner"):
         open_task(tmp_path / "sets", size=16, unpaired=False)
 
