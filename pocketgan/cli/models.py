@@ -10,7 +10,9 @@ import typer
 from pocketgan.cli.foreign import export_official
 from pocketgan.cli.options import Json, ModelText, Sides, read_sides
 from pocketgan.cli.show import print_json, progress_shown, table
-from pocketgan.errors import unknown
+from pocketgan.errors import OutputError, unknown
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 
 def profile(
@@ -44,34 +46,40 @@ def translate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     size: Annotated[
         str | None,
-        typer.Option(
-            help="Resize to this side, or height x width, first; default the model's; 0 keeps each image's."
-        ),
+        typer.Option(help="Resize to this side, or height x width, first; default each image's own size."),
     ] = None,
     style_seed: Annotated[
         int | None, typer.Option(min=0, help="One style for all images, of this seed; default each its own.")
     ] = None,
+    dropout_seed: Annotated[
+        int | None, typer.Option(min=0, help="Keep dropout on, drawn from this seed, as pix2pix does; default off.")
+    ] = None,
     instances: Annotated[
         Path | None, typer.Option(help="Folder of the instance maps of label maps; default the labels themselves.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Run a model on images, or on label maps; each result is a PNG of the same name."""
+    from pocketgan.data.images import readable
     from pocketgan.deploy.translate import translate_images
     from pocketgan.models import find_model
 
     found = find_model(model)
-    sides = (0, 0) if size == "0" else read_sides(size)
     with progress_shown() as progress:
-        count = translate_images(
+        made = translate_images(
             found,
             images,
             out,
-            sides,
+            read_sides(size),
             lambda done, total: progress("translate", done, total),
             style_seed=style_seed,
+            dropout_seed=dropout_seed,
             instances=instances,
+            overwrite=overwrite,
         )
-    print(f"{count} images written to {out}")
+    print(f"{made.count} image{'s' * (made.count > 1)} written to {readable(str(out))}, {made.how}")
+    for note in made.notes:
+        print(f"note: {note}")
 
 
 def export(
@@ -81,6 +89,7 @@ def export(
     ] = "onnx",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File; default MODEL.onnx or .pth here.")] = None,
     size: Sides = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
     from pocketgan.deploy.onnx import export_verified
@@ -89,11 +98,13 @@ def export(
     if format_ not in ("onnx", "official"):
         raise unknown("format", format_, ["onnx", "official"])
     name = Path(model).resolve().name.replace(":", "-")
+    target = out or Path(f"{name}.pth" if format_ == "official" else f"{name}.onnx")
+    if target.is_file() and not overwrite:
+        raise OutputError(f"{target} is there already; choose another --out, or say --overwrite")
     if format_ == "official":
-        return export_official(model, out or Path(f"{name}.pth"))
+        return export_official(model, target)
     found = find_model(model)
     sides = read_sides(size) or found.size
     found.spec.check_size(*sides)
-    target = out or Path(f"{name}.onnx")
     difference = export_verified(found.network, sides, target)
     print(f"{target}: {target.stat().st_size:,} bytes, largest difference to PyTorch {difference:.1e}")

@@ -460,7 +460,7 @@ def test_sides_that_are_not_equal(cli, tmp_path: Path):
         (("import", "{net}", "-o", "{full}"), "is not empty; choose another --out"),
         (("import", "{net}", "-o", "{net}/x"), "cannot be written"),
         (("import", "{none}"), "cannot be read: No such file or directory"),
-        (("export", "resnet:1", "--format", "official", "-o", "{none}/x.pth"), "cannot be written"),
+        (("export", "resnet:1", "--format", "official", "-o", "{net}/x.pth"), "cannot be written"),
         (("export", "resnet:1", "--format", "offical"), "unknown format 'offical'; did you mean official"),
     ],
 )
