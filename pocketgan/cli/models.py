@@ -77,7 +77,7 @@ def translate(
             instances=instances,
             overwrite=overwrite,
         )
-    print(f"{made.count} image{'s' * (made.count > 1)} written to {readable(str(out))}, {made.how}")
+    print(f"{made.pictures} image{'s' * (made.pictures > 1)} written to {readable(str(out))}, {made.how}")
     for note in made.notes:
         print(f"note: {note}")
 

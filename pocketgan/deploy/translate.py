@@ -41,7 +41,7 @@ from pocketgan.units import Size, both_sides, size_text
 class Translation(NamedTuple):
     """How many pictures were written, what was done to the images first, and what a user should know of it."""
 
-    count: int
+    pictures: int
     how: str
     notes: tuple[str, ...]
 

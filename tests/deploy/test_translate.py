@@ -63,7 +63,7 @@ def test_pictures_are_those_of_the_network(
     """At their own size but where another is asked for."""
     path = write_picture(tmp_path / "wide.png", 1, height, width)
     result = translate_images(model, [path], tmp_path / "made", size)
-    assert (result.count, result.how) == (1, how)
+    assert (result.pictures, result.how) == (1, how)
     np.testing.assert_allclose(pixels(tmp_path / "made" / "wide.png"), expected(model, path, size), atol=1)
 
 
@@ -102,7 +102,7 @@ def test_names_that_file_systems_have(model: Model, tmp_path: Path):
         shutil.copy(path, os.fsencode(tmp_path / "in") + b"/" + name)
     (tmp_path / "in" / "gone.png").symlink_to("nowhere.png")
     result = translate_images(model, [tmp_path / "in"], tmp_path / "made")
-    assert (result.count, result.notes) == (4, ("1 broken link left out",))
+    assert (result.pictures, result.notes) == (4, ("1 broken link left out",))
     assert {os.fsencode(place.name) for place in (tmp_path / "made").iterdir()} == {
         *(name.replace(b"jpg", b"png") for name in names),
         b"a.png",
@@ -154,7 +154,7 @@ def styled() -> Model:
 
 
 def translated(model: Model, paths: list[Path], made: Path, size=None, **options) -> list[np.ndarray]:
-    assert translate_images(model, paths, made, size, **options).count == len(paths)
+    assert translate_images(model, paths, made, size, **options).pictures == len(paths)
     return [pixels(made / f"{path.stem}.png") for path in paths]
 
 
@@ -310,7 +310,7 @@ def test_files_and_folders(model: Model, tmp_path: Path):
     result = translate_images(
         model, [tmp_path / "in", tmp_path / "c.jpg"], made, None, lambda *done: said.append(done)
     )
-    assert result.count == 3
+    assert result.pictures == 3
     assert sorted(path.name for path in made.iterdir()) == ["a.png", "b.png", "c.png"]
     assert said == [(1, 3), (2, 3), (3, 3)]
 
