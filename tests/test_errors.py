@@ -11,7 +11,7 @@ NAMES = ["fid_clean", "fid_legacy", "kid", "l1", "lpips", "psnr", "ssim"]
     ("name", "rest"),
     [
         ("psrn", "did you mean psnr?"),
-        ("fid_lagacy", "did you mean fid_legacy?"),
+        ("fid_lagacy", "did you mean fid_legacy or fid_clean?"),
         ("lpipz", "did you mean lpips?"),
         ("sharpness", "there are fid_clean, fid_legacy, kid, l1, lpips, psnr and 1 more"),
         ("", "there are fid_clean, fid_legacy, kid, l1, lpips, psnr and 1 more"),
