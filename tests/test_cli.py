@@ -463,7 +463,7 @@ def test_labels_from_the_checkpoint_to_pictures(cli: Cli, tmp_path: Path):
 def test_label_maps_of_one_s_own(cli: Cli, tmp_path: Path, text: str, maps: LabelMaps):
     spec = SpadeSpec.uniform(1, in_channels=10)
     save_official(init_normal(spec.build(), torch.Generator().manual_seed(0)), tmp_path / "net.pth")
-    words = ("import", tmp_path / "net.pth", "--size", 64, "--json")
+    words = ("import", tmp_path / "net.pth", "--size", 128, "--json")
     told = "nothing of its 10 channels; to translate, say --labels 10, or 9+instances"
     assert told in json.loads(printed(cli(*words)))["assumptions"]
     model = tmp_path / "model"

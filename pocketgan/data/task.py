@@ -225,7 +225,8 @@ class _LabelScan:
         """Raises a `DataError` where the largest label is in one map alone and far above all others."""
         *others, largest = sorted(self.maps) or [0]
         below = max(others, default=largest)
-        if classes is None and len(self.paths) > 2 and largest - below > 1 and len(self.maps[largest]) == 1:
+        alone = len(self.paths) > 2 and len(self.maps.get(largest, [])) == 1
+        if classes is None and alone and below + 1 < largest < DONT_CARE:
             raise DataError(
                 f"{self.maps[largest][0]} alone holds the label {largest}, and all others are at most {below}; "
                 f"mend the map, or say how many classes there are: --classes {largest + 1}"
