@@ -447,8 +447,10 @@ def test_labels_from_the_checkpoint_to_pictures(cli: Cli, tmp_path: Path):
     labels[:8] = 255
     path = write_map(tmp_path / "label" / "a.png", labels)
     outcome = cli("translate", tmp_path / "model", path, "--instances", path.parent, "-o", tmp_path / "made")
-    padded = "each at its own size, 1 padded by reflection to multiples of 128 and cut back"
-    assert (outcome.code, outcome.out) == (0, f"1 image written to {tmp_path / 'made'}, {padded}\n")
+    padded = (
+        f"1 image written to {tmp_path / 'made'}, each at its own size, 1 padded by reflection to multiples of "
+    )
+    assert (outcome.code, outcome.out.startswith(padded)) == (0, True)
     assert Image.open(tmp_path / "made" / "a.png").size == (48, 32)
 
 
@@ -470,7 +472,7 @@ def test_label_maps_of_one_s_own(cli: Cli, tmp_path: Path, text: str, maps: Labe
     assert f"label maps of {text}: 10 channels" in printed(cli(*words, "--labels", text, "-o", model))
     assert load_model(model).card["labels"] == maps.model_dump()
     path = write_map(tmp_path / "label" / "a.png", numbers(1, maps.classes - 1, 64, 64))
-    assert printed(cli("translate", model, path, "-o", tmp_path / "made")).startswith("1 image written")
+    assert cli("translate", model, path, "-o", tmp_path / "made").out.startswith("1 image written")
     assert (
         "makes 11 channels, and this generator takes 10; give 10, or 9+instances" in cli(*words, "--labels", 11).err
     )

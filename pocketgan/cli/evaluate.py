@@ -151,7 +151,7 @@ def evaluate(
     result = pool(results) if also else results[0]
     if out:
         result.save(out)
-    splits = split or "+".join(evaluator.protocol.sources)
+    splits = "train+select+test" if split == "all" else split or "+".join(evaluator.protocol.sources)
     if as_json:
         return print_json(
             {
@@ -164,7 +164,7 @@ def evaluate(
             }
         )
     print(f"{len(result.names)} images of the {splits} split at {size_text(sides)} pixels")
-    instead = f" (but of the {split} split)" if split else ""
+    instead = f" (but of {splits})" if split else ""
     print(f"protocol {evaluator.protocol.name}: {evaluator.protocol.about}{instead}")
     if also:
         print(f"mean over {len(results)} models")
