@@ -41,7 +41,7 @@ from pocketgan.runtime import Runtime
 from pocketgan.training.schedule import Schedule
 
 DATA = measure.ROOT / "examples" / "nuclei" / "stained"
-PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+PRECISIONS: dict[str, Any] = {"fp32": "fp32", "bf16": "bf16"}
 #: half of the distance of two neighbours in bf16, relative to the larger numbers of a power of two
 ROUNDING = 2.0**-9
 STRETCHES = 4

@@ -48,7 +48,9 @@ class NonFiniteLoss(PocketGANError):
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> SpecError:
-    """The error for a name that does not exist, with the nearest known ones."""
+    """The error for a name that does not exist: with the nearest known ones, or where none is near, with some."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=3, cutoff=0.5) or known[:6]
-    return SpecError(f"unknown {what} '{name}'; did you mean {' or '.join(near)}?")
+    if near := get_close_matches(name, known, n=3, cutoff=0.5):
+        return SpecError(f"unknown {what} '{name}'; did you mean {' or '.join(near)}?")
+    more = f" and {len(known) - 6} more" if len(known) > 6 else ""
+    return SpecError(f"unknown {what} '{name}'; there are {', '.join(known[:6])}{more}")

@@ -20,11 +20,11 @@ from pocketgan import __version__
 from pocketgan import cli as command_line
 from pocketgan.catalog.catalog import ENTRIES
 from pocketgan.data.cache import load_examples
-from pocketgan.data.labels import COCO
+from pocketgan.data.labels import COCO, LabelMaps
 from pocketgan.data.task import open_task
 from pocketgan.interop.official import save_official
 from pocketgan.models import load_model, save_model
-from pocketgan.networks import MunitSpec, init_normal, parse_spec
+from pocketgan.networks import MunitSpec, SpadeSpec, init_normal, parse_spec
 from pocketgan.pipeline.teacher_file import TeacherFile
 from tests.data.pictures import numbers, write_map, write_picture
 
@@ -39,8 +39,8 @@ OPTIONS = {
     "--precision --set --size --teacher --unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --direction --json --metrics --out --protocol --segmenter --size --split "
     "--statistics --teacher --unpaired --weights -o data model",
-    "export": "--format --out --size -o model",
-    "import": "--assume --json --out --size -o file",
+    "export": "--format --out --overwrite --size -o model",
+    "import": "--assume --json --labels --network --out --size -o file",
     "list": "--json",
     "pick": "--budget --data --device --json --out --weights -o run",
     "plan": "--budget --data --device --json --out --precision --set --size -o recipe",
@@ -50,7 +50,7 @@ OPTIONS = {
     "run": "--budget --data --device --json --out --precision --set --size --weights --yes -o recipe",
     "study": "--device --direction --json --list --out --precision --seconds --seeds --size --unpaired --width -o "
     "data name",
-    "translate": "--instances --out --size --style-seed -o images model",
+    "translate": "--dropout-seed --instances --out --overwrite --size --style-seed -o images model",
 }
 
 
@@ -399,7 +399,7 @@ def test_evaluate_two_runs(cli: Cli, toy_run: ToyRun):
 
 def test_translate(cli: Cli, toy_run: ToyRun, tmp_path: Path):
     outcome = cli("translate", toy_run.folder, toy_run.data / "A", "-o", tmp_path / "made")
-    assert (outcome.code, outcome.out) == (0, f"12 images written to {tmp_path / 'made'}\n")
+    assert (outcome.code, outcome.out) == (0, f"12 images written to {tmp_path / 'made'}, each at its own size\n")
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [f"p{n:02}.png" for n in range(12)]
     assert {Image.open(path).size for path in (tmp_path / "made").iterdir()} == {(24, 24)}
 
@@ -407,6 +407,12 @@ def test_translate(cli: Cli, toy_run: ToyRun, tmp_path: Path):
 def test_export(cli: Cli, toy_run: ToyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     line = printed(cli("export", toy_run.folder, "--format", "onnx"))
+    again = cli("export", toy_run.folder, "--format", "onnx")
+    assert (again.code, again.err) == (
+        2,
+        "pocketgan: run.onnx is there already; choose another --out, or say --overwrite\n",
+    )
+    assert printed(cli("export", toy_run.folder, "--format", "onnx", "--overwrite")) == line
     file = tmp_path / "run.onnx"
     assert line.startswith(f"run.onnx: {file.stat().st_size:,} bytes, largest difference to PyTorch ")
     assert [path.name for path in tmp_path.iterdir()] == ["run.onnx"]
@@ -422,7 +428,7 @@ def test_a_style_from_the_checkpoint_to_the_runtime(cli: Cli, tmp_path: Path):
     for number in range(2):
         write_picture(tmp_path / "in" / f"p{number}.png", number)
     words = ("translate", tmp_path / "munit", tmp_path / "in", "--style-seed", 3, "-o", tmp_path / "made")
-    assert cli(*words).out == f"2 images written to {tmp_path / 'made'}\n"
+    assert cli(*words).out == f"2 images written to {tmp_path / 'made'}, each at its own size\n"
     file = tmp_path / "munit.onnx"
     assert ": largest difference" not in printed(cli("export", tmp_path / "munit", "-o", file))
     session = onnxruntime.InferenceSession(file)
@@ -442,5 +448,33 @@ def test_labels_from_the_checkpoint_to_pictures(cli: Cli, tmp_path: Path):
     labels[:8] = 255
     path = write_map(tmp_path / "label" / "a.png", labels)
     outcome = cli("translate", tmp_path / "model", path, "--instances", path.parent, "-o", tmp_path / "made")
-    assert (outcome.code, outcome.out) == (0, f"1 images written to {tmp_path / 'made'}\n")
-    assert Image.open(tmp_path / "made" / "a.png").size == (96, 64)
+    padded = (
+        f"1 image written to {tmp_path / 'made'}, each at its own size, 1 padded by reflection to multiples of "
+    )
+    assert (outcome.code, outcome.out.startswith(padded)) == (0, True)
+    assert Image.open(tmp_path / "made" / "a.png").size == (48, 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "maps"),
+    [
+        ("10", LabelMaps(classes=10)),
+        ("9+instances", LabelMaps(classes=9, instances=True)),
+        ("8+dont-care+instances", LabelMaps(classes=8, dont_care=True, instances=True)),
+    ],
+)
+def test_label_maps_of_one_s_own(cli: Cli, tmp_path: Path, text: str, maps: LabelMaps):
+    spec = SpadeSpec.uniform(1, in_channels=10)
+    save_official(init_normal(spec.build(), torch.Generator().manual_seed(0)), tmp_path / "net.pth")
+    words = ("import", tmp_path / "net.pth", "--size", 128, "--json")
+    told = "nothing of its 10 channels; to translate, say --labels 10, or 9+instances"
+    assert told in json.loads(printed(cli(*words)))["assumptions"]
+    model = tmp_path / "model"
+    assert f"label maps of {text}: 10 channels" in printed(cli(*words, "--labels", text, "-o", model))
+    assert load_model(model).card["labels"] == maps.model_dump()
+    path = write_map(tmp_path / "label" / "a.png", numbers(1, maps.classes - 1, 64, 64))
+    assert cli("translate", model, path, "-o", tmp_path / "made").out.startswith("1 image written")
+    assert (
+        "makes 11 channels, and this generator takes 10; give 10, or 9+instances" in cli(*words, "--labels", 11).err
+    )
+    assert "cannot be read; write 10, 9+instances or" in cli(*words, "--labels", "9+edges").err

@@ -12,7 +12,9 @@ from pocketgan.cli.show import print_json, table
 from pocketgan.errors import DataError, SpecError
 
 if TYPE_CHECKING:
+    from pocketgan.data.labels import LabelMaps
     from pocketgan.metrics.evaluation import Evaluation
+    from pocketgan.models import Model
 
 #: names of worst images that are shown
 SHOWN = 3
@@ -21,9 +23,14 @@ SHOWN = 3
 def evaluate(
     model: Annotated[
         str,
-        typer.Argument(help="Model folder, run folder or spec; or a result of --out.", show_default=False),
+        typer.Argument(
+            help="Model folder, run folder or spec; a folder of pictures; or a result of --out.", show_default=False
+        ),
     ],
-    data: Annotated[Path, typer.Argument(help="Folder of images; or the other result or run.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Argument(help="Folder of images (of pictures: real ones); or the other result.", show_default=False),
+    ],
     metrics: Annotated[
         str | None, typer.Option(help="Comma-separated; default those that suit the data and need no download.")
     ] = None,
@@ -32,7 +39,8 @@ def evaluate(
         typer.Option(help="held-out, paired-val, gan-compression-unpaired, cut-120-140 or pseudo-pair."),
     ] = "held-out",
     split: Annotated[
-        Literal["train", "select", "test"] | None, typer.Option(help="Which split; default the protocol's, test.")
+        Literal["train", "select", "test", "all"] | None,
+        typer.Option(help="Which split, or all images of the folder; default the protocol's, test."),
     ] = None,
     size: Sides = None,
     direction: Annotated[
@@ -56,9 +64,11 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to keep the result in.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a model on images, with 95 % confidence intervals; or say whether two results really differ."""
+    """Score a model or its pictures, with 95 % confidence intervals; or say whether two results really differ."""
+    from pocketgan.data.images import list_images
     from pocketgan.metrics.evaluation import is_evaluation
 
+    wanted = [name.strip() for name in metrics.split(",") if name.strip()] if metrics else None
     if is_evaluation(Path(model)) or is_evaluation(data) or _is_run(data):
         told: dict[str, Any] = dict(
             metrics=metrics, split=split, size=size, direction=direction, unpaired=unpaired, classes=classes
@@ -70,11 +80,35 @@ def evaluate(
         if given := [name for name, value in told.items() if value is not None]:
             raise SpecError(f"--{given[0]} is for scoring a model, and here are two results; leave it out")
         return _compare(Path(model), data, as_json)
+    if Path(model).is_dir() and list_images(Path(model)):
+        of_models = dict(split=split, direction=direction, classes=classes, teacher=teacher, also=also)
+        of_models |= dict(segmenter=segmenter, protocol=None if protocol == "held-out" else protocol)
+        if given := [name for name, value in of_models.items() if value is not None]:
+            raise SpecError(f"--{given[0]} is for scoring a model, and here are its pictures; leave it out")
+        from pocketgan.metrics.on_folders import evaluate_folders
+        from pocketgan.pretrained.weights import cache_folder
+
+        result, pairs = evaluate_folders(
+            Path(model),
+            data,
+            read_sides(size),
+            unpaired,
+            metrics=wanted,
+            weights=read_weights(weights or []),
+            statistics=statistics,
+            cache=cache_folder() / "features",
+        )
+        if out:
+            result.save(out)
+        if as_json:
+            return print_json({"pictures": model, "real": str(data), "pairs": pairs, **_content(result)})
+        how = "image by image and as sets" if pairs else "as sets alone"
+        print(f"{len(result.names)} pictures against {len(result.images['targets'].names)} real images, {how}")
+        return _show(result)
 
     import tempfile
 
     from pocketgan.data.task import open_task
-    from pocketgan.metrics.evaluate import METRICS
     from pocketgan.metrics.on_task import evaluator_on
     from pocketgan.metrics.pool import pool
     from pocketgan.models import find_model, of_images
@@ -92,6 +126,7 @@ def evaluate(
         size=sides,
         unpaired=unpaired,
         classes=classes,
+        labels=None if classes else _labels_of(found[0]),
     )
     for each in found:
         if each.spec.in_channels != task.in_channels:
@@ -105,7 +140,7 @@ def evaluate(
             Path(pixels),
             protocol=protocol,
             split=split,
-            metrics=[name.strip() for name in metrics.split(",") if name.strip()] if metrics else None,
+            metrics=wanted,
             segmenter=segmenter,
             weights=read_weights(weights or []),
             teacher=of_images(judge.network) if judge else None,
@@ -116,27 +151,51 @@ def evaluate(
     result = pool(results) if also else results[0]
     if out:
         result.save(out)
-    splits = split or "+".join(evaluator.protocol.sources)
+    splits = "train+select+test" if split == "all" else split or "+".join(evaluator.protocol.sources)
     if as_json:
-        content = result.content()
         return print_json(
             {
                 "model": model,
                 "also": also or [],
                 "split": splits,
-                "images": len(result.names),
                 "size": size_figure(sides),
                 "data_digest": task.data_digest,
-                **{key: content[key] for key in ("protocol", "scores", "intervals", "errors", "worst", "warnings")},
-                "members": content["members"],
-                "sha256": {side: listing.sha256 for side, listing in result.images.items()},
+                **_content(result),
             }
         )
     print(f"{len(result.names)} images of the {splits} split at {size_text(sides)} pixels")
-    instead = f" (but of the {split} split)" if split else ""
+    instead = f" (but of {splits})" if split else ""
     print(f"protocol {evaluator.protocol.name}: {evaluator.protocol.about}{instead}")
     if also:
         print(f"mean over {len(results)} models")
+    if task.left_out:
+        print(f"note: {task.left_out}")
+    _show(result)
+
+
+def _labels_of(model: Model) -> LabelMaps | None:
+    """What the label maps of a model hold, where its card says so."""
+    from pocketgan.data.labels import LabelMaps
+
+    labels = model.card.get("labels")
+    return LabelMaps.model_validate(labels) if labels else None
+
+
+def _content(result: Evaluation) -> dict[str, Any]:
+    """The figures as strict JSON takes them."""
+    content = result.content()
+    shown = ("protocol", "scores", "intervals", "errors", "worst", "warnings", "members")
+    return {
+        "images": len(result.names),
+        **{key: content[key] for key in shown},
+        "sha256": {side: listing.sha256 for side, listing in result.images.items()},
+    }
+
+
+def _show(result: Evaluation) -> None:
+    """A line a metric, and what a reader must know."""
+    from pocketgan.metrics.evaluate import METRICS
+
     rows = [
         [name, _figure(value), _interval(result.intervals[name]), METRICS[name].better, *_worst(result, name)]
         for name, value in result.scores.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,12 +11,22 @@ from pocketgan.cli.options import Json, Sides, read_sides
 from pocketgan.cli.show import print_json
 from pocketgan.errors import OutputError, SpecError
 
+if TYPE_CHECKING:
+    from pocketgan.data.labels import LabelMaps
+
 
 def import_(
     file: Annotated[Path, typer.Argument(help="A checkpoint of PyTorch or safetensors.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Which network, where the file holds several, e.g. netG_A.")
+    ] = None,
     assume: Annotated[
         list[str] | None, typer.Option(help="What shapes cannot tell, e.g. clamp_input=false (repeatable).")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="What label maps hold, as 10, 9+instances or 8+dont-care+instances; for SPADE."),
     ] = None,
     size: Sides = None,
     as_json: Json = False,
@@ -25,15 +35,15 @@ def import_(
     from pocketgan.interop.importing import figures, import_checkpoint
     from pocketgan.models import save_new_model
 
-    found = import_checkpoint(file, **_assignments(assume or []))
+    found = import_checkpoint(file, network, **_assignments(assume or []))
     height, width = read_sides(size) or (max(256, found.spec.smallest_side),) * 2
     result: dict[str, Any] = {"file": str(file), "what": found.what, **figures(found.spec, height, width)}
     result["size"] = height if height == width else f"{height}x{width}"
-    labels, told = _published_labels(found.spec)
+    maps, told = _label_maps(found.spec, labels)
     result["assumptions"] = [*found.assumptions, *told]
     result["spec"] = found.spec.model_dump(mode="json")
     if out:
-        card = {"source": file.name, "layout": found.options, "assumptions": result["assumptions"], **labels}
+        card = {"source": file.name, "layout": found.options, "assumptions": result["assumptions"], **maps}
         save_new_model(out, found.network, {**card, "size": [height, width]})
         result["model"] = str(out)
     if as_json:
@@ -42,16 +52,44 @@ def import_(
         print(f"{name:28} {value}")
 
 
-def _published_labels(spec: Any) -> tuple[dict[str, Any], list[str]]:
-    """What the card says of the label maps of a SPADE of the authors' channels, and the same in words."""
+def _label_maps(spec: Any, text: str | None) -> tuple[dict[str, Any], list[str]]:
+    """What the card says of the label maps of a SPADE: as the user says, or as published; and the same in words."""
     from pocketgan.data.labels import CITYSCAPES, COCO
 
+    channels = spec.in_channels
+    if text is not None:
+        maps = _read_labels(text)
+        if spec.kind != "spade":
+            raise SpecError(
+                f"--labels is for generators that take label maps, and this is a {spec.kind}; leave it out"
+            )
+        if maps.channels != channels:
+            raise SpecError(
+                f"--labels {text} makes {maps.channels} channels, and this generator takes {channels}; give "
+                f"{channels}, or {channels - 1}+instances"
+            )
+        return {"labels": maps.model_dump(mode="json")}, [f"label maps of {text}: {channels} channels"]
+    if spec.kind != "spade":
+        return {}, []
     for name, maps in (("Cityscapes", CITYSCAPES), ("COCO-Stuff", COCO)):
-        if spec.kind == "spade" and spec.in_channels == maps.channels:
+        if channels == maps.channels:
             return {"labels": maps.model_dump(mode="json")}, [
                 f"label maps as those of {name}: {maps.channels} channels"
             ]
-    return {}, []
+    return {}, [
+        f"nothing of its {channels} channels; to translate, say --labels {channels}, or {channels - 1}+instances"
+    ]
+
+
+def _read_labels(text: str) -> LabelMaps:
+    """'9+instances': nine classes and the edges of instances."""
+    from pocketgan.data.labels import DONT_CARE, LabelMaps
+
+    classes, *more = text.split("+")
+    good = classes.isascii() and classes.isdigit() and 1 <= int(classes) <= DONT_CARE
+    if not good or len({*more}) < len(more) or not {*more} <= {"dont-care", "instances"}:
+        raise SpecError(f"--labels '{text}' cannot be read; write 10, 9+instances or 8+dont-care+instances")
+    return LabelMaps(classes=int(classes), dont_care="dont-care" in more, instances="instances" in more)
 
 
 def _lines(result: dict[str, Any], height: int, width: int) -> list[tuple[str, str]]:
@@ -84,6 +122,7 @@ def export_official(model: str, target: Path) -> None:
 
     found = load_model(Path(model)) if is_model(Path(model)) else find_model(model)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         save_official(found.network, target, **found.card.get("layout", {}))
     except (OSError, RuntimeError) as error:  # PyTorch has errors of its own for a folder that is not there
         raise OutputError(f"{target} cannot be written; choose another --out") from error

@@ -10,8 +10,10 @@ import typer
 from pocketgan.cli.foreign import export_official
 from pocketgan.cli.options import Json, ModelText, Sides, read_sides
 from pocketgan.cli.show import print_json, progress_shown, table
-from pocketgan.errors import unknown
+from pocketgan.errors import OutputError, unknown
 from pocketgan.folders import names_in
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 
 def profile(
@@ -46,34 +48,40 @@ def translate(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     size: Annotated[
         str | None,
-        typer.Option(
-            help="Resize to this side, or height x width, first; default the model's; 0 keeps each image's."
-        ),
+        typer.Option(help="Resize to this side, or height x width, first; default each image's own size."),
     ] = None,
     style_seed: Annotated[
         int | None, typer.Option(min=0, help="One style for all images, of this seed; default each its own.")
     ] = None,
+    dropout_seed: Annotated[
+        int | None, typer.Option(min=0, help="Keep dropout on, drawn from this seed, as pix2pix does; default off.")
+    ] = None,
     instances: Annotated[
         Path | None, typer.Option(help="Folder of the instance maps of label maps; default the labels themselves.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Run a model on images, or on label maps; each result is a PNG of the same name."""
+    from pocketgan.data.images import readable
     from pocketgan.deploy.translate import translate_images
     from pocketgan.models import find_model
 
     found = find_model(model)
-    sides = (0, 0) if size == "0" else read_sides(size)
     with progress_shown() as progress:
-        count = translate_images(
+        made = translate_images(
             found,
             images,
             out,
-            sides,
+            read_sides(size),
             lambda done, total: progress("translate", done, total),
             style_seed=style_seed,
+            dropout_seed=dropout_seed,
             instances=instances,
+            overwrite=overwrite,
         )
-    print(f"{count} images written to {out}")
+    print(f"{made.pictures} image{'s' * (made.pictures > 1)} written to {readable(str(out))}, {made.how}")
+    for note in made.notes:
+        print(f"note: {note}")
 
 
 def export(
@@ -83,6 +91,7 @@ def export(
     ] = "onnx",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File; default MODEL.onnx or .pth here.")] = None,
     size: Sides = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
     from pocketgan.deploy.runtimes import runtimes_by_format
@@ -92,13 +101,15 @@ def export(
     if format_ not in (known := [*runtimes, "official"]):
         raise unknown("format", format_, known)
     name = Path(model).resolve().name.replace(":", "-")
+    target = out or Path(name + (".pth" if format_ == "official" else runtimes[format_].suffix))
+    if target.is_file() and not overwrite:
+        raise OutputError(f"{target} is there already; choose another --out, or say --overwrite")
     if format_ == "official":
-        return export_official(model, out or Path(f"{name}.pth"))
+        return export_official(model, target)
     found = find_model(model)
     sides = read_sides(size) or found.size
     found.spec.check_size(*sides)
-    runtime = runtimes[format_]
-    assert runtime.export_verified is not None, "it has a format"
-    target = out or Path(f"{name}{runtime.suffix}")
-    difference = runtime.export_verified(found.network, sides, target, None)
+    export = runtimes[format_].export_verified
+    assert export is not None, "it has a format"
+    difference = export(found.network, sides, target, None)
     print(f"{target}: {target.stat().st_size:,} bytes, largest difference to PyTorch {difference:.1e}")

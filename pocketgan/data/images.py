@@ -6,8 +6,9 @@ A picture is a uint8 array (height, width, 3); a batch of them on its way to a n
 
 import io
 import os
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ from jaxtyping import Float, Int32, UInt8
 from PIL import ExifTags, Image, ImageOps
 
 from pocketgan.errors import DataError, OutputError
+from pocketgan.files import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +48,30 @@ def list_images(folder: Path) -> list[Path]:
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
     return sorted(images, key=lambda path: path.name)
+
+
+def readable(name: str) -> str:
+    """A file's name as text that can be compared and printed: letters with their accents as one sign each, and
+    bytes that are not UTF-8, as old archives leave them, as \\xe9."""
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+
+
+def broken_links(folder: Path) -> int:
+    """How many images of a folder are links to what is not there."""
+    images = (path for path in list_folder(folder) if path.suffix.lower() in SUFFIXES)
+    return sum(path.is_symlink() and not path.exists() for path in images)
+
+
+def no_images(folder: Path, remedy: str) -> DataError:
+    """The error for a folder without images, which says what was not looked at."""
+    inside = "; folders within it are not searched" if any(path.is_dir() for path in list_folder(folder)) else ""
+    broken = f" but {links_text(count)}" if (count := broken_links(folder)) else ""
+    return DataError(f"{folder} holds no images{broken}{inside}; {remedy}")
+
+
+def links_text(count: int) -> str:
+    """Such as `2 broken links`."""
+    return f"{count} broken link{'s' if count > 1 else ''}"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -163,15 +189,11 @@ def save_image(image: UInt8[np.ndarray, "height width 3"], path: Path) -> None:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"cannot write {path}: '{path.suffix}' is no image suffix; use .png or .jpg")
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
-        Image.fromarray(image).save(temporary)
-        os.replace(temporary, path)
+        with replacing(path, shared=True) as part:
+            Image.fromarray(image).save(part, format=Image.registered_extensions()[path.suffix.lower()])
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 @contextmanager

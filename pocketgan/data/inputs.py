@@ -2,13 +2,24 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pocketgan.data.cache import Examples, Images, Pixels, Progress, load_examples, stored
-from pocketgan.data.images import image_size, list_images, read_bytes, read_rgb, resize
+from pocketgan.data.images import (
+    broken_links,
+    image_size,
+    links_text,
+    list_images,
+    no_images,
+    read_bytes,
+    read_rgb,
+    readable,
+    resize,
+)
 from pocketgan.data.samples import Split
 from pocketgan.data.task import Task, check_room
 from pocketgan.errors import DataError, SpecError
@@ -41,6 +52,12 @@ class Inputs(BaseModel):
         """The images, sorted by name."""
         return list_images(self.root)
 
+    @property
+    def note(self) -> str:
+        """Such as `12 inputs without a partner, 2 broken links left out`."""
+        broken = f", {links_text(count)} left out" if (count := broken_links(self.root)) else ""
+        return f"{len(self.files())} inputs without a partner{broken}"
+
 
 def open_inputs(folder: Path | str, task: Task) -> Inputs:
     """Check a folder of inputs. Reads every file once, and the task's held-out sources; decodes no pixels.
@@ -63,11 +80,11 @@ def open_inputs(folder: Path | str, task: Task) -> Inputs:
     for path in list_images(folder):
         data = read_bytes(path)
         content = hashlib.sha256(data).hexdigest()
-        digest.update(f"{path.name}\0{content}\n".encode())
+        digest.update(os.fsencode(f"{path.name}\0{content}\n"))
         seen[content] = path
         sizes[path] = image_size(data, path)
     if not sizes:
-        raise DataError(f"the folder {folder} holds no images; put them there, not into folders within it")
+        raise no_images(folder, "put some there")
     check_room(sizes, task.size)
     _check_held_out(seen, task)
     return Inputs(root=folder, data_digest=digest.hexdigest())
@@ -107,7 +124,7 @@ def load_inputs(
     """
     labelled = load_examples(task, splits, cache_dir, training=True, progress=progress)
     files, size = inputs.files(), task.load_size
-    names = [*labelled.sources.names, *(path.name for path in files)]
+    names = [*labelled.sources.names, *(readable(path.name) for path in files)]
     content = [task.data_digest, task.direction, inputs.data_digest, size, names]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 

@@ -5,7 +5,8 @@
     {train,val,test}_label/ {train,val,test}_image/ [..._inst/]     any other set, split
     label/ image/ [inst/] [split.csv]                               any other set
 
-`label` may also be `labels`; `image` may be `images`, `img` or `photo`. Partners share a name.
+`label` may also be `labels`; `image` may be `images`, `img` or `photo`. Partners share a name, or
+their names differ in what all of a folder begin or end with: `*_label` and `*_photo`.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from pocketgan.data.images import list_folder
 from pocketgan.data.labels import CITYSCAPES, COCO, LabelMaps
+from pocketgan.data.partners import matching, partners
 from pocketgan.data.samples import Domains, Sample, by_name, check_partners, named_images
 from pocketgan.errors import DataError
 
@@ -78,12 +80,20 @@ def _present(root: Path, folders: set[str], prefix: str, kinds: tuple[str, ...])
 def _set(root: Path, prefix: str, labels: str | None, images: str | None, instances: str | None) -> Domains:
     folders = {"labels": root / (labels or f"{prefix}label"), "images": root / (images or f"{prefix}image")}
     maps, photos = (named_images(folder, _NEEDED) for folder in folders.values())
-    check_partners(maps, photos, (folders["labels"], folders["images"]))
+    photos = _partners(maps, photos, (folders["labels"], folders["images"]))
     if instances is None:
         return _domains(maps, photos, None)
     ids = named_images(root / instances, _NEEDED)
-    check_partners(maps, ids, (folders["labels"], root / instances))
-    return _domains(maps, photos, ids)
+    return _domains(maps, photos, _partners(maps, ids, (folders["labels"], root / instances)))
+
+
+def _partners(maps: dict[str, Path], others: dict[str, Path], folders: tuple[Path, Path]) -> dict[str, Path]:
+    """The others by the names of their maps."""
+    rule = matching([(maps, others)])
+    if rule is None:
+        check_partners(maps, others, folders)
+        return others
+    return {name: others[partner] for name, partner in partners(maps, others, rule).items()}
 
 
 def _cityscapes(root: Path, split: str) -> Domains:

@@ -8,7 +8,8 @@ Recognised, in this order:
     A/ B/                                             two folders
     *.png                                             A is the left half of each image, B the right
 
-Two folders are pairs where partners share a name, and unaligned, each domain for itself, where no name is in both.
+Two folders are pairs where partners share a name, or where names differ in what all of a side begin or end with
+(`*_A` and `*_B`); they are unaligned, each domain for itself, where no name is in both and their numbers differ.
 
 Every layout ends in three splits: `train`; `select`, on which choices are made; and `test`, on which results
 are reported and nothing is ever chosen. `val` is `select`, or `test` where there is no test folder. split.csv in
@@ -16,13 +17,14 @@ the data folder, if there is one, divides train (or all, where no folders are sp
 out of train, of each domain for itself where there are no pairs: see `pocketgan.data.splits`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pocketgan.data.images import list_folder, list_images
+from pocketgan.data.images import broken_links, links_text, list_folder, list_images
 from pocketgan.data.label_folders import LabelFolders, find_labels
 from pocketgan.data.labels import LabelMaps
+from pocketgan.data.partners import in_order, matching, partners
 from pocketgan.data.samples import SPLITS, Domains, Sample, Split, check_partners, named_images
 from pocketgan.data.splits import HELD_OUT, TABLE, Assignment, hold_out, read_table
 from pocketgan.errors import DataError
@@ -49,6 +51,7 @@ class Layout:
         split_file: the split.csv that was obeyed, if any.
         palette: the file that says which colours of label maps mean which labels, if any.
         published: what the labels of a published data set are.
+        pairing: whether samples are pairs, and how that is known, in words.
     """
 
     kind: Kind
@@ -57,11 +60,19 @@ class Layout:
     split_file: Path | None = None
     palette: Path | None = None
     published: LabelMaps | None = None
+    pairing: str = ""
 
     @property
     def note(self) -> str:
         """Such as `train 70 (train/), select 10 (val/), test 20 (every fifth pair, held out)`."""
-        return ", ".join(f"{split} {self._count(split)} ({self.origins[split]})" for split in SPLITS)
+        splits = ", ".join(f"{split} {self._count(split)} ({self.origins[split]})" for split in SPLITS)
+        return "; ".join(filter(None, (splits, self.left_out)))
+
+    @property
+    def left_out(self) -> str:
+        """Such as `2 broken links left out`; empty where nothing was."""
+        broken = sum(map(broken_links, {path.parent for path in self.files()}))
+        return f"{links_text(broken)} left out" if broken else ""
 
     def _count(self, split: Split) -> str:
         a, b = map(len, self.splits[split])
@@ -81,39 +92,43 @@ def read_layout(root: Path, unpaired: bool | None = None) -> Layout:
     """Recognise the layout of a folder from its names; no file but split.csv is opened.
 
     Args:
-        unpaired: True takes two folders for unaligned even where names agree, False for pairs in any case.
+        unpaired: True takes two folders for unaligned even where names agree, False for pairs in any case: where
+            no name is in both, in the order of their names.
 
     Raises:
-        DataError: the folder is missing, empty or of no known layout; a partner is missing; two images of a
-            folder share a name; split.csv cannot be used; too few images.
+        DataError: the folder is missing, empty or of no known layout; a partner is missing; two folders may be
+            pairs or not; two images of a folder share a name; split.csv cannot be used; too few images.
     """
     if not root.is_dir():
         raise DataError(f"the data must be a folder of images; there is no folder {root}")
     folders = {path.name for path in list_folder(root) if path.is_dir()}
     kind: Kind
+    pairing = "pairs: A and B side by side in each image"
     labels = find_labels(root, folders)
     if labels:
-        kind, found, origin = "labels", labels.found, labels.origin
+        kind, found, origin, pairing = "labels", labels.found, labels.origin, "pairs: label maps with their images"
     elif folders & {"trainA", "trainB"}:
         names = [name for name in ("train", "val", "test") if folders & {f"{name}A", f"{name}B"}]
-        kind, found = _two_folders({name: (root / f"{name}A", root / f"{name}B") for name in names}, unpaired)
+        both = {name: (root / f"{name}A", root / f"{name}B") for name in names}
+        kind, found, pairing = _two_folders(both, unpaired)
         origin = "{0}A/ and {0}B/"
     elif "train" in folders:
         kind, origin = "aligned", "{0}/"
         found = {name: _halves(root / name) for name in ("train", "val", "test") if name in folders}
     elif folders & {"A", "B"}:
-        kind, found = _two_folders({"": (root / "A", root / "B")}, unpaired)
+        kind, found, pairing = _two_folders({"": (root / "A", root / "B")}, unpaired)
         origin = ""
     elif list_images(root):
         kind, found, origin = "aligned", {"": _halves(root)}, ""
     else:
-        raise DataError(f"{root} has none of the layouts that are known: {KNOWN}")
+        broken = f" (but {links_text(count)})" if (count := broken_links(root)) else ""
+        raise DataError(f"{root} has none of the layouts that are known{broken}: {KNOWN}")
     if unpaired and kind != "unaligned":
         what = "label maps with their images" if labels else "A and B side by side in each image"
         raise DataError(
             f"--unpaired is for two folders, A/ B/ or trainA/ trainB/, and {root} has {what}; leave it out"
         )
-    return _divided(root, kind, found, origin, labels)
+    return replace(_divided(root, kind, found, origin, labels), pairing=pairing)
 
 
 def _divided(root: Path, kind: Kind, found: dict[str, Domains], origin: str, labels: LabelFolders | None) -> Layout:
@@ -124,10 +139,12 @@ def _divided(root: Path, kind: Kind, found: dict[str, Domains], origin: str, lab
     origins = {role[name]: origin.format(name) if name else "the rest" for name in found}
     missing = [split for split in SPLITS if split not in splits]
 
-    names = [[sample.name for sample in samples] for samples in splits["train"]]
-    sets = {"A": names[0], "B": names[1]} if kind == "unaligned" else {"AB": names[0]}
+    first, second = splits["train"]
+    sets = {"A": first, "B": second} if kind == "unaligned" else {"AB": [*first, *second]}
     table = root / TABLE if (root / TABLE).exists() else None
-    assignments: dict[str, Assignment] = {key: dict.fromkeys(own, "train") for key, own in sets.items()}
+    assignments: dict[str, Assignment] = {
+        key: dict.fromkeys((sample.name for sample in samples), "train") for key, samples in sets.items()
+    }
     if table:
         assignments = read_table(table, sets, ["train", *missing])
         for split in ("train", *missing):
@@ -155,22 +172,45 @@ def _divided(root: Path, kind: Kind, found: dict[str, Domains], origin: str, lab
 
 
 def _halves(folder: Path) -> Domains:
-    samples = [Sample(name, path) for name, path in named_images(folder, _NEEDED).items()]
+    samples = _samples(named_images(folder, _NEEDED))
     return Domains(samples, samples)
 
 
 def _two_folders(
     folders: dict[str, tuple[Path, Path]], unpaired: bool | None
-) -> tuple[Literal["folders", "unaligned"], dict[str, Domains]]:
-    """Pairs or not; what is meant is told by the names of all splits together."""
+) -> tuple[Literal["folders", "unaligned"], dict[str, Domains], str]:
+    """Pairs or not, and why, in words; what is meant is told by the names of all splits together."""
     images = {split: [named_images(folder, _NEEDED) for folder in both] for split, both in folders.items()}
-    if unpaired is None:
-        unpaired = not any(a.keys() & b.keys() for a, b in images.values())
-    if not unpaired:
-        for split, (a, b) in images.items():
+    sides = [(a, b) for a, b in images.values()]
+    rule = matching(sides)
+    shared = any(a.keys() & b.keys() for a, b in sides)
+    known = bool(rule) or shared
+    as_many = all(len(a) == len(b) for a, b in sides)
+    if unpaired is None and not known and as_many:
+        ours, theirs = next(iter(folders.values()))
+        raise DataError(
+            f"{ours} and {theirs} hold as many images, and their names do not match; say --paired to pair them in "
+            "the order of their names, or --unpaired"
+        )
+    if unpaired or (unpaired is None and not known):
+        why = "as --unpaired says" if known else "because no name is in both"
+        sets = {split: Domains(*(_samples(own) for own in both)) for split, both in images.items()}
+        return "unaligned", sets, f"two sets without pairs, {why}"
+    pairs = {}
+    for split, (a, b) in images.items():
+        if rule:
+            found = partners(a, b, rule)
+        elif as_many and not shared:
+            found = dict(zip(in_order(a), in_order(b), strict=True))
+        else:
             check_partners(a, b, folders[split], "or say --unpaired")
-    domains = {
-        split: Domains(*([Sample(name, path) for name, path in own.items()] for own in both))
-        for split, both in images.items()
-    }
-    return "unaligned" if unpaired else "folders", domains
+            found = dict(zip(a, a, strict=True))
+        pairs[split] = Domains(_samples(a), _samples({name: b[found[name]] for name in a}))
+    how = "in the order of their names, as --paired says"
+    if rule:
+        how = f"by names like {rule[0]} and {rule[1]}" if rule[0] != rule[1] else "by equal names"
+    return "folders", pairs, f"pairs {how}"
+
+
+def _samples(images: dict[str, Path]) -> list[Sample]:
+    return [Sample(name, path) for name, path in images.items()]

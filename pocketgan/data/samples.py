@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pocketgan.data.images import list_images
+from pocketgan.data.images import list_images, no_images, readable
 from pocketgan.errors import DataError
 
 Split = Literal["train", "select", "test"]
@@ -30,9 +30,9 @@ def named_images(folder: Path, needed: str) -> dict[str, Path]:
     """The images of a folder by their name without suffix, sorted; `needed` says why it must be there."""
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}; add it: {needed}")
-    named = by_name((path.stem, path) for path in list_images(folder))
+    named = by_name((readable(path.stem), path) for path in list_images(folder))
     if not named:
-        raise DataError(f"the folder {folder} holds no images; add some or remove it")
+        raise no_images(folder, "add some or remove it")
     return named
 
 

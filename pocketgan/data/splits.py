@@ -5,9 +5,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
-from pocketgan.data.images import read_bytes
-from pocketgan.data.samples import Split
+from pocketgan.data.images import read_bytes, readable
+from pocketgan.data.samples import Sample, Split
 from pocketgan.errors import DataError
 
 TABLE = "split.csv"
@@ -29,11 +30,13 @@ def hold_out(assignment: Assignment, missing: Iterable[Split]) -> None:
             assignment.update(dict.fromkeys(ranked[:: HELD_OUT[split][0]], split))
 
 
-def read_table(table: Path, sets: dict[str, list[str]], allowed: Sequence[Split]) -> dict[str, Assignment]:
+def read_table(table: Path, sets: dict[str, list[Sample]], allowed: Sequence[Split]) -> dict[str, Assignment]:
     """The assignments that split.csv makes: UTF-8, columns `id` and `split`, others ignored.
 
+    An id is the name of a sample, or that of one of its files, with or without suffix.
+
     Args:
-        sets: the names to assign: under "AB" those of pairs, or under "A" and "B" those of two sets without pairs.
+        sets: the samples to assign: under "AB" both of pairs, or under "A" and "B" those of two sets without pairs.
             There, a column `domain` (A or B) may say which image is meant; without it, all of that name are.
         allowed: the splits that may be named.
     """
@@ -42,23 +45,31 @@ def read_table(table: Path, sets: dict[str, list[str]], allowed: Sequence[Split]
         if not {"id", "split"} <= set(reader.fieldnames or ()):
             raise csv.Error("columns are missing")
         rows: list[tuple[int, str, Any, str]] = [
-            (reader.line_num, row["id"], row["split"] or "", row.get("domain") or "") for row in reader
+            (reader.line_num, normalize("NFC", row["id"] or ""), row["split"] or "", row.get("domain") or "")
+            for row in reader
         ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} is not a CSV file with the columns id,split; mend or remove it") from error
-    waiting = {domain: set(names) for domain, names in sets.items()}
+    waiting = {domain: {sample.name for sample in samples} for domain, samples in sets.items()}
+    ids: dict[str, dict[str, str]] = {domain: {} for domain in sets}
+    for domain, samples in sets.items():
+        for sample in samples:
+            for name in (readable(sample.path.stem), readable(sample.path.name)):
+                ids[domain].setdefault(name, sample.name)
+        ids[domain] |= {name: name for name in waiting[domain]}
     found: dict[str, Assignment] = {domain: {} for domain in sets}
     for line, name, split, domain in rows:
         if split not in allowed:
             raise DataError(f"{table} line {line}: split must be {_either(allowed)}, not '{split}'; mend it")
         if domain not in ("", "A", "B") and len(sets) > 1:
             raise DataError(f"{table} line {line}: domain must be A or B, not '{domain}'; mend it")
-        homes = [key for key in sets if (len(sets) == 1 or domain in ("", key)) and name in waiting[key]]
+        meant = [key for key in sets if len(sets) == 1 or domain in ("", key)]
+        homes = [key for key in meant if ids[key].get(name) in waiting[key]]
         if not homes:
             raise DataError(f"{table} line {line}: '{name}' is no image here or is listed twice; remove it")
         for home in homes:
-            found[home][name] = split
-            waiting[home].remove(name)
+            found[home][ids[home][name]] = split
+            waiting[home].remove(ids[home][name])
     if left := set().union(*waiting.values()):
         raise DataError(f"{table} has no line for '{min(left)}'; add one or remove the image")
     if not all("train" in assignment.values() for assignment in found.values()):

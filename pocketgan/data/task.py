@@ -1,10 +1,12 @@
 """The task: which images, in which direction, at which size. A value; the images stay in their folder."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pocketgan.data.images import image_size, read_bytes
@@ -100,6 +102,16 @@ class Task(BaseModel):
         """How many samples each split has and where it comes from, in one line."""
         return self._layout().note
 
+    @property
+    def pairing_note(self) -> str:
+        """Whether samples are pairs, and how that is known: `pairs by names like *_A and *_B`."""
+        return self._layout().pairing
+
+    @property
+    def left_out(self) -> str:
+        """Such as `2 broken links left out`; empty where nothing was."""
+        return self._layout().left_out
+
     def _layout(self) -> Layout:
         return read_layout(self.root, _forced(self.layout))
 
@@ -118,6 +130,7 @@ def open_task(
     flip: bool = True,
     unpaired: bool | None = None,
     classes: int | None = None,
+    labels: LabelMaps | None = None,
 ) -> Task:
     """Recognise and check a data folder. Reads every file once; decodes no pixels but label maps of unknown sets.
 
@@ -129,6 +142,7 @@ def open_task(
         load_size: default `round(size * 286 / 256)`, the ratio of pix2pix.
         unpaired: True takes two folders for unaligned, False for pairs; default by their names.
         classes: how many classes label maps have; default as published, else the largest label and 1.
+        labels: what label maps hold, where that is known, as of a model; then they are not looked at.
 
     Raises:
         DataError: anything about the folder or its images that would fail later, but for damage inside the
@@ -140,7 +154,9 @@ def open_task(
     layout = read_layout(root, unpaired)
     if classes is not None and layout.kind != "labels":
         raise SpecError(f"--classes is for label maps, and {root} has none; leave it out")
-    digest, labels = _checked(root, layout, size, classes)
+    if layout.kind != "labels":
+        labels = None
+    digest, labels = _checked(root, layout, size, classes, labels)
     return Task(
         root=root,
         layout=layout.kind,
@@ -153,14 +169,16 @@ def open_task(
     )
 
 
-def _checked(root: Path, layout: Layout, size: Size, classes: int | None) -> tuple[str, LabelMaps | None]:
+def _checked(
+    root: Path, layout: Layout, size: Size, classes: int | None, labels: LabelMaps | None
+) -> tuple[str, LabelMaps | None]:
     """Digest of all files and what the labels are, checking on the way that the images fit and are large enough."""
     digest = hashlib.sha256()
     sizes: dict[Path, tuple[int, int]] = {}
-    scan = _LabelScan(layout)
+    scan = _LabelScan(layout, labels)
     for name, path in sorted((path.relative_to(root).as_posix(), path) for path in layout.files()):
         data = read_bytes(path)
-        digest.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+        digest.update(os.fsencode(f"{name}\0{hashlib.sha256(data).hexdigest()}\n"))
         if path not in (layout.split_file, layout.palette):
             sizes[path] = image_size(data, path)
             scan(data, path)
@@ -173,28 +191,46 @@ def _checked(root: Path, layout: Layout, size: Size, classes: int | None) -> tup
         _check_pairs(layout, sizes)
     if layout.kind != "labels":
         check_room(sizes, size, "each half of " if layout.kind == "aligned" else "")
-    return digest.hexdigest(), scan.result(classes) if layout.kind == "labels" else None
+    if layout.kind == "labels" and labels is None:
+        labels = scan.result(classes)
+    elif labels and labels.instances != scan.instances:
+        wants, has = ("some", "none") if labels.instances else ("none", "some")
+        raise DataError(f"the model takes {wants} instance maps beside its label maps, and {root} has {has}")
+    return digest.hexdigest(), labels
 
 
 class _LabelScan:
     """Looks into the label maps of a set that is not published: which labels are there?"""
 
-    def __init__(self, layout: Layout) -> None:
-        known, every = layout.published, layout.splits.values() if layout.kind == "labels" else ()
+    def __init__(self, layout: Layout, labels: LabelMaps | None) -> None:
+        known, every = labels or layout.published, layout.splits.values() if layout.kind == "labels" else ()
         self.paths = {sample.path for domains in every for sample in domains.a if not known}
         self.palette = read_palette(layout.palette) if layout.palette else None
         self.instances = any(sample.instances for domains in every for sample in domains.a)
         self.largest = known.classes - 1 if known else 0
         self.dont_care = known.dont_care if known else False
+        #: the maps that hold each label, as many as are needed to tell a stray one: two
+        self.maps: dict[int, list[Path]] = {}
 
     def __call__(self, data: bytes, path: Path) -> None:
         if path in self.paths:
             labels = decode_map(data, path, self.palette)
             classes = labels[labels != DONT_CARE]
             self.largest = max(self.largest, int(classes.max(initial=0)))
+            for label in np.unique(classes).tolist():
+                self.maps.setdefault(label, [])[2:] = [path]
             self.dont_care |= classes.size < labels.size
 
     def result(self, classes: int | None) -> LabelMaps:
+        """Raises a `DataError` where the largest label is in one map alone and far above all others."""
+        *others, largest = sorted(self.maps) or [0]
+        below = max(others, default=largest)
+        alone = len(self.paths) > 2 and len(self.maps.get(largest, [])) == 1
+        if classes is None and alone and below + 1 < largest < DONT_CARE:
+            raise DataError(
+                f"{self.maps[largest][0]} alone holds the label {largest}, and all others are at most {below}; "
+                f"mend the map, or say how many classes there are: --classes {largest + 1}"
+            )
         return label_maps(self.largest, self.dont_care, self.instances, classes)
 
 

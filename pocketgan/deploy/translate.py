@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketgan.data.images import (
+    broken_links,
+    links_text,
     list_images,
+    no_images,
     read_bytes,
     read_rgb,
+    readable,
     resize,
     resize_map,
     save_image,
@@ -28,86 +35,163 @@ from pocketgan.data.samples import named_images
 from pocketgan.errors import DataError, OutputError, SpecError
 from pocketgan.models import Model, of_images
 from pocketgan.seeds import derive_seed
-from pocketgan.units import Size, both_sides
+from pocketgan.units import Size, both_sides, size_text
+
+
+class Translation(NamedTuple):
+    """How many pictures were written, what was done to the images first, and what a user should know of it."""
+
+    pictures: int
+    how: str
+    notes: tuple[str, ...]
 
 
 def translate_images(
     model: Model,
     images: Iterable[Path],
     out: Path,
-    size: int | Size | None,
+    size: int | Size | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     style_seed: int | None = None,
+    dropout_seed: int | None = None,
     instances: Path | None = None,
-) -> int:
-    """Write the model's picture of every image into `out`, as PNG under the image's stem; returns how many.
+    overwrite: bool = False,
+) -> Translation:
+    """Write the model's picture of every image into `out`, as PNG under the image's stem.
 
     A model whose card has `labels` takes label maps: numbers, or colours of a palette that lies beside them or one
     folder up (see `data.labels`).
 
     Args:
         images: files, or folders of files.
-        size: side, or height and width, to resize to first; None takes the model's, 0 keeps each image's own size
-            (cut to what the network can take).
+        size: side, or height and width, to resize to first. Default: each picture has its image's own size; images
+            and label maps are padded at the right and below, by reflection, to what the network takes, and the
+            picture is cut back.
         style_seed: one style for all images, drawn from this seed; default each gets one from its own content.
+        dropout_seed: dropout stays on, drawn from this seed for each image alike; default off.
         instances: folder of the instance maps, of the same names as the label maps (Cityscapes: `_instanceIds` for
             `_labelIds`). Without it the edges of the labels stand for those of the instances.
+        overwrite: whether pictures may take the place of files that are there.
 
     Raises `DataError`, `SpecError`, `OutputError`: what cannot be read, does not fit the model, cannot be written.
     """
-    run = _function(model, style_seed)
+    run = _function(model, style_seed, dropout_seed)
+    images = [*images]
     files = _files(images)
-    for path in files:
-        if (out / f"{path.stem}.png").resolve() == path.resolve():
-            raise OutputError(f"the picture of {path} would overwrite the image itself; choose another --out")
-    sides = model.size if size is None else both_sides(size)
-    if any(sides):
+    sides = None if size is None else both_sides(size)
+    if sides:
         model.spec.check_size(*sides)
+    _check_places(files, out, overwrite)
     read = _reader(model, sides, files, instances)
+    sizes: dict[Path, Size] = {}
+    padded = 0
     for done, path in enumerate(files, 1):
+        x, (height, width) = read(path)
+        sizes[path], padded = (height, width), padded + (x.shape[2:] != (height, width))
         with torch.inference_mode():
-            made = to_uint8(run(read(path)))[0]
+            made = to_uint8(run(x))[0]
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{out} cannot be made: {error.strerror}; choose another --out") from error
-        save_image(made, out / f"{path.stem}.png")
+        save_image(np.ascontiguousarray(made[:height, :width]), out / f"{path.stem}.png")
         progress(done, len(files))
-    return len(files)
+    how = f"each resized to {size_text(sides)}" if sides else "each at its own size"
+    if padded:
+        how += f", {padded} padded by reflection to multiples of {model.spec.stride} and cut back"
+    broken = sum(broken_links(folder) for folder in images if folder.is_dir())
+    notes = (*([] if sides else _far(model, sizes)), *([f"{links_text(broken)} left out"] if broken else []))
+    return Translation(len(files), how, notes)
 
 
-def _function(model: Model, style_seed: int | None) -> Callable[[Tensor], Tensor]:
+def _check_places(files: list[Path], out: Path, overwrite: bool) -> None:
+    """Raise an `OutputError` for a picture that would take the place of its image, or of anything else unasked."""
+    places = [out / f"{path.stem}.png" for path in files]
+    for path, place in zip(files, places, strict=True):
+        if place.resolve() == path.resolve():
+            raise OutputError(f"the picture of {path} would overwrite the image itself; choose another --out")
+    if not overwrite and (there := [place for place in places if os.path.lexists(place)]):
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise OutputError(f"{there[0]}{more} would be overwritten; choose another --out, or say --overwrite")
+
+
+def _far(model: Model, sizes: dict[Path, Size]) -> list[str]:
+    """What to know where images are more than twice as large as those of the training, or less than half."""
+    if "size" not in model.card:
+        return []
+    trained = model.size
+    far = [
+        path
+        for path, size in sizes.items()
+        if any(not 0.5 <= s / t <= 2 for s, t in zip(size, trained, strict=True))
+    ]
+    if not far:
+        return []
+    return [
+        f"{len(far)} of {len(sizes)} images are far from the {size_text(trained)} pixels (height x width) that the "
+        f"model was trained on, as {readable(far[0].name)} of {size_text(sizes[far[0]])}, and may come out worse; "
+        f"--size {size_text(trained)} gives pictures of that size"
+    ]
+
+
+def _function(model: Model, style_seed: int | None, dropout_seed: int | None) -> Callable[[Tensor], Tensor]:
     """The network as a function of one image."""
-    if style_seed is None:
-        return of_images(model.network)
-    drawn = model.network.draw(1, torch.Generator().manual_seed(derive_seed(style_seed, "style")))
-    if not drawn:
-        raise SpecError(
-            f"--style-seed is for networks that take a style, and a {model.spec.kind} generator takes none; "
-            "leave it out"
-        )
-    return partial(model.network, **drawn)
+    network = model.network
+    if dropout_seed is not None:
+        network = copy.deepcopy(network)
+        layers = [layer for layer in network.modules() if isinstance(layer, nn.Dropout) and layer.p > 0]
+        if not layers:
+            raise SpecError(
+                f"--dropout-seed is for networks with dropout, and this {model.spec.kind} generator has none; "
+                "leave it out, or import the checkpoint with --assume dropout=0.5"
+            )
+        for layer in layers:
+            layer.train()
+    drawn = {}
+    if style_seed is not None:
+        drawn = network.draw(1, torch.Generator().manual_seed(derive_seed(style_seed, "style")))
+        if not drawn:
+            raise SpecError(
+                f"--style-seed is for networks that take a style, and a {model.spec.kind} generator takes none; "
+                "leave it out"
+            )
+    run = partial(network, **drawn) if drawn else of_images(network)
+    if dropout_seed is None:
+        return run
+
+    def with_dropout(x: Tensor) -> Tensor:
+        with torch.random.fork_rng():
+            torch.manual_seed(derive_seed(dropout_seed, "dropout"))
+            return run(x)
+
+    return with_dropout
 
 
-def _reader(model: Model, sides: Size, files: list[Path], instances: Path | None) -> Callable[[Path], Tensor]:
-    """What makes of a file the batch of one that the network takes."""
+def _reader(
+    model: Model, sides: Size | None, files: list[Path], instances: Path | None
+) -> Callable[[Path], tuple[Tensor, Size]]:
+    """What makes of a file the batch of one that the network takes, and the height and width of the picture."""
     labels = _labels(model)
     if instances is not None and not (labels and labels.instances):
         raise SpecError(
             "--instances is for models that see the edges of instances, and this one does not; leave it out"
         )
 
-    def fitted(image: np.ndarray, path: Path) -> np.ndarray:
-        if not any(sides):
-            return _cut(image, path, model)
+    def fitted(image: np.ndarray) -> np.ndarray:
+        if sides is None:
+            return _padded(image, model)
         return resize(image, *sides) if image.ndim == 3 else resize_map(image, *sides)
 
+    def picture(path: Path) -> tuple[Tensor, Size]:
+        image = read_rgb(path)
+        return to_tensor(fitted(image)[None]), sides or image.shape[:2]
+
     if labels is None:
-        return lambda path: to_tensor(fitted(read_rgb(path), path)[None])
+        return picture
     partners = {} if instances is None else _instance_maps(files, instances)
 
-    def label_map(path: Path) -> Tensor:
+    def label_map(path: Path) -> tuple[Tensor, Size]:
         numbers = decode_map(read_bytes(path), path, _palette(path))
         _check_labels(numbers, labels, path)
         partner = partners.get(path, path)
@@ -118,8 +202,8 @@ def _reader(model: Model, sides: Size, files: list[Path], instances: Path | None
                 f"{path} is {width}x{height} but {partner} is {columns}x{rows}; "
                 "make instances and labels equally large"
             )
-        seen = fitted(ids, partner) if labels.instances else None
-        return encode(pack(fitted(numbers, path), seen, partner)[None], labels)
+        seen = fitted(ids) if labels.instances else None
+        return encode(pack(fitted(numbers), seen, partner)[None], labels), sides or numbers.shape
 
     return label_map
 
@@ -127,22 +211,25 @@ def _reader(model: Model, sides: Size, files: list[Path], instances: Path | None
 def _labels(model: Model) -> LabelMaps | None:
     """What the label maps of a model hold; None where it takes images."""
     spec, told = model.spec, model.card.get("labels")
-    if told is None and spec.in_channels == 3:
+    if told is None and spec.kind != "spade":
+        if spec.in_channels != 3 or spec.out_channels != 3:
+            raise DataError(
+                f"this {spec.kind} generator makes {spec.out_channels} channels of {spec.in_channels}, and only "
+                "images of 3, red, green and blue, can be translated; use a model of such images"
+            )
         return None
-    form = 'as "labels": {"classes": 34, "dont_care": false, "instances": true}'
+    channels = spec.in_channels
+    remedy = f"import it with --labels {channels}, or with --labels {channels - 1}+instances if it sees their edges"
     if told is None:
         raise DataError(
-            f"this {spec.kind} generator takes label maps of {spec.in_channels} channels, and nothing says what "
-            f"their labels are; add them to the card in its model.json, {form}"
+            f"this {spec.kind} generator takes label maps of {channels} channels, and nothing says what their "
+            f"labels are; {remedy}"
         )
     with suppress(ValidationError):
         labels = LabelMaps.model_validate(told)
-        if labels.channels == spec.in_channels:
+        if labels.channels == channels:
             return labels
-    raise DataError(
-        f"the labels in the card of this model are none of {spec.in_channels} channels: {told}; mend its "
-        f"model.json, {form}"
-    )
+    raise DataError(f"the labels in the card of this model are none of {channels} channels: {told}; {remedy}")
 
 
 def _instance_maps(files: list[Path], folder: Path) -> dict[Path, Path]:
@@ -172,15 +259,12 @@ def _palette(path: Path) -> Palette | None:
     return read_palette(found) if found else None
 
 
-def _cut(image: np.ndarray, path: Path, model: Model) -> np.ndarray:
-    """The largest part, from the upper left corner, that the network can take."""
-    height, width = (length - length % model.spec.stride for length in image.shape[:2])
-    if min(height, width) < model.spec.smallest_side:
-        raise DataError(
-            f"{path} is {image.shape[1]}x{image.shape[0]}, smaller than the {model.spec.smallest_side} pixels "
-            f"that a {model.spec.kind} generator takes; leave it out or give --size"
-        )
-    return np.ascontiguousarray(image[:height, :width])
+def _padded(image: np.ndarray, model: Model) -> np.ndarray:
+    """An image or a map, padded at the right and below, by reflection, to what the network takes."""
+    stride = model.spec.stride
+    wanted = [-(-max(length, model.spec.smallest_side) // stride) * stride for length in image.shape[:2]]
+    more = [(0, want - length) for want, length in zip(wanted, image.shape[:2], strict=True)]
+    return np.pad(image, more + [(0, 0)] * (image.ndim - 2), mode="reflect")
 
 
 def _files(images: Iterable[Path]) -> list[Path]:
@@ -189,7 +273,7 @@ def _files(images: Iterable[Path]) -> list[Path]:
         if path.is_dir():
             found = list_images(path)
             if not found:
-                raise DataError(f"{path} holds no images; name a folder with images, or image files")
+                raise no_images(path, "name a folder with images, or image files")
             files += found
         elif path.is_file():
             files.append(path)

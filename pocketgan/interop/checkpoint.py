@@ -30,11 +30,12 @@ WRAPPERS = (
     *("netG_A", "netG", "G_A", "G", "generator", "gen", "params_ema", "g_ema", "ema", "params", "a"),
     *("state_dict", "model_state_dict", "model", "net", "network"),
 )
-_PREFIXES = ("module", "_orig_mod", "netG", "generator", "netD", "discriminator")
+#: what DataParallel, torch.compile, FSDP and activation checkpointing put into names, anywhere in them
+_WRAPPED = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.int32}
 #: the number that PyTorch's older files begin with, as a pickle holds it
 _MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
-_DEPTH = 4
+_DEPTH = 6
 
 
 def read_state(path: Path, part: str | None = None, *, largest: int | None = None) -> dict[str, Tensor]:
@@ -55,7 +56,8 @@ def read_state(path: Path, part: str | None = None, *, largest: int | None = Non
 def read_networks(path: Path, *, largest: int | None = None) -> dict[str, dict[str, Tensor]]:
     """Every set of named tensors in a checkpoint, by where it is ('' at the top), the likeliest first.
 
-    Their values are as they are in the file: see `check_finite`. `largest` as for `read_state`.
+    Those whose names have parts (model.1.weight); the others, as counters and optimizers' moments, only where there
+    are none. Their values are as they are in the file: see `check_finite`. `largest` as for `read_state`.
     """
     largest = LARGEST if largest is None else largest
     try:
@@ -145,32 +147,41 @@ def _check_zip(path: Path, size: int) -> None:
 
 
 def _find(content: Any) -> dict[str, dict[str, Tensor]]:
-    """The mappings from names to tensors in a structure of mappings, by their place in it."""
-    found: dict[str, dict[str, Tensor]] = {}
+    """The sets of named tensors in a structure of mappings and lists, by their place in it."""
+    networks: dict[str, dict[str, Tensor]] = {}
+    others: dict[str, dict[str, Tensor]] = {}
     seen: set[int] = set()  # a pickle may hold itself, or one thing very often
 
     def look(value: Any, place: str, depth: int) -> None:
-        if not isinstance(value, Mapping) or id(value) in seen or depth > _DEPTH:
+        if not isinstance(value, Mapping | list | tuple) or id(value) in seen or depth > _DEPTH:
             return
         seen.add(id(value))
-        tensors = {name: v for name, v in value.items() if isinstance(name, str) and isinstance(v, Tensor)}
+        items = dict(value) if isinstance(value, Mapping) else dict(enumerate(value))
+        tensors = {n: each.detach() for n, each in items.items() if isinstance(n, str) and isinstance(each, Tensor)}
         if tensors:
-            found[place] = {name: tensor.detach() for name, tensor in tensors.items()}
-            return
-        for name, inner in value.items():
-            if isinstance(name, str):
-                look(inner, f"{place}.{name}" if place else name, depth + 1)
+            (networks if any("." in name for name in tensors) else others)[place] = tensors
+        for name, inner in items.items():
+            if isinstance(name, str | int):
+                look(inner, f"{place}.{name}" if place else str(name), depth + 1)
 
     look(content, "", 0)
-    return found
+    return networks or others
 
 
 def _stripped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without what wrappers put in front of every name."""
-    for prefix in _PREFIXES:
-        if all(name.startswith(f"{prefix}.") for name in state):
-            return _stripped({name.removeprefix(f"{prefix}."): tensor for name, tensor in state.items()})
-    return state
+    """Without what wrappers put into the names."""
+    short = {".".join(part for part in name.split(".") if part not in _WRAPPED): state[name] for name in state}
+    return short if len(short) == len(state) else state
+
+
+def branches(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """A state in parts, by the first part of the names: of several networks in one state, each."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            parts.setdefault(first, {})[rest] = tensor
+    return parts
 
 
 def _check_claims(path: Path, state: Mapping[str, Tensor], size: int, largest: int) -> None:

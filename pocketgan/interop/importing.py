@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pocketgan.elastic.cost import cost, official_macs
 from pocketgan.errors import DataError, SpecError, unknown
-from pocketgan.interop.checkpoint import check_finite, quoted, read_networks
+from pocketgan.interop.checkpoint import branches, check_finite, quoted, read_networks
 from pocketgan.interop.layouts import Recognised, layouts
 from pocketgan.interop.layouts.base import UNLIKE
 from pocketgan.interop.official import from_official, to_official
@@ -22,6 +22,8 @@ from pocketgan.networks.presets import specs
 
 #: true MACs of a network that is tried on an image at once
 _CHEAP = 2_000_000_000
+#: how many names a network may have in front of those of its tensors, as in trainer.model.netG.model.1.weight
+_DEEPEST = 3
 
 
 class Imported(NamedTuple):
@@ -35,33 +37,78 @@ class Imported(NamedTuple):
     options: dict[str, Any]
 
 
-def import_checkpoint(path: Path, **assumed: Any) -> Imported:
+def import_checkpoint(path: Path, network: str | None = None, **assumed: Any) -> Imported:
     """The network in a checkpoint of GAN Compression, OMGD, CycleGAN/pix2pix, SPADE or MUNIT.
 
-    `assumed`: what shapes cannot tell, e.g. `clamp_input=True`, as values or as text; `part` names one of several
-    networks in the file. Raises `DataError` for a file that is no such checkpoint, `SpecError` for an assumption
-    that its family does not know.
+    `network`: which one, where the file holds several generators, by its place or the end of it: netG_A for
+    models.netG_A. `assumed`: what shapes cannot tell, e.g. `clamp_input=True`, as values or as text.
+
+    Raises `DataError` for a file that is no such checkpoint or holds several and none is named, `SpecError` for an
+    assumption that its family does not know.
     """
-    networks = read_networks(path)
-    listed = " and ".join(quoted(name) or "one without a name" for name in networks)
-    part = assumed.pop("part", None)
-    if part is not None and part not in networks:
-        raise DataError(f"{path} holds no part '{part}'; it holds {listed}")
-    problem = ""
-    for name in networks if part is None else (part,):
+    networks, problem = _networks(path, assumed)
+    if not networks:
+        known = ", ".join(dict.fromkeys(specs()[kind].title for kind in layouts()))
+        raise DataError(f"{path} holds no network that PocketGAN knows: {problem}; it knows {known}")
+    place = _chosen(path, {place: kind for place, (_, kind) in networks.items()}, network)
+    state = networks[place][0]
+    found = recognise(state, **assumed)
+    check_finite(path, state)
+    built = build(found, state)
+    if not _gives_finite_images(built):
+        raise DataError(f"{path} gives NaN or infinite images; take an earlier checkpoint")
+    chosen = (f"network={quoted(place)}: the file holds {_listed(networks)}",) if len(networks) > 1 else ()
+    return Imported(built, found.spec, describe(found.spec), found.assumptions + chosen, found.options)
+
+
+def _networks(path: Path, assumed: Mapping[str, Any]) -> tuple[dict[str, tuple[Mapping[str, Tensor], Any]], str]:
+    """The state and the spec of every network in a file, by its place; and what the nearest that is none lacks."""
+    networks: dict[str, tuple[Mapping[str, Tensor], Any]] = {}
+    problems: list[str] = []
+
+    def look(place: str, state: Mapping[str, Tensor], depth: int) -> None:
+        # what trainers and averaged models count; no network has a number without a module
+        state = {name: each for name, each in state.items() if "." in name or each.numel() > 1} or state
         try:
-            found = recognise(networks[name], **assumed)
+            networks[place] = state, _recognised(state, assumed).spec
         except DataError as error:
-            problem = problem or str(error)
-            continue
-        check_finite(path, networks[name])
-        network = build(found, networks[name])
-        if not _gives_finite_images(network):
-            raise DataError(f"{path} gives NaN or infinite images; take an earlier checkpoint")
-        chosen = (f"part={name}: the file holds {listed}",) if len(networks) > 1 else ()
-        return Imported(network, found.spec, describe(found.spec), found.assumptions + chosen, found.options)
-    known = ", ".join(dict.fromkeys(specs()[kind].title for kind in layouts()))
-    raise DataError(f"{path} holds no network that PocketGAN knows: {problem}; it knows {known}")
+            problems.append(str(error))
+            for name, part in (branches(state) if depth else {}).items():
+                look(f"{place}.{name}" if place else name, part, depth - 1)
+
+    for place, state in read_networks(path).items():
+        look(place, state, _DEEPEST)
+    near = [problem for problem in problems if problem.startswith("it resembles")]
+    return networks, next(iter([*near, *problems]), "")
+
+
+def _recognised(state: Mapping[str, Tensor], assumed: Mapping[str, Any]) -> Recognised:
+    """`recognise`, where the assumptions may be meant for another network of the file."""
+    try:
+        return recognise(state, **assumed)
+    except SpecError:
+        return recognise(state)
+
+
+def _chosen(path: Path, specs: Mapping[str, Any], asked: str | None) -> str:
+    """The place of the network that is meant: the one asked for, else the only generator, else the only one."""
+    generators = [place for place, spec in specs.items() if isinstance(spec, NetworkSpec)]
+    meant = generators or list(specs)
+    if asked is not None:
+        same = [place for place in specs if place == asked]
+        meant = same or [place for place in specs if place.endswith(f".{asked}")]
+    if not meant:
+        raise DataError(f"{path} holds no network '{asked}'; it holds {_listed(specs)}")
+    if len(meant) > 1:
+        raise DataError(
+            f"{path} holds several networks, {_listed(specs)}; choose one: "
+            f"pocketgan import FILE --network {quoted(meant[0])} -o MODEL"
+        )
+    return meant[0]
+
+
+def _listed(places: Iterable[str]) -> str:
+    return " and ".join(quoted(place) or "one without a name" for place in places)
 
 
 def recognise(state: Mapping[str, Tensor], **assumed: Any) -> Recognised:
@@ -160,4 +207,4 @@ def _value(layout: Any, name: str, value: Any) -> Any:
 def _check_names(assumed: Mapping[str, Any], known: Iterable[str]) -> None:
     for name in assumed:
         if name not in known:
-            raise unknown("assumption", name, [*known, "part"])
+            raise unknown("assumption", name, known)

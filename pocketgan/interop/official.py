@@ -5,7 +5,6 @@ What is called how is in `interop.layouts`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pocketgan.files import replacing
 from pocketgan.interop.layouts import layout_of
 
 #: inside a decomposed convolution
@@ -41,9 +41,8 @@ def save_official(network: Any, file: Path, **options: Any) -> None:
     if complete is not None:
         state = complete(state, network.spec)
     state = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
-    part = file.with_name(f"{file.name}.part")
-    torch.save(state, part, _use_new_zipfile_serialization=False)
-    os.replace(part, file)
+    with replacing(file) as part:
+        torch.save(state, part, _use_new_zipfile_serialization=False)
 
 
 def _rename(key: str, modules: Mapping[str, str], parts: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from pocketgan.data.cache import load_examples
 from pocketgan.data.images import read_bytes
 from pocketgan.data.labels import CITYSCAPES, decode_map, read_palette
 from pocketgan.data.layouts import read_layout
-from pocketgan.data.samples import Split
+from pocketgan.data.samples import SPLITS, Split
 from pocketgan.data.task import Task
 from pocketgan.errors import DataError, SpecError, unknown
 from pocketgan.metrics import segmentation
@@ -69,7 +69,7 @@ def evaluator_on(
     pixels: Path,
     *,
     protocol: str = "held-out",
-    split: Split | None = None,
+    split: Split | Literal["all"] | None = None,
     metrics: Iterable[str] | None = None,
     segmenter: str | None = None,
     weights: Mapping[str, Path] | None = None,
@@ -79,7 +79,7 @@ def evaluator_on(
     """The evaluator of a task under a protocol: see `task_evaluator`.
 
     Args:
-        split: another than the protocol's, which only held-out allows.
+        split: another than the protocol's, which only held-out allows; "all" is every image of the folder.
         metrics: default: those of the protocol, else those that suit the data.
         segmenter: a name of SEGMENTERS or an ONNX file, for tasks with label maps.
         options: the others of `Evaluator`.
@@ -92,8 +92,8 @@ def evaluator_on(
         raise SpecError(
             f"--split goes with the protocol held-out, and {protocol} has its own; leave one of them out"
         )
-    sources = (split,) if split else found.sources
-    targets = (split,) if split else found.targets
+    chosen: tuple[Split, ...] | None = SPLITS if split == "all" else (split,) if split else None
+    sources, targets = chosen or found.sources, chosen or found.targets
     weights = dict(weights or {})
     segmented = segmentation_on(task, sources, segmenter, weights, device) if segmenter else None
     return task_evaluator(

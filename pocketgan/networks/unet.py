@@ -41,8 +41,9 @@ class UnetSpec(NetworkSpec):
     `widths`: one a level on the way down, one a level but the last on the way up, each followed by the inner widths
     of its `residuals` blocks, if any. The usual short list has one number a level, for all that is there.
     `dropout` is for the middle levels on the way up, 4 to `levels` - 2. `separable`: the ways whose convolutions
-    are decomposed, but for those at the image and at the bottom, where one pixel is left. `spaces`: ours, of eight
-    levels; no paper has searched a U-Net.
+    are decomposed, but for those at the image and at the bottom, where one pixel is left. `biased`: also beside a
+    batch norm, convolutions have biases, as where instance norms keep statistics. `spaces`: ours, of eight levels;
+    no paper has searched a U-Net.
     """
 
     title = "U-Net"
@@ -58,6 +59,7 @@ class UnetSpec(NetworkSpec):
     norm: Norm = "batch"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     separable: tuple[Part, ...] = ()
+    biased: bool = False
 
     @property
     def stride(self) -> int:
@@ -125,7 +127,7 @@ class UnetLayer(nn.Module):
     ) -> None:
         super().__init__()
         out = spec.channels[name]
-        self.layer = ConvLayer(into, out, 4, stride=2, pad=1, bias=spec.norm != "batch", **conv)
+        self.layer = ConvLayer(into, out, 4, stride=2, pad=1, bias=spec.biased or spec.norm != "batch", **conv)
         self.blocks = blocks(spec, name, out, residuals)
         self.dropout = nn.Dropout(dropout)
 

@@ -23,7 +23,7 @@ def test_images_that_cannot_be_translated(cli: Cli, model: Path, tmp_path: Path)
     refused(cli("translate", model, tmp_path / "bad.png", *made), "bad.png is corrupt, truncated or no image")
     refused(
         cli("translate", model, tmp_path / "flat.png", *made, "--size", 0),
-        "flat.png is 40x10, smaller than the 16 pixels that a resnet generator takes; leave it out or give --size",
+        "--size '0' cannot be read; write a side as 256",
     )
     refused(cli("translate", model, tmp_path / "flat.png"), "--out")
     assert files(tmp_path) == before
@@ -55,7 +55,10 @@ def test_label_maps_that_cannot_be_translated(cli: Cli, model: Path, tmp_path: P
         "good.png is 64x32; make instances and labels equally large",
     )
     refused(cli(*painter, good, *made, "--instances", tmp_path / "none"), "there is no folder", "none; add it")
-    refused(cli("translate", tmp_path / "silent", good, *made), "nothing says what their labels are; add them")
+    refused(
+        cli("translate", tmp_path / "silent", good, *made),
+        "labels are; import it with --labels 5",
+    )
     refused(
         cli("translate", model, good, *made, "--instances", tmp_path / "inst"),
         "--instances is for models that see the edges of instances, and this one does not; leave it out",

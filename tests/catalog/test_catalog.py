@@ -86,7 +86,7 @@ def test_no_change_and_many():
         (["sede=1"], r"unknown setting 'sede'; did you mean seed"),
         (["supernet.decoy=1"], r"unknown setting 'supernet\.decoy'; did you mean supernet\.decay"),
         (["seed.low=1"], r"unknown setting 'seed\.low'; did you mean seed"),
-        (["=1"], r"unknown setting ''; did you mean "),
+        (["=1"], r"unknown setting ''; there are "),
         (
             ["seed=x", "supernet.constant=1"],
             r"^--set seed=x: input should be a valid integer, unable to parse string as an integer; choose another",

@@ -218,7 +218,7 @@ def test_save_writes_the_picture_and_nothing_else(tmp_path):
 def test_interrupted_save_keeps_the_old_picture(tmp_path, monkeypatch):
     save_image(picture(8), tmp_path / "a.png")
 
-    def fail(self, path):
+    def fail(self, path, format):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
@@ -229,6 +229,12 @@ def test_interrupted_save_keeps_the_old_picture(tmp_path, monkeypatch):
     assert str(caught.value) == expected
     np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), picture(8))
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", "\u00e9" * 123 + ".jpg", "y" * 250 + ".webp"])
+def test_names_of_the_greatest_length(tmp_path, name):
+    save_image(picture(8), tmp_path / name)
+    assert read_rgb(tmp_path / name).shape == picture(8).shape
 
 
 def test_unknown_suffix_is_refused(tmp_path):

@@ -88,7 +88,7 @@ def test_no_folder(tmp_path, task):
 
 def test_no_images(tmp_path, task):
     write_picture(tmp_path / "more" / "deeper" / "u0.png")
-    expected = f"the folder {tmp_path / 'more'} holds no images; put them there, not into folders within it"
+    expected = f"{tmp_path / 'more'} holds no images; folders within it are not searched; put some there"
     assert line(DataError, tmp_path / "more", task) == expected
 
 

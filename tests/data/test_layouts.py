@@ -1,11 +1,16 @@
 import hashlib
+import os
+import re
 import shutil
+import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pocketgan.data.labels import CITYSCAPES, COCO
 from pocketgan.data.layouts import read_layout
+from pocketgan.data.task import open_task
 from pocketgan.errors import DataError
 from tests.data.pictures import (
     numbers,
@@ -125,6 +130,23 @@ def test_split_file_may_leave_select_to_us(tmp_path):
     assert layout.note == "train 2 (split.csv), select 1 (every eighth pair, held out), test 1 (split.csv)"
 
 
+@pytest.mark.parametrize("form", ["{}_A.png", "{}_B.jpg", "{}_B"])
+def test_split_file_may_name_the_files(tmp_path, form):
+    for index in range(4):
+        write_picture(tmp_path / "A" / f"{index}_A.png", index)
+        write_picture(tmp_path / "B" / f"{index}_B.jpg", index)
+    rows = [f"{form.format(index)},{split}" for index, split in enumerate(("train", "test", "train", "select"))]
+    (tmp_path / "split.csv").write_text("\n".join(["id,split", *rows]))
+    layout = read_layout(tmp_path)
+    assert {split: names(layout, split) for split in layout.splits} == {
+        "train": ["0_A", "2_A"],
+        "select": ["3_A"],
+        "test": ["1_A"],
+    }
+    (tmp_path / "split.csv").write_text("\n".join(["id,split", *rows, "0_A,train"]))
+    assert message(tmp_path).endswith("split.csv line 6: '0_A' is no image here or is listed twice; remove it")
+
+
 def test_what_is_no_image_is_ignored(tmp_path):
     write_aligned(tmp_path / "train", 3)
     write_aligned(tmp_path / "train" / "deeper", 9)
@@ -161,7 +183,7 @@ def test_empty_folder_or_unknown_layout(tmp_path, stray):
 def test_empty_split_folder(tmp_path):
     write_aligned(tmp_path / "train", 3)
     (tmp_path / "val").mkdir()
-    assert message(tmp_path) == f"the folder {tmp_path / 'val'} holds no images; add some or remove it"
+    assert message(tmp_path) == f"{tmp_path / 'val'} holds no images; add some or remove it"
 
 
 @pytest.mark.parametrize("missing", ["trainA", "trainB", "A", "B"])
@@ -270,9 +292,115 @@ def test_pairs_may_be_taken_for_unpaired(tmp_path):
 
 
 def test_sets_may_be_taken_for_pairs(tmp_path):
-    write_sets(tmp_path, 3, 3)
-    with pytest.raises(DataError, match=r"a00\.png has no partner in .*B \(nor have 2 more\)"):
+    write_sets(tmp_path, 4, 3)
+    with pytest.raises(DataError, match=r"a00\.png has no partner in .*B \(nor have 3 more\)"):
         read_layout(tmp_path, unpaired=False)
+
+
+def write_named(root: Path, a: list[str], b: list[str], folders: tuple[str, str] = ("A", "B")) -> Path:
+    """Two folders of pictures of these names."""
+    for folder, names in zip(folders, (a, b), strict=True):
+        for name in names:
+            write_picture(root / folder / f"{name}.png")
+    return root
+
+
+def partners_in(layout) -> list[tuple[str, str]]:
+    return sorted((a.path.stem, b.path.stem) for both in layout.splits.values() for a, b in zip(*both, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "like"),
+    [
+        ("{}_A", "{}_B", r"*_A and *_B"),
+        ("input_{}", "target_{}", "input_* and target_*"),
+        ("real{}", "fake{}", "real* and fake*"),
+        ("{}", "{}_mask", "* and *_mask"),
+        ("scene-{}-photo", "scene-{}-label", "scene-*-photo and scene-*-label"),
+        ("{}A", "{}B", "*A and *B"),
+    ],
+)
+def test_names_that_differ_in_one_affix_a_side_are_pairs(tmp_path, a, b, like):
+    numbers = ["7", "10", "11", "12", "19"]
+    names_a, names_b = ([form.format(number) for number in numbers] for form in (a, b))
+    layout = read_layout(write_named(tmp_path, names_a, names_b))
+    assert layout.kind == "folders"
+    assert layout.pairing == f"pairs by names like {like}"
+    assert partners_in(layout) == sorted(zip(names_a, names_b, strict=True))
+    apart = read_layout(tmp_path, unpaired=True)
+    assert (apart.kind, apart.pairing) == ("unaligned", "two sets without pairs, as --unpaired says")
+
+
+def test_names_that_differ_in_their_unicode_form_are_equal(tmp_path):
+    """An e with an accent in one sign or in two, in Latin, Greek and Korean."""
+    names = ["caf\u00e9", "\u03ac\u03bb\u03c6\u03b1", "\ud55c\uae00", "plain"]
+    decomposed = [unicodedata.normalize("NFD", name) for name in names]
+    assert decomposed[:3] != names[:3]
+    layout = read_layout(write_named(tmp_path, names, decomposed))
+    assert layout.pairing == "pairs by equal names"
+    assert partners_in(layout) == sorted(zip(names, decomposed, strict=True))
+
+
+def test_the_affix_is_that_of_all_splits_together(tmp_path):
+    write_named(tmp_path, [f"{n}_A" for n in range(9)], [f"{n}_B" for n in range(9)], ("trainA", "trainB"))
+    write_named(tmp_path, ["0_A"], ["0_B"], ("testA", "testB"))
+    assert read_layout(tmp_path).kind == "folders"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("11 12 13", "21 22 23"),  # a digit that all share is no affix
+        ("cat car cab", "dot dor dob"),  # nor is a part of a word
+        ("x_1 x_2 x_3", "y_1 y_2 y_4"),
+    ],
+)
+def test_as_many_images_whose_names_do_not_match(tmp_path, a, b):
+    """The user says what they are; pairs go in the order in which people count."""
+    write_named(tmp_path, a.split(), b.split())
+    assert message(tmp_path) == (
+        f"{tmp_path / 'A'} and {tmp_path / 'B'} hold as many images, and their names do not match; say --paired to "
+        "pair them in the order of their names, or --unpaired"
+    )
+    apart = read_layout(tmp_path, unpaired=True)
+    assert (apart.kind, apart.pairing) == ("unaligned", "two sets without pairs, because no name is in both")
+    pairs = read_layout(tmp_path, unpaired=False)
+    assert pairs.pairing == "pairs in the order of their names, as --paired says"
+    assert partners_in(pairs) == sorted(zip(sorted(a.split()), sorted(b.split()), strict=True))
+
+
+def test_the_order_of_names_is_that_of_their_numbers(tmp_path):
+    write_named(tmp_path, ["a1", "a2", "a10"], ["x", "y", "z"])
+    assert partners_in(read_layout(tmp_path, unpaired=False)) == [("a1", "x"), ("a10", "z"), ("a2", "y")]
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    """As old archives leave them: one byte for an e with an accent."""
+    for number in range(4):
+        for folder in "AB":
+            place = write_picture(tmp_path / folder / f"{number}.png")
+            os.rename(place, os.fsencode(place.with_name(f"caf{number}")) + b"\xe9.png")
+    layout = read_layout(tmp_path)
+    assert layout.kind == "folders"
+    assert sorted(sample.name for sample in layout.samples()) == sorted([rf"caf{n}\xe9" for n in range(4)] * 2)
+    assert open_task(tmp_path, size=16).data_digest
+
+
+def test_broken_links_are_counted(tmp_path):
+    write_folders(tmp_path, 5)
+    assert read_layout(tmp_path).left_out == ""
+    for number, folder in enumerate(("A", "A", "B")):
+        (tmp_path / folder / f"x{number}.png").symlink_to("nowhere.png")
+    layout = read_layout(tmp_path)
+    assert sum(counts(layout).values()) == 5
+    assert layout.note.endswith("; 3 broken links left out")
+    for path in (tmp_path / "A").glob("p*"):
+        path.unlink()
+    (tmp_path / "A" / "deeper").mkdir()
+    assert message(tmp_path) == (
+        f"{tmp_path / 'A'} holds no images but 2 broken links; folders within it are not searched; "
+        "add some or remove it"
+    )
 
 
 def test_unpaired_is_for_two_folders(tmp_path):
@@ -336,7 +464,7 @@ def test_the_domain_tells_equal_names_apart(tmp_path):
 def test_an_empty_domain(tmp_path):
     write_sets(tmp_path, 3, 0, folders=("trainA", "trainB"))
     (tmp_path / "trainB").mkdir()
-    assert message(tmp_path) == f"the folder {tmp_path / 'trainB'} holds no images; add some or remove it"
+    assert message(tmp_path) == f"{tmp_path / 'trainB'} holds no images; add some or remove it"
 
 
 def test_too_few_images_of_a_domain(tmp_path):
@@ -465,6 +593,21 @@ def test_label_maps_without_their_partners(tmp_path):
             f"{tmp_path / first / 'm02.png'} has no partner in {tmp_path / second}; add it or remove the file"
         )
         path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("label", "image", "inst"),
+    [("{}_label", "{}_photo", "{}_inst"), ("gt-{}", "im-{}", "id-{}"), ("{}", "x{}", "{}i")],
+)
+def test_label_maps_and_images_may_differ_in_an_affix(tmp_path, label, image, inst):
+    write_labels(tmp_path, 4)
+    for folder, form in (("label", label), ("image", image), ("inst", inst)):
+        for path in list((tmp_path / folder).iterdir()):
+            path.rename(path.with_stem(form.format(path.stem[1:])))
+    for a, b in (pair for both in read_layout(tmp_path).splits.values() for pair in zip(*both, strict=True)):
+        number = re.search("[0-9]+", a.name)[0]
+        found = (a.path.stem, b.path.stem, a.instances.stem)
+        assert found == tuple(form.format(number) for form in (label, image, inst))
 
 
 def test_two_folders_that_mean_the_same(tmp_path):

@@ -9,9 +9,17 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from pocketgan.data.labels import LabelMaps
 from pocketgan.data.task import Task, open_task
 from pocketgan.errors import DataError, SpecError
-from tests.data.pictures import write_aligned, write_folders, write_picture, write_sets
+from tests.data.pictures import (
+    write_aligned,
+    write_folders,
+    write_labels,
+    write_map,
+    write_picture,
+    write_sets,
+)
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "nuclei"
 
@@ -70,9 +78,34 @@ def test_forced_layouts_are_kept(tmp_path):
     assert task.layout == "unaligned"
     assert task.split_note.startswith("train 7 A and 7 B")
     assert task != open_task(tmp_path, size=16)
-    write_sets(tmp_path / "sets", 3, 3)
+    write_sets(tmp_path / "sets", 3, 4)
     with pytest.raises(DataError, match="has no partner"):
         open_task(tmp_path / "sets", size=16, unpaired=False)
+
+
+@pytest.mark.parametrize(("stray", "others"), [(200, 4), (6, 4), (254, 4)])
+def test_a_stray_label_does_not_widen_the_set_in_silence(tmp_path, stray, others):
+    write_labels(tmp_path, 5, instances=False)
+    path = tmp_path / "label" / "m03.png"
+    labels = np.array(Image.open(path))
+    labels[7, 7] = stray
+    write_map(path, labels)
+    with pytest.raises(DataError) as caught:
+        open_task(tmp_path, size=16)
+    assert str(caught.value) == (
+        f"{path} alone holds the label {stray}, and all others are at most {others}; mend the map, or say how many "
+        f"classes there are: --classes {stray + 1}"
+    )
+    assert open_task(tmp_path, size=16, classes=stray + 1).labels.classes == stray + 1
+    assert open_task(tmp_path, size=16, labels=LabelMaps(classes=9)).labels == LabelMaps(classes=9)
+    write_map(tmp_path / "label" / "m04.png", labels)
+    assert open_task(tmp_path, size=16).labels.classes == stray + 1
+
+
+def test_labels_that_are_known_go_with_the_instances(tmp_path):
+    write_labels(tmp_path, 5)
+    with pytest.raises(DataError, match=r"takes none instance maps beside its label maps, and .* has some"):
+        open_task(tmp_path, size=16, labels=LabelMaps(classes=9))
 
 
 def test_labels_go_with_their_layout(tmp_path):

@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +23,22 @@ def model() -> Model:
 
 
 def expected(model: Model, path: Path, side: int | None) -> np.ndarray:
-    """The same in the plainest words: read, resize or cut, scale, run, scale back."""
+    """The same in the plainest words: read, resize or mirror at the ends, scale, run, scale back, cut."""
     image = Image.open(path).convert("RGB")
     if side:
         image = image.resize((side, side), Image.Resampling.BICUBIC)
-    else:
-        image = image.crop((0, 0, image.width // 4 * 4, image.height // 4 * 4))
-    x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 127.5 - 1
+    array = np.array(image)
+    rows, columns = (mirrored(length) for length in array.shape[:2])
+    x = torch.from_numpy(array[rows][:, columns]).permute(2, 0, 1)[None] / 127.5 - 1
     y = model.network(x)[0].detach().permute(1, 2, 0).numpy()
-    return np.round((y + 1) / 2 * 255).clip(0, 255)
+    return np.round((y + 1) / 2 * 255).clip(0, 255)[: array.shape[0], : array.shape[1]]
+
+
+def mirrored(length: int, stride: int = 4, smallest: int = 16) -> list[int]:
+    """The places 0, 1, ..., length - 1, then back: length - 2, ..., until the network takes as many."""
+    wanted = max(smallest, -(-length // stride) * stride)
+    there_and_back = [*range(length), *range(length - 2, 0, -1)] if length > 1 else [0]
+    return (there_and_back * wanted)[:wanted]
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -38,11 +47,92 @@ def pixels(path: Path) -> np.ndarray:
     return np.asarray(image).astype(float)
 
 
-@pytest.mark.parametrize(("size", "side"), [(None, 24), (32, 32), (0, 0)])
-def test_pictures_are_those_of_the_network(model: Model, tmp_path: Path, size: int | None, side: int):
-    path = write_picture(tmp_path / "wide.png", 1, height=21, width=30)
-    assert translate_images(model, [path], tmp_path / "made", size) == 1
-    np.testing.assert_allclose(pixels(tmp_path / "made" / "wide.png"), expected(model, path, side), atol=1)
+@pytest.mark.parametrize(
+    ("size", "height", "width", "how"),
+    [
+        (32, 21, 30, "each resized to 32"),
+        (None, 21, 30, "each at its own size, 1 padded by reflection to multiples of 4 and cut back"),
+        (None, 24, 40, "each at its own size"),
+        (None, 101, 77, "each at its own size, 1 padded by reflection to multiples of 4 and cut back"),
+        (None, 5, 1, "each at its own size, 1 padded by reflection to multiples of 4 and cut back"),
+    ],
+)
+def test_pictures_are_those_of_the_network(
+    model: Model, tmp_path: Path, size: int | None, height: int, width: int, how: str
+):
+    """At their own size but where another is asked for."""
+    path = write_picture(tmp_path / "wide.png", 1, height, width)
+    result = translate_images(model, [path], tmp_path / "made", size)
+    assert (result.pictures, result.how) == (1, how)
+    np.testing.assert_allclose(pixels(tmp_path / "made" / "wide.png"), expected(model, path, size), atol=1)
+
+
+def test_images_far_from_those_of_the_training_are_told(model: Model, tmp_path: Path):
+    paths = [write_picture(tmp_path / f"{n}.png", n, side, side) for n, side in enumerate((12, 24, 48))]
+    assert translate_images(model, paths, tmp_path / "made").notes == ()
+    paths = [write_picture(tmp_path / f"{n}.png", n, 24, side) for n, side in ((3, 52), (4, 24), (5, 8))]
+    assert translate_images(model, paths, tmp_path / "made").notes == (
+        "2 of 3 images are far from the 24 pixels (height x width) that the model was trained on, as 3.png of "
+        "24x52, and may come out worse; --size 24 gives pictures of that size",
+    )
+    assert translate_images(model, paths, tmp_path / "sized", 24).notes == ()
+    assert translate_images(model._replace(card={}), paths, tmp_path / "unknown").notes == ()
+
+
+def test_nothing_is_overwritten_unasked(model: Model, tmp_path: Path):
+    paths = [write_picture(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+    translate_images(model, paths[:2], tmp_path / "made")
+    before = (tmp_path / "made" / "a.png").read_bytes()
+    write_picture(tmp_path / "a.png", 9)
+    with pytest.raises(
+        OutputError, match=r"a\.png and 1 more would be overwritten; choose another --out, or say --over"
+    ):
+        translate_images(model, paths, tmp_path / "made")
+    assert (tmp_path / "made" / "a.png").read_bytes() == before
+    assert not (tmp_path / "made" / "c.png").exists()
+    translate_images(model, paths, tmp_path / "made", overwrite=True)
+    assert (tmp_path / "made" / "a.png").read_bytes() != before
+
+
+def test_names_that_file_systems_have(model: Model, tmp_path: Path):
+    """The longest, one of another encoding, and links to nothing."""
+    path = write_picture(tmp_path / "in" / "a.png")
+    names = [b"x" * 246 + b".jpg", b"caf\xe9.png", "caf\u00e9.png".encode()]
+    for name in names:
+        shutil.copy(path, os.fsencode(tmp_path / "in") + b"/" + name)
+    (tmp_path / "in" / "gone.png").symlink_to("nowhere.png")
+    result = translate_images(model, [tmp_path / "in"], tmp_path / "made")
+    assert (result.pictures, result.notes) == (4, ("1 broken link left out",))
+    assert {os.fsencode(place.name) for place in (tmp_path / "made").iterdir()} == {
+        *(name.replace(b"jpg", b"png") for name in names),
+        b"a.png",
+    }
+
+
+def test_dropout_stays_on_where_one_asks(tmp_path: Path):
+    torch.manual_seed(0)
+    spec = ResnetSpec.uniform(2, blocks=1, dropout=0.5)
+    model = Model(spec.build().eval(), spec, {})
+    path = write_picture(tmp_path / "a.png", 1)
+    made = {}
+    for name, seed in (("off", None), ("first", 3), ("again", 3), ("second", 4), ("off again", None)):
+        translate_images(model, [path], tmp_path / name, dropout_seed=seed)
+        made[name] = pixels(tmp_path / name / "a.png")
+    np.testing.assert_array_equal(made["first"], made["again"])
+    np.testing.assert_array_equal(made["off"], made["off again"])
+    np.testing.assert_array_equal(made["off"], expected(model, path, None))
+    assert np.abs(made["first"] - made["second"]).max() > 1
+    assert np.abs(made["first"] - made["off"]).max() > 1
+    plain = ResnetSpec.uniform(2, blocks=1)
+    with pytest.raises(SpecError, match="--dropout-seed is for networks with dropout, and this resnet generator"):
+        translate_images(Model(plain.build(), plain, {}), [path], tmp_path / "none", dropout_seed=3)
+
+
+@pytest.mark.parametrize(("into", "out"), [(1, 3), (3, 1), (4, 4)])
+def test_images_of_other_channels_are_refused(tmp_path: Path, into: int, out: int):
+    spec = ResnetSpec.uniform(1, blocks=1, in_channels=into, out_channels=out)
+    with pytest.raises(DataError, match=f"makes {out} channels of {into}, and only images of 3"):
+        translate_images(Model(spec.build(), spec, {}), [write_picture(tmp_path / "a.png")], tmp_path / "made")
 
 
 def test_height_and_width(model: Model, tmp_path: Path):
@@ -64,7 +154,7 @@ def styled() -> Model:
 
 
 def translated(model: Model, paths: list[Path], made: Path, size=None, **options) -> list[np.ndarray]:
-    assert translate_images(model, paths, made, size, **options) == len(paths)
+    assert translate_images(model, paths, made, size, **options).pictures == len(paths)
     return [pixels(made / f"{path.stem}.png") for path in paths]
 
 
@@ -139,15 +229,16 @@ def test_label_maps_become_pictures(tmp_path: Path):
     assert np.abs(with_ids - without).max() > 1
 
 
-def test_label_maps_are_resized_to_the_nearest_label_or_cut(tmp_path: Path):
+def test_label_maps_are_resized_to_the_nearest_label_or_mirrored(tmp_path: Path):
     model, small = painter(instances=False, dont_care=True), numbers(1, 3, 32, 48)
     small[4:8] = 255
     large = np.kron(small, np.ones((2, 2), np.uint8))
     path = write_map(tmp_path / "a.png", small)
-    np.testing.assert_allclose(translated(model, [path], tmp_path / "made")[0], painted(model, large), atol=0.51)
-    path = write_map(tmp_path / "b.png", np.pad(large, ((0, 3), (0, 31))))
-    (made,) = translated(model, [path], tmp_path / "made", 0)
+    (made,) = translated(model, [path], tmp_path / "made", (64, 96))
     np.testing.assert_allclose(made, painted(model, large), atol=0.51)
+    (made,) = translated(model, [write_map(tmp_path / "b.png", large[:50, :70])], tmp_path / "made")
+    rows, columns = (mirrored(length, 32, 32) for length in (50, 70))
+    np.testing.assert_allclose(made, painted(model, large[rows][:, columns])[:50, :70], atol=0.51)
 
 
 def test_coloured_label_maps(tmp_path: Path):
@@ -191,25 +282,21 @@ def test_label_maps_that_do_not_fit(model: Model, tmp_path: Path):
     for other in (painter(instances=False), model):
         with pytest.raises(SpecError, match="--instances is for models that see the edges of instances"):
             translate_images(other, [path], made, None, instances=tmp_path / "inst")
-    with pytest.raises(
-        DataError, match="takes label maps of 5 channels, and nothing says what their labels are; add"
-    ):
+    lacking = (
+        "takes label maps of 5 channels, and nothing says what their labels are; import it with --labels 5, or"
+    )
+    with pytest.raises(DataError, match=lacking):
         translate_images(painter()._replace(card={}), [path], made, None)
     for labels in ({"classes": 4}, {"classes": "four"}, {"clases": 4}, 5):
         with pytest.raises(
-            DataError, match=r"labels in the card of this model are none of 5 channels: .*; mend its"
+            DataError,
+            match=r"labels in the card of this model are none of 5 channels: .*; import it with --labels 5",
         ):
             translate_images(painter()._replace(card={"labels": labels}), [path], made, None)
     assert not made.exists()
 
 
 # -- files -------------------------------------------------------------------------------------------------------
-
-
-def test_a_model_without_a_size_takes_256(model: Model, tmp_path: Path):
-    path = write_picture(tmp_path / "a.png")
-    translate_images(model._replace(card={}), [path], tmp_path / "made", None)
-    assert Image.open(tmp_path / "made" / "a.png").size == (256, 256)
 
 
 def test_files_and_folders(model: Model, tmp_path: Path):
@@ -220,10 +307,10 @@ def test_files_and_folders(model: Model, tmp_path: Path):
             write_picture(tmp_path / name, len(name))
     said: list[tuple[int, int]] = []
     made = tmp_path / "deep" / "made"
-    count = translate_images(
+    result = translate_images(
         model, [tmp_path / "in", tmp_path / "c.jpg"], made, None, lambda *done: said.append(done)
     )
-    assert count == 3
+    assert result.pictures == 3
     assert sorted(path.name for path in made.iterdir()) == ["a.png", "b.png", "c.png"]
     assert said == [(1, 3), (2, 3), (3, 3)]
 
@@ -252,11 +339,9 @@ def test_an_image_is_not_overwritten_by_its_picture(model: Model, tmp_path: Path
 
 
 def test_sizes_that_the_network_cannot_take(model: Model, tmp_path: Path):
-    path = write_picture(tmp_path / "small.png", 0, height=13, width=40)
+    path = write_picture(tmp_path / "small.png")
     with pytest.raises(SpecError, match="size 18 does not fit a resnet generator"):
         translate_images(model, [path], tmp_path / "made", 18)
-    with pytest.raises(DataError, match=r"small\.png is 40x13, smaller than the 16 pixels that a resnet"):
-        translate_images(model, [path], tmp_path / "made", 0)
     assert not (tmp_path / "made").exists()
 
 

@@ -59,14 +59,16 @@ def test_a_length_that_looks_like_a_pickle(tmp_path: Path):
     assert same(read_state(file))
 
 
-@pytest.mark.parametrize("prefix", ["module.", "module.module.", "_orig_mod.module.", "netG."])
-def test_prefixes(file: Path, prefix: str):
-    torch.save({prefix + name: tensor for name, tensor in STATE.items()}, file)
+@pytest.mark.parametrize("wrapped", ["module.{}", "module.module.{}", "_orig_mod.module.{}", "model._orig_mod.{}"])
+def test_names_of_wrappers(file: Path, wrapped: str):
+    """In front of a network, or of one of its modules."""
+    rest = (lambda name: name.removeprefix("model.")) if "model" in wrapped else str
+    torch.save({wrapped.format(rest(name)): tensor for name, tensor in STATE.items()}, file)
     assert same(read_state(file))
 
 
-def test_only_common_prefixes_go(file: Path):
-    mixed = {"module.a.weight": torch.ones(1), "b.weight": torch.ones(1)}
+def test_names_that_would_be_one_stay(file: Path):
+    mixed = {"module.a.weight": torch.ones(1), "a.weight": torch.ones(1)}
     torch.save(mixed, file)
     assert read_state(file).keys() == mixed.keys()
 
@@ -86,6 +88,14 @@ def test_the_generator_comes_first(file: Path):
     assert read_state(file, "netD").keys() == other.keys()
     with pytest.raises(DataError, match="holds no 'netE'; it holds netG and netD"):
         read_state(file, "netE")
+
+
+def test_counters_and_moments_are_no_networks(file: Path):
+    """Beside networks, in lists, and under numbers."""
+    moments = {"state": {0: {"exp_avg": torch.ones(2), "step": torch.tensor(1.0)}}}
+    torch.save({"iter": torch.tensor(5), "optimizers": [moments], "networks": [{"x": 1}, {7: STATE}]}, file)
+    assert list(read_networks(file)) == ["networks.1.7"]
+    assert same(read_state(file))
 
 
 def test_a_structure_that_holds_itself(file: Path):

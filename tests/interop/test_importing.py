@@ -1,10 +1,13 @@
 """Foreign checkpoints become networks, and networks foreign checkpoints again."""
 
 import json
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from pocketgan.errors import DataError, SpecError
 from pocketgan.interop.importing import import_checkpoint, recognise
@@ -114,8 +117,10 @@ def test_statistics_that_instance_norms_once_stored(tmp_path: Path):
     spec = ResnetSpec.uniform(1, blocks=1)
     state = to_official(random_network(spec).state_dict(), spec)
     idle = {f"model.{i}.{name}": torch.rand(4) for i in (2, 5, 8) for name in ("running_mean", "running_var")}
-    torch.save({**state, **idle, "model.2.num_batches_tracked": torch.tensor(1)}, tmp_path / "net.pth")
-    assert import_checkpoint(tmp_path / "net.pth", clamp_input=False).spec == spec
+    torch.save({**state, **idle}, tmp_path / "net.pth")
+    found = import_checkpoint(tmp_path / "net.pth", clamp_input=False)
+    assert found.spec == spec
+    assert found.assumptions[-1] == "tracked=false: the statistics of the instance norms are left out"
 
 
 def test_statistics_that_adaptive_norms_once_stored(tmp_path: Path):
@@ -157,10 +162,163 @@ def test_several_networks_in_a_file(tmp_path: Path):
     torch.save({"epoch": 7, **states}, tmp_path / "net.pth")
     found = import_checkpoint(tmp_path / "net.pth", clamp_input=False)
     assert found.spec == generator
-    assert found.assumptions[-1] == "part=netG: the file holds netG and netD"
-    assert import_checkpoint(tmp_path / "net.pth", part="netD").spec == judge
-    with pytest.raises(DataError, match="holds no part 'netF'; it holds netG and netD"):
-        import_checkpoint(tmp_path / "net.pth", part="netF")
+    assert found.assumptions[-1] == "network=netG: the file holds netG and netD"
+    assert import_checkpoint(tmp_path / "net.pth", "netD").spec == judge
+    with pytest.raises(DataError, match="holds no network 'netF'; it holds netG and netD"):
+        import_checkpoint(tmp_path / "net.pth", "netF")
+
+
+def under(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in state.items()}
+
+
+STEP = torch.tensor(5)
+#: one generator as trainers write it, from the state of the generator and that of a discriminator
+WRAPPED = {
+    "a counter beside it": lambda g, d: {"iter": STEP, "netG": g},
+    "lightning": lambda g, d: {
+        "state_dict": {
+            **under("generator", g),
+            **under("discriminator", d),
+            **under("vgg.features.0", {"weight": STEP}),
+        },
+        "loops": {"fit": [1, None]},
+    },
+    "an averaged model": lambda g, d: {"n_averaged": STEP, **under("module", g)},
+    "compiled, parallel, in a trainer": lambda g, d: under("trainer._orig_mod.netG.module", g),
+    "a list of networks": lambda g, d: [{"lr": 0.1}, ("netD", d), {"net": under("_fsdp_wrapped_module", g)}],
+    "moments by name": lambda g, d: {"model": g, "optimizer": {"state": {k: {"exp_avg": v} for k, v in g.items()}}},
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_the_generator_is_known_whatever_wraps_it(tmp_path: Path, kind: str):
+    network = random_network(ResnetSpec.uniform(1, blocks=1))
+    states = [to_official(net.state_dict(), net.spec) for net in (network, random_network(PatchSpec(width=1)))]
+    torch.save(WRAPPED[kind](*states), tmp_path / "net.pth")
+    found = import_checkpoint(tmp_path / "net.pth", clamp_input=False).network
+    x = torch.rand(1, 3, 16, 16)
+    assert torch.equal(found(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("join", "places"),
+    [
+        (lambda a, b: {"netG_A": a, "netG_B": b}, ("netG_A", "netG_B")),
+        (
+            lambda a, b: {"state_dict": under("model.netG_A", a) | under("model.netG_B", b)},
+            ("netG_A", "model.netG_B"),
+        ),
+        (lambda a, b: {"net": a, "ema": {"shadow": b}}, ("net", "shadow")),
+    ],
+    ids=["in a mapping", "under prefixes", "averaged"],
+)
+def test_of_several_generators_one_is_asked_for(cli, tmp_path: Path, join, places: tuple[str, str]):
+    file, specs = tmp_path / "net.pth", [ResnetSpec.uniform(1, blocks=1), parse_spec("unet:1_1_1_1_1")]
+    torch.save(join(*(to_official(random_network(spec).state_dict(), spec) for spec in specs)), file)
+    outcome = cli("import", file)
+    assert outcome.code == 2
+    assert re.search(r"holds several networks, .*; choose one: pocketgan import FILE --network \S+ -o", outcome.err)
+    assert all(place in outcome.err for place in places)
+    for place, kind in zip(places, ("resnet", "unet"), strict=True):
+        assert json.loads(cli("import", file, "--network", place, "--json").out)["spec"]["kind"] == kind
+    assert "holds no network 'netX'; it holds " in cli("import", file, "--network", "netX").err
+
+
+# -- statistics of instance norms --------------------------------------------------------------------------------
+
+
+class Sum(nn.Module):
+    """The official residual block, without a dropout module."""
+
+    def __init__(self, width: int, norm):
+        super().__init__()
+        conv = (nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3))
+        again = (nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3))
+        self.conv_block = nn.Sequential(*conv, norm(width), nn.ReLU(), *again, norm(width))
+
+    def forward(self, x):
+        return x + self.conv_block(x)
+
+
+class Join(nn.Module):
+    """The official U-Net, level by level."""
+
+    def __init__(self, level: int, norm, levels: int = 5):
+        super().__init__()
+        into, out = 3 if level == 1 else 2 ** (level - 2), min(2 ** (level - 1), 8)
+        down, up = nn.Conv2d(into, out, 4, 2, 1), nn.ConvTranspose2d(out * (1 + (level < levels)), into, 4, 2, 1)
+        before = () if level == 1 else (nn.LeakyReLU(0.2, True),)
+        inside = () if level == levels else ((norm(out),) if level > 1 else ()) + (Join(level + 1, norm),)
+        after = (nn.Tanh(),) if level == 1 else (norm(into),)
+        self.model, self.outermost = nn.Sequential(*before, down, *inside, nn.ReLU(True), up, *after), level == 1
+
+    def forward(self, x):
+        return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
+
+
+def official_resnet(norm) -> nn.Module:
+    net = nn.Module()
+    down = [nn.Conv2d(2, 4, 3, 2, 1), norm(4), nn.ReLU(), nn.Conv2d(4, 8, 3, 2, 1), norm(8), nn.ReLU()]
+    up = [nn.ConvTranspose2d(8, 4, 3, 2, 1, 1), norm(4), nn.ReLU(), nn.ConvTranspose2d(4, 2, 3, 2, 1, 1), norm(2)]
+    ends = (
+        [nn.ReflectionPad2d(3), nn.Conv2d(3, 2, 7), norm(2), nn.ReLU()],
+        [nn.ReflectionPad2d(3), nn.Conv2d(2, 3, 7)],
+    )
+    net.model = nn.Sequential(*ends[0], *down, Sum(8, norm), *up, nn.ReLU(), *ends[1], nn.Tanh())
+    net.forward = net.model.forward
+    return net
+
+
+def official_unet(norm) -> nn.Module:
+    net = nn.Module()
+    net.model = Join(1, norm)
+    net.forward = net.model.forward
+    return net
+
+
+NORMS = {
+    "tracked": partial(nn.InstanceNorm2d, track_running_stats=True),
+    "tracked, with weights": partial(nn.InstanceNorm2d, track_running_stats=True, affine=True),
+    "batch norms behind biases": nn.BatchNorm2d,
+    "plain": nn.InstanceNorm2d,
+}
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("make", [official_resnet, official_unet])
+def test_the_statistics_that_images_depend_on_are_kept(tmp_path: Path, make, norm: str):
+    """Images equal those of the network that was trained, in evaluation."""
+    torch.manual_seed(0)
+    net, file = make(NORMS[norm]), tmp_path / "net.pth"
+    for step in range(3):
+        net(torch.rand(2, 3, 32, 32) * (step + 1) - 1)
+    torch.save(net.state_dict(), file)
+    found = import_checkpoint(file, clamp_input=False) if make is official_resnet else import_checkpoint(file)
+    said = [text for text in found.assumptions if text.startswith("tracked=")]
+    assert said == (
+        ["tracked=true: the statistics of the instance norms are kept, as those of batch norms"]
+        * (norm == "tracked")
+    )
+    x = torch.rand(1, 3, 32, 32) * 2 - 1
+    with torch.no_grad():
+        torch.testing.assert_close(found.network(x), net.eval()(x), atol=1e-5, rtol=0)
+        if norm == "tracked":  # as in training, if one says so
+            told = import_checkpoint(file, tracked=False)
+            torch.testing.assert_close(told.network(x), net.train()(x), atol=1e-5, rtol=0)
+            assert any(text.startswith("tracked=false") for text in told.assumptions)
+
+
+def test_statistics_that_none_of_ours_can_use(tmp_path: Path):
+    spec = ResnetSpec.uniform(1, blocks=1, separable=("residual",))
+    state = to_official(random_network(spec).state_dict(), spec)
+    for norm in ("model.2", "model.10.conv_block.1.conv.1"):
+        statistics = {"running_mean": torch.rand(4), "num_batches_tracked": STEP}
+        state |= {f"{norm}.{name}": value for name, value in statistics.items()}
+    torch.save(state, tmp_path / "net.pth")
+    with pytest.raises(DataError, match="inner instance norms use statistics, which none of ours does; --assume"):
+        import_checkpoint(tmp_path / "net.pth")
+    assert import_checkpoint(tmp_path / "net.pth", tracked=False).spec.norm == "instance"
 
 
 # -- assumptions -------------------------------------------------------------------------------------------------
@@ -301,7 +459,7 @@ def test_sides_that_are_not_equal(cli, tmp_path: Path):
         (("import", "{net}", "-o", "{full}"), "is not empty; choose another --out"),
         (("import", "{net}", "-o", "{net}/x"), "cannot be written"),
         (("import", "{none}"), "cannot be read: No such file or directory"),
-        (("export", "resnet:1", "--format", "official", "-o", "{none}/x.pth"), "cannot be written"),
+        (("export", "resnet:1", "--format", "official", "-o", "{net}/x.pth"), "cannot be written"),
         (("export", "resnet:1", "--format", "offical"), "unknown format 'offical'; did you mean official"),
     ],
 )

@@ -16,6 +16,7 @@ from pocketgan.models import save_model
 from pocketgan.networks import init_normal, parse_spec
 
 from ..conftest import draw_pairs
+from ..data.pictures import write_picture
 
 LABELS = np.arange(24 * 24).reshape(24, 24) // 200
 
@@ -155,6 +156,58 @@ def test_a_teacher_and_unpaired_data(cli, home):
     text = answer(cli(*words, "--metrics", "teacher_l1"))
     assert "protocol held-out: generated test images against the real ones" in text
     assert "worst 5 %" in text
+
+
+def test_every_image_of_a_folder(cli, home):
+    """The mean over all is that over the splits."""
+    words = ("evaluate", home / "a", home / "pairs", "--metrics", "l1", "--json", "--split")
+    found = {split: json.loads(answer(cli(*words, split))) for split in ("train", "select", "test", "all")}
+    assert found["all"]["images"] == sum(found[split]["images"] for split in ("train", "select", "test"))
+    mean = sum(found[s]["images"] * found[s]["scores"]["l1"] for s in ("train", "select", "test"))
+    assert found["all"]["scores"]["l1"] == pytest.approx(mean / found["all"]["images"])
+
+
+@pytest.mark.parametrize("like", ["{}", "{}_fake", "model-{}"])
+def test_pictures_against_real_ones_without_a_model(cli, home, tmp_path, like):
+    """As the arithmetic says, whatever affix the pictures have; and one folder of pictures against another."""
+    real = sorted((home / "pairs" / "B").iterdir())
+    for name, shift in (("first", 3), ("second", 60)):
+        (tmp_path / name).mkdir()
+        for path in real:
+            pixels = np.asarray(Image.open(path).convert("RGB"))
+            place = tmp_path / name / f"{like.format(path.stem)}.png"
+            Image.fromarray((pixels.astype(int) + shift).clip(0, 255).astype(np.uint8)).save(place)
+    words = (home / "pairs" / "B", "--metrics", "l1,fd_mobilenet_v2")
+    found = json.loads(answer(cli("evaluate", tmp_path / "first", *words, "--json")))
+    made = [np.asarray(Image.open(path)).astype(float) for path in sorted((tmp_path / "first").iterdir())]
+    differences = [
+        np.abs(a - np.asarray(Image.open(b).convert("RGB"))).mean() / 127.5 for a, b in zip(made, real, strict=True)
+    ]
+    assert found["scores"]["l1"] == pytest.approx(np.mean(differences), rel=1e-4)
+    assert (found["images"], found["pairs"]) == (len(real), True)
+    for name in ("first", "second"):
+        answer(cli("evaluate", tmp_path / name, *words, "--out", tmp_path / f"{name}-result"))
+    verdict = answer(cli("evaluate", tmp_path / "first-result", tmp_path / "second-result"))
+    assert "real: first is better" in verdict
+
+
+def test_pictures_as_sets(cli, home, tmp_path):
+    """Other names and another number; images of several sizes."""
+    for number, side in enumerate((24, 24, 32)):
+        write_picture(tmp_path / "made" / f"q{number}.png", number, side, side)
+    words = ("evaluate", tmp_path / "made", home / "pairs" / "B")
+    found = json.loads(answer(cli(*words, "--metrics", "fd_mobilenet_v2", "--json")))
+    assert (found["images"], found["pairs"]) == (3, False)
+    assert found["scores"]["fd_mobilenet_v2"] > 0
+    assert "3 pictures against 20 real images, as sets alone" in answer(cli(*words))
+    assert "q0.png has no partner in" in cli(*words, "--paired").err
+    refusal = cli(*words, "--split", "test").err
+    assert "--split is for scoring a model, and here are its pictures; leave it out" in refusal
+    for number in range(20):
+        write_picture(tmp_path / "large" / f"p{number:02}.png", number, 32, 32)
+    words = ("evaluate", tmp_path / "large", home / "pairs" / "B", "--metrics", "l1", "--json")
+    assert "must be equally large, and are 32x32 but 24x24; give --size" in cli(*words).err
+    assert json.loads(answer(cli(*words, "--size", 24)))["pairs"]
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_strings_and_json():
     assert (coco.in_channels, coco.upsampling, coco.separable) == (184, "normal", ("modulation",))
     assert TypeAdapter(GeneratorSpec).validate_json(coco.model_dump_json()) == coco
     for text, message in (
-        ("spade:64@cats", "unknown data set 'cats'; did you mean ade20k or cityscapes or coco?"),
+        ("spade:64@cats", "unknown data set 'cats'; there are ade20k, cityscapes, coco"),
         ("resnet:64@coco", "'@coco' names label maps, which such a network does not take; leave it out"),
         ("spade:4_4", "4_4 has 2 widths; spade networks take 8"),
     ):

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 #: what a recogniser may raise on a state dict of another family
@@ -40,17 +41,48 @@ class Recognised:
     state: Mapping[str, Tensor] | None = None
 
 
-def without_idle_statistics(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the statistics that instance norms of old versions stored and never used.
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
-    A batch norm has a weight beside its statistics; an instance norm has none.
+
+def settled(
+    state: Mapping[str, Tensor], tracked: bool | None = False, *, fold: bool = True
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """A state without the statistics that instance norms store and do not use; and what was assumed, in words.
+
+    A batch norm has a weight beside its statistics; an instance norm has none. `tracked` says whether the instance
+    norms use them; None takes it from the file: PyTorch uses them in evaluation since it counts the batches beside
+    them (0.4.1), and older files hold statistics that nothing used. Those in use, (x - mean) / sqrt(var + 1e-5),
+    are written as those of batch norms, which do the same in evaluation.
+
+    `fold`: batch norms behind a convolution with a bias take that over, mean - bias for mean.
     """
-    idle = {"running_mean", "running_var", "num_batches_tracked"}
-    return {
-        key: tensor
-        for key, tensor in state.items()
-        if key.rpartition(".")[2] not in idle or f"{key.rpartition('.')[0]}.weight" in state
-    }
+    norms = [key.removesuffix(".running_mean") for key in state if key.endswith(".running_mean")]
+    instance = [norm for norm in norms if f"{norm}.weight" not in state]
+    if tracked is None:
+        tracked = bool(instance) and all(f"{norm}.num_batches_tracked" in state for norm in instance)
+    kept = dict(state)
+    for norm in norms:
+        before = _before(norm)
+        if norm not in instance or (tracked and not norm.endswith(".conv.1") and f"{before}.weight" in kept):
+            mean = kept[f"{norm}.running_mean"]
+            bias = kept.get(f"{before}.bias") if fold else None
+            if norm in instance:
+                kept |= {f"{norm}.weight": torch.ones_like(mean), f"{norm}.bias": torch.zeros_like(mean)}
+            if bias is not None and bias.shape == mean.shape:
+                kept[f"{norm}.running_mean"] = mean.float() - kept.pop(f"{before}.bias").float()
+        elif not tracked:
+            for name in _STATISTICS:
+                kept.pop(f"{norm}.{name}", None)
+    if not instance:
+        return kept, ()
+    told = "kept, as those of batch norms" if tracked else "left out"
+    return kept, (f"tracked={str(tracked).lower()}: the statistics of the instance norms are {told}",)
+
+
+def _before(module: str) -> str:
+    """The module in front of one, in a sequence."""
+    parent, _, index = module.rpartition(".")
+    return f"{parent}.{int(index) - 1}" if index.isdigit() else ""
 
 
 def divided(size: int, factor: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from pocketgan.interop.layouts.base import Recognised, divided, without_idle_statistics
+from pocketgan.interop.layouts.base import Recognised, divided, settled
 from pocketgan.networks.ms_image import MsImageSpec
 from pocketgan.networks.munit import STYLE_FACTORS, MunitSpec, Part
 
@@ -49,8 +49,9 @@ def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
         return Recognised(_discriminator(state))
     if "enc_content.model.0.conv.weight" in state:
         # the authors' own files hold statistics of the adaptive norms, which nothing uses
-        state = without_idle_statistics(state)
-        return Recognised(_generator(state), assumptions=("padding=reflect and activations are ReLU",), state=state)
+        state, idle = settled(state, None)
+        told = ("padding=reflect and activations are ReLU", *idle)
+        return Recognised(_generator(state), assumptions=told, state=state)
     return None
 
 

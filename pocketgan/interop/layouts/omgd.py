@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from pocketgan.interop.layouts.base import Recognised, divided, without_idle_statistics
+from pocketgan.interop.layouts.base import Recognised, divided, settled
 from pocketgan.networks.deep_resnet import BEFORE, BLOCKS, MIDDLE, DeepResnetSpec
 from pocketgan.networks.discriminators import SharedPatchSpec
 from pocketgan.networks.expansion import INNER
@@ -81,15 +81,16 @@ def recognise(state: Mapping[str, Tensor], *, shared: int | None = None, dropout
     """`shared`: how many convolutions the discriminator's heads share. OMGD's own files hold all copies, those that
     nothing uses too, and do not tell; then all of them, which is its main setting.
     """
-    state = without_idle_statistics(state)
-    if "block1s.1.block.0.weight" in state:
-        return _discriminator(state, shared)
+    judge = "block1s.1.block.0.weight" in state
+    state, idle = settled(state, False if judge else None)
+    if judge:
+        return _discriminator(state, shared, idle)
     if "model.44.weight" in state and "model.7.conv_block.12.weight" in state:
-        return _generator(state, dropout)
+        return _generator(state, dropout, idle)
     return None
 
 
-def _generator(state: Mapping[str, Tensor], dropout: float) -> Recognised:
+def _generator(state: Mapping[str, Tensor], dropout: float, idle: tuple[str, ...]) -> Recognised:
     theirs = _generator_names()
     blank = DeepResnetSpec.uniform(
         1,
@@ -118,11 +119,11 @@ def _generator(state: Mapping[str, Tensor], dropout: float) -> Recognised:
 
     widths = tuple(divided(channels(group.name), group.factor) for group in blank.plan)
     return Recognised(
-        blank.resized(widths), assumptions=(f"dropout={dropout:g}: matters only in training",), state=state
+        blank.resized(widths), assumptions=(f"dropout={dropout:g}: matters only in training", *idle), state=state
     )
 
 
-def _discriminator(state: Mapping[str, Tensor], shared: int | None) -> Recognised:
+def _discriminator(state: Mapping[str, Tensor], shared: int | None, idle: tuple[str, ...]) -> Recognised:
     first = state["block1s.1.block.0.weight"]
     convolutions = sum(key.endswith("s.1.block.0.weight") for key in state)
     copies = [
@@ -141,6 +142,6 @@ def _discriminator(state: Mapping[str, Tensor], shared: int | None) -> Recognise
     used = set(_discriminator_names(spec).values())
     return Recognised(
         spec,
-        assumptions=() if told else (f"shared={spec.shared}: convolutions that the heads have in common",),
+        assumptions=idle if told else (f"shared={spec.shared}: convolutions that the heads have in common", *idle),
         state={key: tensor for key, tensor in state.items() if key.rpartition(".")[0] in used},
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from pocketgan.interop.layouts.base import Recognised, without_idle_statistics
+from pocketgan.interop.layouts.base import Recognised, settled
 from pocketgan.networks import PatchSpec
 
 KINDS = ("patch",)
@@ -22,7 +22,7 @@ def names(spec: PatchSpec) -> dict[str, str]:
 
 
 def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
-    state = without_idle_statistics(state)
+    state, told = settled(state)
     found = [match for key, tensor in state.items() if tensor.ndim == 4 and (match := _CONVOLUTION.fullmatch(key))]
     layers = len(found) - 2
     if layers < 1 or sorted(int(match[1]) for match in found) != [0, *(3 * k + 2 for k in range(layers + 1))]:
@@ -34,4 +34,4 @@ def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
         layers=layers,
         norm="batch" if "model.3.running_mean" in state else "instance",
     )
-    return Recognised(spec, state=state)
+    return Recognised(spec, assumptions=told, state=state)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from pocketgan.interop.layouts.base import Recognised, without_idle_statistics
+from pocketgan.interop.layouts.base import Recognised, settled
 from pocketgan.networks.discriminators import PixelSpec
 
 KINDS = ("pixel",)
@@ -17,7 +17,7 @@ def names(spec: PixelSpec) -> dict[str, str]:
 
 
 def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
-    state = without_idle_statistics(state)
+    state, told = settled(state)
     first, last = state.get("net.0.weight"), state.get("net.5.weight")
     if first is None or last is None or first.shape[2:] != (1, 1):
         return None
@@ -26,4 +26,4 @@ def recognise(state: Mapping[str, Tensor]) -> Recognised | None:
         width=len(first),
         norm="batch" if "net.3.running_mean" in state else "instance",
     )
-    return Recognised(spec, state=state)
+    return Recognised(spec, assumptions=told, state=state)

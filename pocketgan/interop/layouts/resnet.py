@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from pocketgan.interop.layouts.base import Recognised, divided, without_idle_statistics
+from pocketgan.errors import DataError
+from pocketgan.interop.layouts.base import Recognised, divided, settled
 from pocketgan.networks import ResnetSpec
 
 KINDS = ("resnet",)
@@ -48,11 +49,12 @@ def recognise(
     clamp_input: bool | None = None,
     padding: Literal["reflect", "replicate"] = "reflect",
     dropout: float = 0.0,
+    tracked: bool | None = None,
 ) -> Recognised | None:
     """`clamp_input`: by default as the official code does: full generators with instance norm and a dropout module
-    clamp, and so do decomposed ones of several widths (compressed ones).
+    clamp, and so do decomposed ones of several widths (compressed ones). `tracked`: see `base.settled`.
     """
-    state = without_idle_statistics(state)
+    state, told = settled(state, tracked)
     found = [match for key in state if (match := _BLOCK.fullmatch(key)) and state[key].ndim == 4]
     numbers = sorted({int(match[1]) for match in found})
     if not numbers or numbers != list(range(10, 10 + len(numbers))):
@@ -68,6 +70,11 @@ def recognise(
         return (state[f"{module}.weight"] if weight is None else weight).shape[axis]
 
     up = 10 + len(numbers)
+    if any(key.endswith(".conv.1.running_mean") for key in state):
+        raise DataError(
+            "it resembles a mobile ResNet whose inner instance norms use statistics, which none of ours does; "
+            "--assume tracked=false leaves them out"
+        )
     norm = "batch" if "model.2.running_mean" in state else "instance"
     down, residual = (f"model.{conv}.conv.2.weight" in state for conv in ("4", f"10.conv_block.{first}"))
     widths = (
@@ -99,4 +106,4 @@ def recognise(
         assumptions.append(f"padding={spec.padding}: how the residual blocks pad")
     if dropout_module:
         assumptions.append(f"dropout={dropout:g}: matters only in training")
-    return Recognised(spec, {"dropout_module": dropout_module}, tuple(assumptions), state)
+    return Recognised(spec, {"dropout_module": dropout_module}, (*assumptions, *told), state)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from pocketgan.interop.layouts.base import Recognised, divided, without_idle_statistics
+from pocketgan.interop.layouts.base import Recognised, divided, settled
 from pocketgan.interop.layouts.omgd import expansion_names, inner_module
 from pocketgan.networks.unet import UnetSpec
 
@@ -54,9 +54,11 @@ def _module(part: str, levels: int) -> str:
     return f"down.{level - 1}" if part.startswith("down") else f"up.{levels - 1 - level}"
 
 
-def recognise(state: Mapping[str, Tensor], *, dropout: float = 0.0) -> Recognised | None:
-    """`dropout`: pix2pix trains with 0.5, OMGD without."""
-    state = without_idle_statistics(state)
+def recognise(
+    state: Mapping[str, Tensor], *, dropout: float = 0.0, tracked: bool | None = None
+) -> Recognised | None:
+    """`dropout`: pix2pix trains with 0.5, OMGD without. `tracked`: see `base.settled`."""
+    state, told = settled(state, tracked, fold=False)
     first = state.get("model.model.0.weight")
     if first is None or first.shape[2:] != (4, 4):
         return None
@@ -70,7 +72,8 @@ def recognise(state: Mapping[str, Tensor], *, dropout: float = 0.0) -> Recognise
         1,
         levels=levels,
         residuals=more,
-        norm="batch" if f"{inside}.4.running_mean" in state else "instance",
+        norm=(norm := "batch" if f"{inside}.4.running_mean" in state else "instance"),
+        biased=norm == "batch" and "model.model.0.bias" in state,
         dropout=dropout,
         in_channels=first.shape[1],
         out_channels=state[f"model.model.{3 + 2 * more}.weight"].shape[1],
@@ -88,5 +91,5 @@ def recognise(state: Mapping[str, Tensor], *, dropout: float = 0.0) -> Recognise
 
     widths = tuple(divided(channels(group.name), group.factor) for group in blank.plan)
     return Recognised(
-        blank.resized(widths), assumptions=(f"dropout={dropout:g}: matters only in training",), state=state
+        blank.resized(widths), assumptions=(f"dropout={dropout:g}: matters only in training", *told), state=state
     )
