@@ -117,8 +117,8 @@ def evaluate(
 
     found = [find_model(text) for text in (model, *(also or []))]
     sides = read_sides(size) or found[0].size
-    judge = find_model(teacher) if teacher else None
-    for each in [*found, *([judge] if judge else [])]:
+    of_teacher = find_model(teacher) if teacher else None
+    for each in [*found, *([of_teacher] if of_teacher else [])]:
         each.spec.check_size(*sides)
     task = open_task(
         data,
@@ -143,7 +143,7 @@ def evaluate(
             metrics=wanted,
             segmenter=segmenter,
             weights=read_weights(weights or []),
-            teacher=of_images(judge.network) if judge else None,
+            teacher=of_images(of_teacher.network) if of_teacher else None,
             statistics=statistics,
             cache=cache_folder() / "features",
         )

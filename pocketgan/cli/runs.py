@@ -110,6 +110,8 @@ def compress(
     wish = Wish(effort=effort, task=task, game=GAMES[model] if model else game_for(task), budget=bound)
     settings = changed(chosen(wish), with_precision(set_, precision))
     inputs = open_inputs(unlabelled, task) if unlabelled else None
+    if inputs and inputs.note:
+        print(f"note: {inputs.note}", file=sys.stderr)
     if teacher and (teacher / MARK).is_file():
         teacher = teacher_of(teacher)
     finished = TeacherFile.of(teacher, discriminator) if teacher else None
@@ -244,7 +246,7 @@ def show_plan(recipe: Any, out: Path, runtime: Runtime, as_json: bool, quiet: bo
         return total
     print(
         f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {size_text(recipe.task.size)} pixels, "
-        f"{recipe.task.split_note}{_labels_text(recipe.task.labels)}"
+        f"{recipe.task.pairing_note}, {recipe.task.split_note}{_labels_text(recipe.task.labels)}"
     )
     table(
         ["stage", "status", "time left on this machine"],

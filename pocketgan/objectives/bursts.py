@@ -1,7 +1,7 @@
 """OMGD without pairs: teachers learn by CycleGAN; every few epochs the student imitates the best of them so far.
 
 Rounds of two turns. First the teachers play `every` epochs of CycleGAN; then the generator of the wanted direction
-is judged, and kept where it is better than all before it. Then the student learns for `n_dis` times as many epochs
+is scored, and kept where it is better than all before it. Then the student learns for `n_dis` times as many epochs
 from the kept one, on inputs alone, with the learning rate of the last epoch of the teachers'. The teachers go on
 from where they were, not from the kept one.
 
@@ -30,7 +30,7 @@ from pocketgan.objectives.imitation import ImitationGame, ImitationSettings
 from pocketgan.objectives.student import Taps, at_resolution
 
 #: from a generator in evaluation mode to how good it is: lower is better
-Judge = Callable[[nn.Module], float]
+TeacherScore = Callable[[nn.Module], float]
 
 
 class BurstSettings(ImitationSettings):
@@ -69,7 +69,8 @@ class BurstDistiller(ImitationGame):
     """`generator`, from A to B, is the teacher; `backward_generator` and the discriminators make it a CycleGAN.
 
     `student`, `connectors`, `perceptual`, `space`: see `ImitationGame.add_student`. `epochs`: the teachers' own,
-    each of `epoch_steps`. `judge`: what chooses among the teachers; it must see no image that figures come from.
+    each of `epoch_steps`. `teacher_score`: what chooses among the teachers; it must see no image
+    that figures come from.
     """
 
     def __init__(
@@ -83,13 +84,13 @@ class BurstDistiller(ImitationGame):
         *,
         epochs: int,
         epoch_steps: int,
-        judge: Judge,
+        teacher_score: TeacherScore,
         connectors: ChannelConnectors | None = None,
         perceptual: nn.Module | None = None,
         space: SearchSpace | None = None,
     ) -> None:
         super().__init__()
-        self.settings, self._judge = settings, judge
+        self.settings, self._teacher_score = settings, teacher_score
         self._turns, self._epoch_steps = turns(epochs, settings), epoch_steps
         self.teaching = CycleGan(
             settings.teaching, generator, backward_generator, discriminator, backward_discriminator
@@ -133,7 +134,7 @@ class BurstDistiller(ImitationGame):
     def _keep_the_better(self) -> None:
         teacher = self.players["generator"]
         teacher.eval()
-        score = self._judge(teacher)
+        score = self._teacher_score(teacher)
         teacher.train()
         if math.isnan(score):
             score = math.inf

@@ -66,12 +66,12 @@ class CycleGan(Objective):
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s, (a, b, _) = self.settings, batch
         to_b, to_a = self.networks["generator"], self.networks["backward"]
-        judge_b, judge_a = self.networks["discriminator"], self.networks["backward_discriminator"]
+        d_b, d_a = self.networks["discriminator"], self.networks["backward_discriminator"]
 
         fake_b, fake_a = to_b(a), to_a(b)
         terms = {
-            "G_gan": s.gan * fool_loss(judge_b(fake_b), s.gan_mode),
-            "G_gan_backward": s.gan * fool_loss(judge_a(fake_a), s.gan_mode),
+            "G_gan": s.gan * fool_loss(d_b(fake_b), s.gan_mode),
+            "G_gan_backward": s.gan * fool_loss(d_a(fake_a), s.gan_mode),
             "G_cycle": s.cycle * pixel_loss(to_a(fake_b), a, "l1"),
             "G_cycle_backward": s.cycle * pixel_loss(to_b(fake_a), b, "l1"),
         }
@@ -85,9 +85,9 @@ class CycleGan(Objective):
             ("discriminator", fake_b, b, ""),
             ("backward_discriminator", fake_a, a, "_backward"),
         ):
-            judge = self.networks[name]
-            d_fake = fake_loss(judge(self.pools[name].exchange(fake, rng)), s.gan_mode)
-            d_real = real_loss(judge(real), s.gan_mode)
+            discriminator = self.networks[name]
+            d_fake = fake_loss(discriminator(self.pools[name].exchange(fake, rng)), s.gan_mode)
+            d_real = real_loss(discriminator(real), s.gan_mode)
             self.backward((d_fake + d_real) / 2, name)
             self.update(name)
             terms |= {f"D_fake{way}": d_fake, f"D_real{way}": d_real}

@@ -63,7 +63,7 @@ class Distiller(StudentGame):
         self.add_player("student", self._student, settings.lr, settings.betas)
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
-        s, judge = self.settings, self.networks["discriminator"]
+        s, discriminator = self.settings, self.networks["discriminator"]
         batch = at_resolution(batch, s.sampling, rng)
         seen = (lambda image: torch.cat([batch.x, image], 1)) if s.paired else (lambda image: image)
 
@@ -73,16 +73,16 @@ class Distiller(StudentGame):
         for subnet in subnets:
             fake, errors = self.networks["student"](batch.x, features, subnet)
             # one forward of D on the fake serves D's loss and G's
-            judged = judge(seen(fake))
-            d_fake = fake_loss(judged, s.gan_mode)
-            fool = s.gan * fool_loss(judged, s.gan_mode)
+            scored = discriminator(seen(fake))
+            d_fake = fake_loss(scored, s.gan_mode)
+            fool = s.gan * fool_loss(scored, s.gan_mode)
             recon = s.recon * pixel_loss(fake, target, s.recon_loss)
             distil = s.distil * total(errors)
             # one after the other, so that several subnets need no more memory than one
             self.backward(d_fake / 2 / len(subnets), "discriminator", keep_graph=True)
             self.backward((fool + recon + distil) / len(subnets), "student")
             rounds.append(detached(D_fake=d_fake, G_gan=fool, G_recon=recon, G_distil=distil))
-        d_real = real_loss(judge(seen(batch.y)), s.gan_mode)
+        d_real = real_loss(discriminator(seen(batch.y)), s.gan_mode)
         self.backward(d_real / 2, "discriminator")
         self.update("discriminator", "student")
         return {**detached(D_real=d_real), **mean_losses(rounds)}

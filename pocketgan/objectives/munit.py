@@ -78,11 +78,11 @@ class Munit(Objective):
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s, (a, b, _) = self.settings, batch
-        judge_b, judge_a = self.networks["discriminator"], self.networks["backward_discriminator"]
+        d_b, d_a = self.networks["discriminator"], self.networks["backward_discriminator"]
 
         (fake_a, fake_b), errors = self.networks["generators"]((a, b), self._styles(batch, rng))
         terms = {
-            "G_gan": s.gan * (fool_loss(judge_a(fake_a), s.gan_mode) + fool_loss(judge_b(fake_b), s.gan_mode)),
+            "G_gan": s.gan * (fool_loss(d_a(fake_a), s.gan_mode) + fool_loss(d_b(fake_b), s.gan_mode)),
             "G_image": s.image * errors["image"],
             "G_content": s.content * errors["content"],
             "G_style": s.style * errors["style"],
@@ -92,13 +92,13 @@ class Munit(Objective):
 
         with torch.no_grad():
             (fake_a, fake_b), _ = self.networks["generators"]((a, b), self._styles(batch, rng), fakes_only=True)
-        judged = {
-            "D_fake": fake_loss(judge_a(fake_a), s.gan_mode) + fake_loss(judge_b(fake_b), s.gan_mode),
-            "D_real": real_loss(judge_a(a), s.gan_mode) + real_loss(judge_b(b), s.gan_mode),
+        scored = {
+            "D_fake": fake_loss(d_a(fake_a), s.gan_mode) + fake_loss(d_b(fake_b), s.gan_mode),
+            "D_real": real_loss(d_a(a), s.gan_mode) + real_loss(d_b(b), s.gan_mode),
         }
-        self.backward(total(judged), "discriminator", "backward_discriminator")
+        self.backward(total(scored), "discriminator", "backward_discriminator")
         self.update("discriminator", "backward_discriminator")
-        return detached(**judged, **terms)
+        return detached(**scored, **terms)
 
     def _styles(self, batch: Batch, rng: random.Random) -> Both:
         """A style for each fake of domain A and of domain B."""

@@ -68,7 +68,7 @@ class MunitDistiller(StudentGame):
         self._teacher = teacher
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
-        s, judge = self.settings, self.networks["discriminator"]
+        s, discriminator = self.settings, self.networks["discriminator"]
         batch = at_resolution(batch, s.sampling, rng)
         encoded = self.steps % 2 == 0  # the steps before this one
 
@@ -86,10 +86,10 @@ class MunitDistiller(StudentGame):
                 batch.x, taps.values["content"], style, batch.y if encoded else None, subnet
             )
             # one forward of D on the fake serves D's loss and G's
-            judged = judge(fake)
-            d_fake = fake_loss(judged, s.gan_mode)
+            scored = discriminator(fake)
+            d_fake = fake_loss(scored, s.gan_mode)
             terms = {
-                "G_gan": s.gan * fool_loss(judged, s.gan_mode),
+                "G_gan": s.gan * fool_loss(scored, s.gan_mode),
                 "G_image": s.image * F.l1_loss(fake, wanted),
                 "G_content": s.content * errors["content"],
             }
@@ -99,7 +99,7 @@ class MunitDistiller(StudentGame):
             self.backward(d_fake / len(subnets), "discriminator", keep_graph=True)
             self.backward(total(terms) / len(subnets), "student")
             rounds.append(detached(D_fake=d_fake, **terms))
-        d_real = real_loss(judge(batch.y), s.gan_mode)
+        d_real = real_loss(discriminator(batch.y), s.gan_mode)
         self.backward(d_real, "discriminator")
         self.update("discriminator", "student")
         self.steps += 1

@@ -92,8 +92,8 @@ class OnlineDistiller(ImitationGame):
     @property
     def products(self) -> dict[str, nn.Module]:
         folders = {_FOLDERS[name]: network for name, network in self._teachers.items()}
-        judge = {"discriminator": self.players["discriminator"]} if self.teaching else {}
-        return {"model": self._average, **folders, **judge}
+        discriminator = {"discriminator": self.players["discriminator"]} if self.teaching else {}
+        return {"model": self._average, **folders, **discriminator}
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         self._steps += 1
@@ -133,11 +133,11 @@ class OnlineDistiller(ImitationGame):
     def _teach(self, batch: Batch, images: Fakes) -> Losses:
         """The gradients of the teachers and of the discriminator."""
         assert self.teaching is not None, "only teachers that learn have a turn"
-        judged = self.teaching.judge_terms(batch, images)
-        self.backward(total(judged) / 2, "discriminator")
+        scored = self.teaching.discriminator_terms(batch, images)
+        self.backward(total(scored) / 2, "discriminator")
         terms = self.teaching.image_terms(batch, images)
         self.backward(total(terms), *self.names)
-        return detached(**judged, **terms)
+        return detached(**scored, **terms)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "steps": self._steps}

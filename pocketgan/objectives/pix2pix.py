@@ -77,32 +77,32 @@ class Pix2Pix(Objective):
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         fakes = {name: self.networks[name](batch.x) for name in self.names}
-        judged = self.judge_terms(batch, fakes)
-        self.backward(total(judged) / 2, "discriminator")
+        scored = self.discriminator_terms(batch, fakes)
+        self.backward(total(scored) / 2, "discriminator")
         self.update("discriminator")
 
         terms = self.image_terms(batch, fakes)
         self.backward(total(terms), *self.names)
         self.update(*self.names)
-        return detached(**judged, **terms)
+        return detached(**scored, **terms)
 
-    def judge_terms(self, batch: Batch, fakes: Fakes) -> Losses:
+    def discriminator_terms(self, batch: Batch, fakes: Fakes) -> Losses:
         """The discriminator's terms; its loss is half of their sum."""
         mode, terms = self.settings.gan_mode, {}
         for name, fake in fakes.items():
-            terms[_term("D_fake", name)] = fake_loss(self._judged(batch, fake.detach(), name), mode)
-            terms[_term("D_real", name)] = real_loss(self._judged(batch, batch.y, name), mode)
+            terms[_term("D_fake", name)] = fake_loss(self._scored(batch, fake.detach(), name), mode)
+            terms[_term("D_real", name)] = real_loss(self._scored(batch, batch.y, name), mode)
         return terms
 
     def image_terms(self, batch: Batch, fakes: Fakes) -> Losses:
         """The generators' terms."""
         s, terms = self.settings, {}
         for name, fake in fakes.items():
-            terms[_term("G_gan", name)] = s.gan * fool_loss(self._judged(batch, fake, name), s.gan_mode)
+            terms[_term("G_gan", name)] = s.gan * fool_loss(self._scored(batch, fake, name), s.gan_mode)
             terms[_term("G_recon", name)] = s.recon * pixel_loss(fake, batch.y, s.recon_loss)
         return terms
 
-    def _judged(self, batch: Batch, image: Float[Tensor, "batch 3 height width"], name: str) -> Tensor:
+    def _scored(self, batch: Batch, image: Float[Tensor, "batch 3 height width"], name: str) -> Tensor:
         """What the discriminator says to this generator's image, or to a real one in its place."""
         return self.networks["discriminator"](torch.cat([batch.x, image], 1), *self._heads[name])
 

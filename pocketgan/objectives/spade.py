@@ -78,7 +78,7 @@ class SpadeGame(Objective):
     ) -> Losses:
         """The generator's terms that its image alone decides."""
         s = self._terms
-        on_fake, on_real = self._judged(batch, fake)
+        on_fake, on_real = self._scored(batch, fake)
         terms = {
             "G_gan": s.gan * fool_loss(on_fake, s.gan_mode),
             "G_features": s.feature_matching * feature_matching(on_fake, on_real),
@@ -87,13 +87,13 @@ class SpadeGame(Objective):
             terms["G_perceptual"] = s.perceptual * vgg_loss(self.frozen["perceptual"](fake), real_features)
         return terms
 
-    def judge_terms(self, batch: Batch, fake: Float[Tensor, "batch 3 height width"]) -> Losses:
+    def discriminator_terms(self, batch: Batch, fake: Float[Tensor, "batch 3 height width"]) -> Losses:
         """The discriminator's terms."""
-        on_fake, on_real = self._judged(batch, fake)
+        on_fake, on_real = self._scored(batch, fake)
         mode = self._terms.gan_mode
         return {"D_fake": fake_loss(on_fake, mode), "D_real": real_loss(on_real, mode)}
 
-    def _judged(self, batch: Batch, fake: Float[Tensor, "batch 3 height width"]) -> tuple[Maps, Maps]:
+    def _scored(self, batch: Batch, fake: Float[Tensor, "batch 3 height width"]) -> tuple[Maps, Maps]:
         """D's features of fake and real images, from one pass over both."""
         both = self.networks["discriminator"](
             torch.cat([torch.cat([batch.x, fake], 1), torch.cat([batch.x, batch.y], 1)])
@@ -131,7 +131,7 @@ class Spade(SpadeGame):
 
         with torch.no_grad():
             fake = generator(batch.x)
-        judged = self.judge_terms(batch, fake)
-        self.backward(total(judged), "discriminator")
+        scored = self.discriminator_terms(batch, fake)
+        self.backward(total(scored), "discriminator")
         self.update("discriminator")
-        return detached(**judged, **terms)
+        return detached(**scored, **terms)

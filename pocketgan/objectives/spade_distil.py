@@ -73,7 +73,7 @@ class SpadeDistiller(StudentGame, SpadeGame):
         for subnet in subnets:
             with torch.no_grad():
                 fake, _ = student(batch.x, teacher_features, subnet)
-            terms = self.judge_terms(batch, fake)
+            terms = self.discriminator_terms(batch, fake)
             self.backward(total(terms) / len(subnets), "discriminator")
             turns.append(detached(**terms))
         self.update("discriminator")

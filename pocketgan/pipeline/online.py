@@ -28,7 +28,7 @@ from pocketgan.networks import (
     initialise,
 )
 from pocketgan.objectives.base import Objective
-from pocketgan.objectives.bursts import BurstDistiller, BurstSettings, Judge, Turn, turns
+from pocketgan.objectives.bursts import BurstDistiller, BurstSettings, TeacherScore, Turn, turns
 from pocketgan.objectives.imitation import LOOKED_AT
 from pocketgan.objectives.online import OnlineDistiller, OnlineSettings
 from pocketgan.pipeline.distil import StudentTraining
@@ -141,8 +141,10 @@ class OnlineDistil(StudentTraining):
             players = players._replace(discriminator=None)
         return stage.build(players, None, 1, lambda network: 0.0)
 
-    def build(self, players: Players, init: Generator | None, epoch_steps: int, judge: Judge | None) -> Game:
-        """The game before its first step. `judge`: what chooses among teachers, without pairs."""
+    def build(
+        self, players: Players, init: Generator | None, epoch_steps: int, teacher_score: TeacherScore | None
+    ) -> Game:
+        """The game before its first step. `teacher_score`: what chooses among teachers, without pairs."""
         student = self._student(init)
         connectors = None
         if self.objective.channel and players.wide is not None:
@@ -164,7 +166,7 @@ class OnlineDistil(StudentTraining):
             )
         assert players.wide is not None, "checked at construction"
         assert players.discriminator is not None, "fresh teachers have one"
-        assert judge is not None, "without pairs there is a choice to make"
+        assert teacher_score is not None, "without pairs there is a choice to make"
         return BurstDistiller(
             settings,
             student,
@@ -174,7 +176,7 @@ class OnlineDistil(StudentTraining):
             self._initialised(self.discriminator, "backward discriminator"),
             epochs=self.schedule.epochs,
             epoch_steps=epoch_steps,
-            judge=judge,
+            teacher_score=teacher_score,
             connectors=connectors,
             perceptual=features,
             space=self.space,
@@ -208,11 +210,11 @@ class OnlineDistil(StudentTraining):
         examples = load_examples(self.task, self.splits, work.cache, training=True)
         steps = steps_per_epoch(len(examples), self.schedule.batch_size)
         schedule: Rates = self.schedule
-        judge = None
+        teacher_score = None
         if isinstance(self.objective, BurstSettings):
             schedule = Bursts(self.schedule, turns(self.schedule.epochs, self.objective), steps)
-            judge = self._judge(work)
-        game = self.build(players, self._initial(work), steps, judge)
+            teacher_score = self._teacher_score(work)
+        game = self.build(players, self._initial(work), steps, teacher_score)
         epoch = None
         if self.unlabelled:
             union = load_inputs(self.unlabelled, self.task, self.splits, work.cache)
@@ -235,7 +237,7 @@ class OnlineDistil(StudentTraining):
             start_step=first,
         )
 
-    def _judge(self, work: Workspace) -> Judge:
+    def _teacher_score(self, work: Workspace) -> TeacherScore:
         """How good a generator is on the selection split, lower being better."""
         evaluator = task_evaluator(
             self.task,

@@ -135,7 +135,7 @@ def told(
         ),
         settings=owner(study, setting).content["setting"],
         pace=setting.pace.known,
-        notes=(f"splits: {task.split_note}", *_notes(seeds, scored)),
+        notes=(f"data: {task.pairing_note}", f"splits: {task.split_note}", *_notes(seeds, scored)),
         versions={
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -46,7 +46,7 @@ def bursts(
         *(filled(IMAGES_JUDGE.build(), phase) for phase in (0.2, 0.8)),
         epochs=epochs,
         epoch_steps=epoch_steps,
-        judge=judge or Judge(),
+        teacher_score=judge or Judge(),
         connectors=filled(connectors, 0.5),
         perceptual=filled(Seer(), 2.0),
         space=space,
