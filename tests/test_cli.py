@@ -37,8 +37,8 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 OPTIONS = {
     "compress": "--budget --classes --device --direction --discriminator --effort --json --method --model --out "
     "--precision --set --size --teacher --unlabelled --unpaired --weights --yes -o data",
-    "evaluate": "--also --classes --direction --json --metrics --out --protocol --segmenter --size --split "
-    "--statistics --teacher --unpaired --weights -o data model",
+    "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
+    "--split --statistics --teacher --unpaired --weights -o data model",
     "export": "--format --out --overwrite --size -o model",
     "import": "--assume --json --labels --network --out --size -o file",
     "list": "--json",
@@ -50,7 +50,7 @@ OPTIONS = {
     "run": "--budget --data --device --json --out --precision --set --size --weights --yes -o recipe",
     "study": "--device --direction --json --list --out --precision --seconds --seeds --size --unpaired --width -o "
     "data name",
-    "translate": "--dropout-seed --instances --out --overwrite --size --style-seed -o images model",
+    "translate": "--device --dropout-seed --instances --out --overwrite --size --style-seed -o images model",
 }
 
 

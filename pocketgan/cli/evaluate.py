@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pocketgan.cli.options import Classes, Json, Sides, Unpaired, Weights, read_sides, read_weights
+from pocketgan.cli.options import Classes, Device, Json, Sides, Unpaired, Weights, read_sides, read_weights
 from pocketgan.cli.show import print_json, table
 from pocketgan.errors import DataError, SpecError
 
@@ -62,6 +62,7 @@ def evaluate(
         Path | None, typer.Option(help="An .npz with mu and sigma of the real images, for FIDs.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to keep the result in.")] = None,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Score a model or its pictures, with 95 % confidence intervals; or say whether two results really differ."""
@@ -87,6 +88,7 @@ def evaluate(
             raise SpecError(f"--{given[0]} is for scoring a model, and here are its pictures; leave it out")
         from pocketgan.metrics.on_folders import evaluate_folders
         from pocketgan.pretrained.weights import cache_folder
+        from pocketgan.runtime import device_named
 
         result, pairs = evaluate_folders(
             Path(model),
@@ -97,6 +99,7 @@ def evaluate(
             weights=read_weights(weights or []),
             statistics=statistics,
             cache=cache_folder() / "features",
+            device=device_named(device),
         )
         if out:
             result.save(out)
@@ -113,10 +116,11 @@ def evaluate(
     from pocketgan.metrics.pool import pool
     from pocketgan.models import find_model, of_images
     from pocketgan.pretrained.weights import cache_folder
+    from pocketgan.runtime import device_named
     from pocketgan.units import size_figure, size_text
 
     found = [find_model(text) for text in (model, *(also or []))]
-    sides = read_sides(size) or found[0].size
+    sides, place = read_sides(size) or found[0].size, device_named(device)
     of_teacher = find_model(teacher) if teacher else None
     for each in [*found, *([of_teacher] if of_teacher else [])]:
         each.spec.check_size(*sides)
@@ -143,11 +147,12 @@ def evaluate(
             metrics=wanted,
             segmenter=segmenter,
             weights=read_weights(weights or []),
-            teacher=of_images(of_teacher.network) if of_teacher else None,
+            teacher=of_images(of_teacher.network.to(place)) if of_teacher else None,
             statistics=statistics,
             cache=cache_folder() / "features",
+            device=place,
         )
-        results = [evaluator(of_images(each.network), intervals=True) for each in found]
+        results = [evaluator(of_images(each.network.to(place)), intervals=True) for each in found]
     result = pool(results) if also else results[0]
     if out:
         result.save(out)

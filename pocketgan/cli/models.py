@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pocketgan.cli.foreign import export_official
-from pocketgan.cli.options import Json, ModelText, Sides, read_sides
+from pocketgan.cli.options import Device, Json, ModelText, Sides, read_sides
 from pocketgan.cli.show import print_json, progress_shown, table
 from pocketgan.errors import OutputError, unknown
 from pocketgan.folders import names_in
@@ -60,11 +60,13 @@ def translate(
         Path | None, typer.Option(help="Folder of the instance maps of label maps; default the labels themselves.")
     ] = None,
     overwrite: Overwrite = False,
+    device: Device = "auto",
 ) -> None:
     """Run a model on images, or on label maps; each result is a PNG of the same name."""
     from pocketgan.data.images import readable
     from pocketgan.deploy.translate import translate_images
     from pocketgan.models import find_model
+    from pocketgan.runtime import device_named
 
     found = find_model(model)
     with progress_shown() as progress:
@@ -78,6 +80,7 @@ def translate(
             dropout_seed=dropout_seed,
             instances=instances,
             overwrite=overwrite,
+            device=device_named(device),
         )
     print(f"{made.pictures} image{'s' * (made.pictures > 1)} written to {readable(str(out))}, {made.how}")
     for note in made.notes:

@@ -110,8 +110,6 @@ def compress(
     wish = Wish(effort=effort, task=task, game=GAMES[model] if model else game_for(task), budget=bound)
     settings = changed(chosen(wish), with_precision(set_, precision))
     inputs = open_inputs(unlabelled, task) if unlabelled else None
-    if inputs and inputs.note:
-        print(f"note: {inputs.note}", file=sys.stderr)
     if teacher and (teacher / MARK).is_file():
         teacher = teacher_of(teacher)
     finished = TeacherFile.of(teacher, discriminator) if teacher else None
@@ -248,6 +246,8 @@ def show_plan(recipe: Any, out: Path, runtime: Runtime, as_json: bool, quiet: bo
         f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {size_text(recipe.task.size)} pixels, "
         f"{recipe.task.pairing_note}, {recipe.task.split_note}{_labels_text(recipe.task.labels)}"
     )
+    if recipe.unlabelled:
+        print(f"besides {recipe.unlabelled.note}")
     table(
         ["stage", "status", "time left on this machine"],
         [[r["stage"], r["status"], duration_text(r["seconds_left"]) if r["seconds_left"] else "-"] for r in rows],

@@ -33,7 +33,7 @@ from pocketgan.data.label_folders import PALETTES
 from pocketgan.data.labels import DONT_CARE, LabelMaps, Palette, decode_map, encode, pack, read_palette
 from pocketgan.data.samples import named_images
 from pocketgan.errors import DataError, OutputError, SpecError
-from pocketgan.models import Model, of_images
+from pocketgan.models import Model, device_of, of_images
 from pocketgan.seeds import derive_seed
 from pocketgan.units import Size, both_sides, size_text
 
@@ -57,6 +57,7 @@ def translate_images(
     dropout_seed: int | None = None,
     instances: Path | None = None,
     overwrite: bool = False,
+    device: torch.device = torch.device("cpu"),
 ) -> Translation:
     """Write the model's picture of every image into `out`, as PNG under the image's stem.
 
@@ -73,9 +74,11 @@ def translate_images(
         instances: folder of the instance maps, of the same names as the label maps (Cityscapes: `_instanceIds` for
             `_labelIds`). Without it the edges of the labels stand for those of the instances.
         overwrite: whether pictures may take the place of files that are there.
+        device: where to compute.
 
     Raises `DataError`, `SpecError`, `OutputError`: what cannot be read, does not fit the model, cannot be written.
     """
+    model = model._replace(network=model.network.to(device))
     run = _function(model, style_seed, dropout_seed)
     images = [*images]
     files = _files(images)
@@ -90,7 +93,7 @@ def translate_images(
         x, (height, width) = read(path)
         sizes[path], padded = (height, width), padded + (x.shape[2:] != (height, width))
         with torch.inference_mode():
-            made = to_uint8(run(x))[0]
+            made = to_uint8(run(x.to(device)))[0]
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -156,6 +159,7 @@ def _function(model: Model, style_seed: int | None, dropout_seed: int | None) ->
                 f"--style-seed is for networks that take a style, and a {model.spec.kind} generator takes none; "
                 "leave it out"
             )
+    drawn = {name: each.to(device_of(network)) for name, each in drawn.items()}
     run = partial(network, **drawn) if drawn else of_images(network)
     if dropout_seed is None:
         return run

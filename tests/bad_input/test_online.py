@@ -45,7 +45,7 @@ def test_inputs_that_are_not_there(cli: Cli, pairs: Path, tmp_path: Path, out: P
     lost, empty = tmp_path / "nowhere", tmp_path / "empty"
     empty.mkdir()
     refused(cli(*job(pairs, out, method, "--unlabelled", lost)), f"there is no folder {lost}; check its name")
-    refused(cli(*job(pairs, out, method, "--unlabelled", empty)), "holds no images; put them there")
+    refused(cli(*job(pairs, out, method, "--unlabelled", empty)), "holds no images; put some there")
 
 
 @METHODS
