@@ -46,7 +46,7 @@ def points(setting: Setting) -> list[Point]:
 
 
 FRONT = Study(
-    name="front",
+    name="one-run",
     about="Is one Pocket run for eight budgets worth eight runs of their own? All runs for single budgets together "
     "have the processor time of the one; their students are the largest networks of Pocket's space within each "
     "budget. Budgets are shares of the dense teacher's MACs.",

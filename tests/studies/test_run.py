@@ -212,7 +212,7 @@ def test_the_verb(tmp_path, cli, pairs, even_pace):
 
 def test_the_list(cli):
     listed = json.loads(cli("study", "--list", "--json").out)
-    assert {"methods", "front", "trade-off"} < {each["name"] for each in listed}
+    assert {"methods", "one-run", "trade-off"} < {each["name"] for each in listed}
     assert "trade-off" in cli("study", "--list").out
 
 

@@ -1,0 +1,187 @@
+"""What a finished run has to tell: its report, the images in it, and the curves of its losses."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from pocketgan import __version__
+from pocketgan.data.cache import load_examples
+from pocketgan.data.task import Task
+from pocketgan.deploy.latency import Latency
+from pocketgan.elastic.cost import cost
+from pocketgan.metrics import METRICS, Evaluation, compare
+from pocketgan.models import load_model
+from pocketgan.networks import write_numbers
+from pocketgan.pipeline.evaluate import Evaluate
+from pocketgan.pipeline.recipe import Recipe
+from pocketgan.pipeline.stage import Stage
+from pocketgan.pipeline.store import Store
+from pocketgan.pipeline.training import Training
+from pocketgan.report import CandidatePoint, Example, ImageRow, Machine, Report, Row, StageTime, TaskSummary
+from pocketgan.training.log import read_log
+
+SHOWN = 12
+WORST = 6
+
+
+def report_of(recipe: Recipe, store: Store, latencies: dict[str, Latency], command: str) -> Report:
+    """The report of finished stages. `latencies`: by the names of `recipe.networks`."""
+    import onnxruntime
+
+    task, metric = recipe.task, recipe.metric
+    evaluations = [_scores(store, recipe.scores(network)) for network in recipe.networks.values()]
+    rows = [row_of(recipe, store, name, network, latencies[name]) for name, network in recipe.networks.items()]
+    on_select = _scores(store, recipe.scores(recipe.teacher, "select"))
+    return Report(
+        title=recipe.name,
+        recipe=f"{recipe.name} ({recipe.method})",
+        command=command,
+        task=summary_of(task),
+        budget=str(recipe.budget),
+        budget_macs=recipe.budget.macs,
+        metric=metric,
+        better={name: METRICS[name].better for row in rows for name in row.scores},
+        selection_split="select",
+        figure_split="test",
+        teacher_on_selection=on_select.scores.get(metric),
+        differences={each.metric: each.interval for each in compare(evaluations[0], evaluations[-1])},
+        protocol="held-out: images rounded to 8 bits; 95 % bootstrap intervals over the test images, of changes "
+        "over the same images for both; one training seed",
+        rows=tuple(rows),
+        **_search_of(recipe, store),
+        examples=tuple(_examples(recipe, store)),
+        stages=tuple(
+            StageTime(name=name, seconds=store.seconds(stage), steps=stage.steps or None)
+            for name, stage in recipe.all_stages.items()
+        ),
+        notes=tuple(dict.fromkeys(_notes(recipe, store))),
+        seed=recipe.seed,
+        digest=recipe.digest,
+        versions={
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "onnxruntime": onnxruntime.__version__,
+            "pocketgan": __version__,
+        },
+        machine=Machine.here(),
+        date=datetime.now(UTC),
+    )
+
+
+def summary_of(task: Task) -> TaskSummary:
+    """What a report says of its data."""
+    return TaskSummary(
+        name=task.root.name,
+        digest=task.data_digest,
+        layout=task.layout,
+        direction=task.direction,
+        size=task.size,
+        counts={str(split): count for split, count in task.counts().items()},
+    )
+
+
+def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Latency) -> Row:
+    """A finished network of the recipe, measured in full."""
+    folder = store.artifact(network) / "model"
+    spec, scores = load_model(folder).spec, _scores(store, recipe.scores(network))
+    return Row(
+        name=name,
+        kind="teacher" if network == recipe.teacher else "compressed" if network == recipe.result else "other",
+        **cost(spec, *recipe.task.size),
+        size_bytes=(folder / "weights.safetensors").stat().st_size,
+        latency_ms=latency.median_ms,
+        latency_runtime=f"{latency.runtime}, {latency.threads} thread",
+        scores=scores.scores,
+        intervals=scores.intervals,
+        digest=network.digest,
+        genome=write_numbers(spec.genome),
+    )
+
+
+def _scores(store: Store, stage: Evaluate) -> Evaluation:
+    return stage.load(store.artifact(stage))
+
+
+def _search_of(recipe: Recipe, store: Store) -> dict[str, Any]:
+    """The candidates of the search, as arguments of `Report`; nothing where there was none."""
+    if recipe.search is None:
+        return {}
+    result = recipe.search.load(store.artifact(recipe.search))
+    front = recipe.front_latency and recipe.front_latency.load(store.artifact(recipe.front_latency))
+    candidates = tuple(
+        CandidatePoint(
+            genome=recipe.search.space.text(c.genome),
+            **c.costs,
+            scores={metric: math.nan if score is None else score for metric, score in c.scores.items()},
+            chosen=c.genome == result.best.genome,
+            latency_ms=front.latencies.get(c.genome) if front else None,
+        )
+        for c in result.whole
+    )
+    return {"candidates": candidates, "latencies_on": front.measured_on if front else ""}
+
+
+def _notes(recipe: Recipe, store: Store) -> Iterator[str]:
+    """What else a reader must know."""
+    yield f"data: {recipe.task.pairing_note}"
+    yield f"splits: {recipe.task.split_note}"
+    yield "Every figure of the tables is from the test split."
+    yield from recipe.notes()
+    for network in recipe.networks.values():
+        yield from _scores(store, recipe.scores(network)).warnings
+
+
+def _examples(recipe: Recipe, store: Store) -> Iterator[Example]:
+    """The images of the grid, each with the compressed network's L1: to the truth, or for want of one to the
+    teacher's image."""
+    scores = _scores(store, recipe.scores(recipe.result))
+    errors = dict(zip(scores.names, scores.per_image["l1" if recipe.task.paired else "teacher_l1"], strict=True))
+    every = max(1, len(scores.names) // SHOWN)
+    worst = sorted(scores.names, key=errors.__getitem__, reverse=True)[:WORST]
+    for section, names in (("Test images", scores.names[::every][:SHOWN]), ("Worst cases", worst)):
+        for name in names:
+            yield Example(name=name, section=section, score=errors[name])
+
+
+def grids(recipe: Recipe, store: Store, report: Report) -> list[ImageRow]:
+    """The pictures of the report's examples."""
+    task = recipe.task
+    examples = load_examples(task, "test", store.cache, training=False)
+    generated = {
+        name: np.load(store.artifact(recipe.scores(network)) / "images.npy")
+        for name, network in recipe.networks.items()
+    }
+    places = {name: place for place, name in enumerate(examples.sources.names)}
+    words = "L1" if task.paired else "L1 to the teacher"
+    rows = []
+    for example in report.examples:
+        place = places[example.name]
+        images = {
+            "input": examples.sources.pictures([place])[0],
+            **{name: own[place] for name, own in generated.items()},
+        }
+        if task.paired:
+            images["ground truth"] = examples.targets.pictures([place])[0]
+        caption = f"{words} {example.score:.3f}"
+        rows.append(ImageRow(name=example.name, caption=caption, section=example.section, images=images))
+    return rows
+
+
+def loss_curves(recipe: Recipe, store: Store) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """For each stage that trains: its losses by name, as (step, value)."""
+    return {name: _curves(store, stage) for name, stage in recipe.stages.items() if isinstance(stage, Training)}
+
+
+def _curves(store: Store, stage: Stage) -> dict[str, list[tuple[int, float]]]:
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for line in read_log(store.home(stage) / "log.jsonl"):
+        for name in line.keys() - {"step", "epoch", "images_per_second"}:
+            curves.setdefault(name, []).append((line["step"], line[name]))
+    return dict(sorted(curves.items()))
