@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pocketgan.errors import unknown
 from pocketgan.studies.decomposition import DECOMPOSITION
-from pocketgan.studies.front import FRONT
 from pocketgan.studies.methods import METHODS
 from pocketgan.studies.omgd import OMGD
+from pocketgan.studies.one_run import FRONT
 from pocketgan.studies.pocket import POCKET_STUDY
 from pocketgan.studies.pseudo_pairs import PSEUDO_PAIRS
 from pocketgan.studies.search_baselines import SEARCH_BASELINES

@@ -12,7 +12,6 @@ import torch
 
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
-from pocketgan.errors import BudgetError
 from pocketgan.models import load_model
 from pocketgan.networks import ResnetSpec, write_numbers
 from pocketgan.objectives.online import OnlineSettings

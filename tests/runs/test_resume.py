@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from pocketgan.pipeline.store import Store
 from pocketgan.pipeline.recipe import read_recipe
+from pocketgan.pipeline.store import Store
 from pocketgan.training.log import read_log
 from tests.conftest import draw_pairs
 
