@@ -372,5 +372,5 @@ def test_search_spaces(path):
         assert read_numbers(row["string"]) == tuple(row["channels"])
     for name, options in golden["spaces"].items():
         family, space_name = name.split("/")
-        space = getattr(spaces, f"{family}_space")(space_name)
+        space = spaces.space_named(space_name, parse_spec(f"mobile-{family}:1"))
         assert [sorted(choice.options) for choice in space.choices] == [sorted(o) for o in options], name

@@ -25,6 +25,7 @@ from pocketgan.pipeline.stages import all_inputs, stages_of, table_of
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.pipeline.training import Train, Training
 from pocketgan.search import Evolution, Random
+from pocketgan.search.racing import Race
 from pocketgan.training.schedule import Schedule
 
 TASK = Task(root=Path("somewhere"), layout="folders", size=16, load_size=18, data_digest="d1")
@@ -76,6 +77,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         strategy=Evolution(),
         metric="l1",
         calibration=5,
+        race=Race(),
         seed=1,
     ),
     FRONT: dict(search=SEARCH.model_copy(update={"seed": 1}), points=3, runtime="another"),
@@ -230,6 +232,6 @@ def test_stages_are_frozen_and_know_their_fields():
 
 def test_digests_stay_what_they_were():
     """Whoever changes them makes every user's finished stages be made again: only on purpose, and then here too."""
-    assert Evaluate(network=GIVEN, task=TASK).address == "evaluate-"
-    assert TRAIN.address == "train-"
-    assert TUNED.address == "distil-"
+    assert Evaluate(network=GIVEN, task=TASK).address == "evaluate-5c8240e75731"
+    assert TRAIN.address == "train-7ea6030710c0"
+    assert TUNED.address == "distil-a92367d30d76"

@@ -20,7 +20,8 @@ Cli = Callable[..., Outcome]
 @pytest.fixture
 def moved(toy_run: ToyRun, tmp_path: Path) -> tuple[Path, Path]:
     """The toy run and its images, each at another place; what the run says of its images is no longer true."""
-    run, data = shutil.copytree(toy_run.folder, tmp_path / "run"), shutil.copytree(toy_run.data, tmp_path / "images")
+    run = shutil.copytree(toy_run.folder, tmp_path / "run")
+    data = shutil.copytree(toy_run.data, tmp_path / "images")
     mark = json.loads((run / "recipe.json").read_text())
     (run / "recipe.json").write_text(json.dumps({**mark, "data": str(tmp_path / "gone")}))
     return run, data
