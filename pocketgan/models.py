@@ -6,7 +6,6 @@ They load without any training code and hold no executable code.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from pocketgan.errors import DataError, OutputError
+from pocketgan.files import replacing
 from pocketgan.networks import AnySpec, Generator, NetworkSpec, init_normal, parse_spec
 from pocketgan.networks.spectral import fold
 from pocketgan.units import Size
@@ -51,11 +51,11 @@ def save_model(folder: Path, network: Any, card: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     # not `save_file`, which hides a full disk behind an error of its own
-    (folder / "weights.safetensors.part").write_bytes(save(state))
-    os.replace(folder / "weights.safetensors.part", folder / "weights.safetensors")
+    with replacing(folder / "weights.safetensors") as part:
+        part.write_bytes(save(state))
     text = json.dumps({"format": 1, "spec": network.spec.model_dump(mode="json"), "card": card}, indent=1)
-    (folder / "model.json.part").write_text(text + "\n")
-    os.replace(folder / "model.json.part", folder / "model.json")
+    with replacing(folder / "model.json") as part:
+        part.write_text(text + "\n")
 
 
 def save_new_model(folder: Path, network: Any, card: dict[str, Any]) -> None:

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from pocketgan.data.packed import Packed
 from pocketgan.data.samples import Sample, Split
 from pocketgan.data.task import Task
 from pocketgan.errors import OutputError
+from pocketgan.files import replacing
 from pocketgan.units import Size, size_text
 
 Progress = Callable[[int, int], None]
@@ -156,12 +156,12 @@ def _write(
     paths: list[Path], shapes: Sequence[tuple[int, ...]], rows: Iterator[list[Pixels]], progress: Progress | None
 ) -> None:
     """Write arrays a row at a time, each whole or not at all."""
-    temporary = [path.with_name(f".{path.name}-{os.getpid()}") for path in paths]
     try:
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         # Plain writes: through a memory map, a full disk would kill the process instead of raising.
         with ExitStack() as stack:
-            files = [stack.enter_context(path.open("wb")) for path in temporary]
+            parts = [stack.enter_context(replacing(path, shared=True)) for path in paths]
+            files = [stack.enter_context(part.open("wb")) for part in parts]
             for file, shape in zip(files, shapes, strict=True):
                 header = {"descr": "|u1", "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(file, header)
@@ -170,14 +170,8 @@ def _write(
                     file.write(pixels.tobytes())
                 if progress:
                     progress(done, shapes[0][0])
-        for written, path in zip(temporary, paths, strict=True):
-            os.replace(written, path)
     except OSError as error:
         raise OutputError(f"cannot write the cache {paths[0]}: {error.strerror}; choose another place") from error
-    finally:
-        for path in temporary:
-            with suppress(OSError):
-                path.unlink()
 
 
 def _rows(task: Task, size: Size, domains: str, samples: list[list[Sample]]) -> Iterator[list[Pixels]]:

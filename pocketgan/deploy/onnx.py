@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -15,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pocketgan.errors import OutputError, PocketGANError
+from pocketgan.files import replacing
 from pocketgan.networks import Generator
 from pocketgan.units import Size, both_sides
 
@@ -175,21 +175,17 @@ def _shipped(network: nn.Module) -> nn.Module:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to; it becomes ``path`` at the end, or disappears on failure."""
-    partial = path.with_name(f".{os.getpid()}-{path.name}")
     if path.exists() and not path.is_file():
         raise OutputError(f"'{path}' is no file that an ONNX file could replace; choose another place")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        os.replace(partial, path)
+        with replacing(path, shared=True) as part:
+            yield part
     except OSError as error:
         raise OutputError(
             f"an ONNX file needs a place that can be written, and '{path}' is none ({error.strerror}); "
             "choose another"
         ) from error
-    finally:
-        if path.parent.is_dir():
-            partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """The page: one HTML file that needs no network, written together with `report.json`."""
 
 import io
-import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from PIL import Image
 
 from pocketgan import units
 from pocketgan.errors import OutputError
+from pocketgan.files import replacing
 from pocketgan.report import comparison
 from pocketgan.report.model import Report
 from pocketgan.report.plot import latency_svg, losses_svg, pareto_svg
@@ -65,17 +66,12 @@ def write_report(
 
 def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
     """Writes files of a report; all are complete before any takes its name. Raises `OutputError`."""
-    temporary = {name: folder / f".{name}.{os.getpid()}" for name in files}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
+        with ExitStack() as stack:
+            parts = {name: stack.enter_context(replacing(folder / name)) for name in files}
             for name, content in files.items():
-                temporary[name].write_bytes(content)
-            for name, path in temporary.items():
-                os.replace(path, folder / name)
-        finally:
-            for path in temporary.values():
-                path.unlink(missing_ok=True)
+                parts[name].write_bytes(content)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(
