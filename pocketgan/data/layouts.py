@@ -26,7 +26,7 @@ from pocketgan.data.label_folders import LabelFolders, find_labels
 from pocketgan.data.labels import LabelMaps
 from pocketgan.data.partners import in_order, matching, partners
 from pocketgan.data.samples import SPLITS, Domains, Sample, Split, check_partners, named_images
-from pocketgan.data.splits import HELD_OUT, TABLE, Assignment, hold_out, read_table
+from pocketgan.data.splits import HELD_OUT, TABLE, Assignment, hold_out, read_table, tells_domains
 from pocketgan.errors import DataError
 
 Kind = Literal["aligned", "folders", "unaligned", "labels"]
@@ -110,13 +110,13 @@ def read_layout(root: Path, unpaired: bool | None = None) -> Layout:
     elif folders & {"trainA", "trainB"}:
         names = [name for name in ("train", "val", "test") if folders & {f"{name}A", f"{name}B"}]
         both = {name: (root / f"{name}A", root / f"{name}B") for name in names}
-        kind, found, pairing = _two_folders(both, unpaired)
+        kind, found, pairing = _two_folders(both, unpaired, root / TABLE)
         origin = "{0}A/ and {0}B/"
     elif "train" in folders:
         kind, origin = "aligned", "{0}/"
         found = {name: _halves(root / name) for name in ("train", "val", "test") if name in folders}
     elif folders & {"A", "B"}:
-        kind, found, pairing = _two_folders({"": (root / "A", root / "B")}, unpaired)
+        kind, found, pairing = _two_folders({"": (root / "A", root / "B")}, unpaired, root / TABLE)
         origin = ""
     elif list_images(root):
         kind, found, origin = "aligned", {"": _halves(root)}, ""
@@ -177,15 +177,18 @@ def _halves(folder: Path) -> Domains:
 
 
 def _two_folders(
-    folders: dict[str, tuple[Path, Path]], unpaired: bool | None
+    folders: dict[str, tuple[Path, Path]], unpaired: bool | None, table: Path
 ) -> tuple[Literal["folders", "unaligned"], dict[str, Domains], str]:
-    """Pairs or not, and why, in words; what is meant is told by the names of all splits together."""
+    """Pairs or not, and why: by the names of all splits together, unless split.csv tells domains apart."""
     images = {split: [named_images(folder, _NEEDED) for folder in both] for split, both in folders.items()}
     sides = [(a, b) for a, b in images.values()]
     rule = matching(sides)
     shared = any(a.keys() & b.keys() for a, b in sides)
     known = bool(rule) or shared
     as_many = all(len(a) == len(b) for a, b in sides)
+    why = "as --unpaired says" if known else "because no name is in both"
+    if unpaired is None and tells_domains(table):
+        unpaired, why = True, f"as the domains in {TABLE} say"
     if unpaired is None and not known and as_many:
         ours, theirs = next(iter(folders.values()))
         raise DataError(
@@ -193,7 +196,6 @@ def _two_folders(
             "the order of their names, or --unpaired"
         )
     if unpaired or (unpaired is None and not known):
-        why = "as --unpaired says" if known else "because no name is in both"
         sets = {split: Domains(*(_samples(own) for own in both)) for split, both in images.items()}
         return "unaligned", sets, f"two sets without pairs, {why}"
     pairs = {}

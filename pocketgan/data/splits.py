@@ -3,6 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -28,6 +29,16 @@ def hold_out(assignment: Assignment, missing: Iterable[Split]) -> None:
             train = [name for name, own in assignment.items() if own == "train"]
             ranked = sorted(train, key=lambda name: hashlib.sha256(name.encode()).digest())
             assignment.update(dict.fromkeys(ranked[:: HELD_OUT[split][0]], split))
+
+
+def tells_domains(table: Path) -> bool:
+    """Whether split.csv says of an image that it is of A or of B: then there are no pairs."""
+    if not table.is_file():
+        return False
+    with suppress(UnicodeDecodeError, csv.Error):
+        rows = csv.DictReader(read_bytes(table).decode("utf-8-sig").splitlines())
+        return any(row.get("domain") for row in rows)
+    return False
 
 
 def read_table(table: Path, sets: dict[str, list[Sample]], allowed: Sequence[Split]) -> dict[str, Assignment]:

@@ -12,6 +12,7 @@ from pocketgan.data.labels import CITYSCAPES, COCO
 from pocketgan.data.layouts import read_layout
 from pocketgan.data.task import open_task
 from pocketgan.errors import DataError
+from tests.conftest import draw_pairs
 from tests.data.pictures import (
     numbers,
     write_aligned,
@@ -616,3 +617,22 @@ def test_two_folders_that_mean_the_same(tmp_path):
     assert message(tmp_path) == (
         f"{tmp_path / 'image'} and {tmp_path / 'photo'} mean the same; remove or rename one of them"
     )
+
+
+def test_domains_in_the_table_say_that_there_are_no_pairs(tmp_path):
+    """As `prepare` writes them for two sets, whose names may look like pairs all the same."""
+    draw_pairs(tmp_path, count=6)
+    rows = [
+        f"p{number:02},{split},{domain}"
+        for domain in "AB"
+        for number, split in enumerate(("train", "train", "select", "select", "test", "test"))
+    ]
+    (tmp_path / "split.csv").write_text("\n".join(["id,split,domain", *rows]) + "\n")
+    layout = read_layout(tmp_path)
+    assert (layout.kind, layout.pairing) == (
+        "unaligned",
+        "two sets without pairs, as the domains in split.csv say",
+    )
+    assert read_layout(tmp_path, unpaired=None).kind == "unaligned"
+    (tmp_path / "split.csv").write_text("\n".join(["id,split", *(row[:-2] for row in rows[:6])]) + "\n")
+    assert read_layout(tmp_path).kind == "folders"
