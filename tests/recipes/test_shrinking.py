@@ -36,8 +36,8 @@ def chain(task: Task, space=SPACE, phases=tuple(Schedule(constant=n, batch_size=
     shared = dict(task=task, discriminator=PatchSpec(width=2, layers=1), seed=3)
     largest = Train(generator=space.spec, schedule=SHORT, **shared)
     distil = dict(objective=DistilSettings(lr=1e-2, sampling=SandwichSampling(random=0)), teacher=largest, **shared)
-    before, supernet = progressive_shrinking(space, phases, largest, largest, **(distil | changes))
-    return largest, *before, supernet
+    stages = progressive_shrinking(space, phases, largest, largest, **(distil | changes))
+    return largest, *stages.values()
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_chain(task):
     assert largest.generator == SPACE.spec
     assert isinstance(in_order, SortChannels)
     assert (kernel.init, depth.init, in_order.network, width.init) == (largest, kernel, depth, in_order)
-    assert (kernel.judge, depth.judge, width.judge) == (largest, kernel, depth)
+    assert (kernel.inherited, depth.inherited, width.inherited) == (largest, kernel, depth)
     phases = (kernel, depth, width)
     assert all(isinstance(phase, Distil) and phase.teacher == largest for phase in phases)
     assert tuple(phase.space for phase in phases) == shrinking(SPACE)
@@ -72,7 +72,7 @@ def test_the_chain(task):
 def test_widths_alone_are_sorted_first(task):
     space = space_named("3_2", ResnetSpec.uniform(1, blocks=1))
     largest, in_order, width = chain(task, space=space, phases=[SHORT])
-    assert (in_order.network, width.init, width.judge) == (largest, in_order, largest)
+    assert (in_order.network, width.init, width.inherited) == (largest, in_order, largest)
     assert width.space == space
 
 

@@ -49,7 +49,7 @@ Evaluator.__call__ = score_slowly
 write, written = Path.write_bytes, 0
 def write_and_die(path, content):
     global written
-    counts = path.name.startswith("state") and path.parents[1].name.startswith("distil")
+    counts = path.parent.name == "state" and path.parents[1].name.startswith("distil")
     written += counts
     if counts and written == torn:
         write(path, content[: len(content) // 2])
@@ -174,12 +174,12 @@ def test_it_was_resumed_and_not_begun_again(runs):
     *_, told = runs
     teacher, supernet, search, tuning, report, last = told
     assert teacher["teacher"] == 1
-    assert supernet["teacher"] > 4, "the teacher goes on"
+    assert supernet["teacher"] > 2, "the teacher goes on from the state that was last written"
     assert supernet["supernet"] == 1
     assert search["supernet"] == 5, "the fifth state was torn, so the fourth step is the last one saved"
     assert search["search"] == 1
     assert tuning["search"] > 3, "scored candidates are kept"
-    assert report["fine-tuning"] > 2
+    assert report["fine-tuning"] > 1
     assert not {"teacher", "supernet", "search", "fine-tuning"} & last.keys(), "what is finished is not run again"
 
 
