@@ -261,7 +261,7 @@ def compare(store: Store, chosen: argparse.Namespace) -> None:
     first = stages["fp32", 0]
     examples = load_examples(first.task, "train", store.cache, training=True)
     batches = training_batches(examples, batch_size=BATCH, size=first.task.size, flip=True, seed=7, epoch=0)
-    rows += gradient_rows(store, first, list(islice(batches, BATCHES)))
+    rows += gradient_rows(store, first, [batch.on(torch.device("cpu")) for batch in islice(batches, BATCHES)])
     facts = {name: getattr(chosen, name) for name in ("seeds", "size", "width", "device")}
     steps = first.schedule.epochs * steps_per_epoch(len(examples), BATCH)
     measure.report("precision", chosen, rows, steps=steps, emulated=emulates(chosen.device), **facts)
