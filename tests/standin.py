@@ -140,6 +140,8 @@ def standing_in() -> Iterator[torch.device]:
 
     with pytest.MonkeyPatch.context() as patch, _Moves():
         patch.setattr(threading.Thread, "run", run_there)
+        # PyTorch has no such mode for tensors that wrap others
+        patch.setattr(torch._C, "_InferenceMode", lambda on: torch.no_grad() if on else nullcontext())
         patch.setattr(optimizers, "_get_fused_kernels_supported_devices", lambda: [*fused(), PLACE.type])
         patch.setattr(torch, "autocast", cast)
         patch.setattr(runtime, "device_named", lambda name: named(name) if name == "cpu" else PLACE)

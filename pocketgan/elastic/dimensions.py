@@ -60,7 +60,9 @@ def fit(widths: Widths, size: int, varied: list[int]) -> Dimension:
 def _by_form(derive: Callable[[NetworkSpec], Value]) -> Callable[[NetworkSpec], Value]:
     """Derived once for all networks that differ in nothing but widths."""
     derived = lru_cache(maxsize=64)(derive)
-    return wraps(derive)(lambda spec: derived(narrowest(spec)))
+    of_form = wraps(derive)(lambda spec: derived(narrowest(spec)))
+    of_form.cache_clear = derived.cache_clear  # type: ignore[attr-defined]
+    return of_form
 
 
 @_by_form
