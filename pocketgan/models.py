@@ -40,6 +40,14 @@ class Model(NamedTuple):
         height, width = (size, size) if isinstance(size, int) else size
         return height, width
 
+    @property
+    def sight(self) -> dict[str, Any]:
+        """How it saw the images of its training, as arguments of `open_task`: nothing where as usual."""
+        if "load_size" not in self.card:
+            return {}
+        load_size = self.card["load_size"]
+        return {"crop": True} if load_size is None else {"load_size": tuple(load_size), "centre": True}
+
 
 def save_model(folder: Path, network: Any, card: dict[str, Any]) -> None:
     """Write a model folder; the description last, so that a folder that has one is whole.

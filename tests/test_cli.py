@@ -35,8 +35,9 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
-    "compress": "--budget --classes --device --direction --discriminator --effort --json --method --model --out "
-    "--precision --set --size --teacher --unlabelled --unpaired --weights --yes -o data",
+    "compress": "--budget --classes --crop --device --direction --discriminator --effort --flip --json --load-size "
+    "--method --model --out --precision --rotate --set --size --teacher --unlabelled --unpaired --weights --yes -o "
+    "data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
     "export": "--format --out --overwrite --size -o model",
@@ -48,8 +49,8 @@ OPTIONS = {
     "profile": "--json --layers --runtime --size --threads model",
     "report": "--data run",
     "run": "--budget --data --device --json --out --precision --set --size --weights --yes -o recipe",
-    "study": "--device --direction --json --list --out --precision --seconds --seeds --size --unpaired --width -o "
-    "data name",
+    "study": "--crop --device --direction --flip --json --list --load-size --out --precision --rotate --seconds "
+    "--seeds --size --unpaired --width -o data name",
     "translate": "--device --dropout-seed --instances --out --overwrite --size --style-seed -o images model",
 }
 

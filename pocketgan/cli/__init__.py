@@ -64,8 +64,14 @@ def common(
     version: Annotated[
         bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
     ] = False,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Open images of up to so many pixels; default 178,956,970.")
+    ] = None,
 ) -> None:
-    pass
+    if max_pixels:
+        from pocketgan.data.images import allow_pixels
+
+        allow_pixels(max_pixels)
 
 
 def main() -> None:

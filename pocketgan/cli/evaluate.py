@@ -128,6 +128,7 @@ def evaluate(
         data,
         direction=direction or found[0].card.get("direction", "AtoB"),
         size=sides,
+        **({} if size else found[0].sight),
         unpaired=unpaired,
         classes=classes,
         labels=None if classes else _labels_of(found[0]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,22 @@ ModelText = Annotated[
 Sides = Annotated[
     str | None,
     typer.Option("--size", help="Side of the images, or height x width as 256x512; default the model's, else 256."),
+]
+LoadSize = Annotated[
+    str | None,
+    typer.Option(
+        "--load-size",
+        help="Resize images to this side first, and learn from random crops of --size; scores are of the middle.",
+    ),
+]
+Crop = Annotated[
+    bool, typer.Option("--crop", help="Learn from random crops of --size, of images that are not resized.")
+]
+Flip = Annotated[
+    bool, typer.Option("--flip/--no-flip", help="Mirror at random in training; not for text or road signs.")
+]
+Rotate = Annotated[
+    bool, typer.Option("--rotate", help="Turn by 90 degrees at random in training, as for microscopy.")
 ]
 Unpaired = Annotated[
     bool | None,
@@ -48,14 +64,20 @@ DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the i
 BudgetOption = Annotated[str | None, typer.Option("--budget", help="Another budget than the recipe's.")]
 
 
-def read_sides(text: str | None) -> tuple[int, int] | None:
+def read_sides(text: str | None, option: str = "--size") -> tuple[int, int] | None:
     """Height and width from '256' or '256x512'."""
     if text is None:
         return None
     sides = text.split("x")
     if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
-        raise SpecError(f"--size '{text}' cannot be read; write a side as 256, or height x width as 256x512")
+        raise SpecError(f"{option} '{text}' cannot be read; write a side as 256, or height x width as 256x512")
     return int(sides[0]), int(sides[-1])
+
+
+def read_sight(load_size: str | None, crop: bool, flip: bool, rotate: bool) -> dict[str, Any]:
+    """How training sees images, as arguments of `open_task`."""
+    sides = read_sides(load_size, "--load-size")
+    return dict(load_size=sides, crop=crop, centre=sides is not None, flip=flip, rotate=rotate)
 
 
 def read_weights(texts: Iterable[str]) -> dict[str, Path]:

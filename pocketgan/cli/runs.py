@@ -13,19 +13,24 @@ from pocketgan.cli.options import (
     BudgetOption,
     Changes,
     Classes,
+    Crop,
     Data,
     DataOption,
     Device,
+    Flip,
     Images,
     Json,
+    LoadSize,
     Out,
     Precision,
     Recipe_,
+    Rotate,
     Sides,
     Unpaired,
     Weights,
     Yes,
     read_sides,
+    read_sight,
     read_weights,
 )
 from pocketgan.cli.show import command_line, print_json, progress_shown, table
@@ -44,6 +49,10 @@ def compress(
         str, typer.Option(help="MACs an image by the papers' count (2.6G), or e.g. true_macs=1G,params=400K.")
     ],
     size: Sides = None,
+    load_size: LoadSize = None,
+    crop: Crop = False,
+    flip: Flip = True,
+    rotate: Rotate = False,
     direction: Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")] = "AtoB",
     unpaired: Unpaired = None,
     classes: Classes = None,
@@ -106,7 +115,14 @@ def compress(
     if discriminator and not chosen.inherits:
         raise SpecError(f"{method} imitates a finished teacher as it is; leave out --discriminator")
     bound, files = Budget.parse(budget), read_weights(weights or [])
-    task = open_task(data, direction=direction, size=read_sides(size) or 256, unpaired=unpaired, classes=classes)
+    task = open_task(
+        data,
+        direction=direction,
+        size=read_sides(size) or 256,
+        **read_sight(load_size, crop, flip, rotate),
+        unpaired=unpaired,
+        classes=classes,
+    )
     wish = Wish(effort=effort, task=task, game=GAMES[model] if model else game_for(task), budget=bound)
     settings = changed(chosen(wish), with_precision(set_, precision))
     inputs = open_inputs(unlabelled, task) if unlabelled else None
@@ -246,6 +262,8 @@ def show_plan(recipe: Any, out: Path, runtime: Runtime, as_json: bool, quiet: bo
         f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {size_text(recipe.task.size)} pixels, "
         f"{recipe.task.pairing_note}, {recipe.task.split_note}{_labels_text(recipe.task.labels)}"
     )
+    if recipe.task.sight_note:
+        print(f"training sees {recipe.task.sight_note}")
     if recipe.unlabelled:
         print(f"besides {recipe.unlabelled.note}")
     table(

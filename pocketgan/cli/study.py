@@ -8,7 +8,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from pocketgan.cli.options import Device, Json, Precision, Sides, Unpaired, read_sides
+from pocketgan.cli.options import (
+    Crop,
+    Device,
+    Flip,
+    Json,
+    LoadSize,
+    Precision,
+    Rotate,
+    Sides,
+    Unpaired,
+    read_sides,
+    read_sight,
+)
 from pocketgan.cli.show import command_line, print_json, progress_shown, table
 from pocketgan.errors import SpecError
 
@@ -19,6 +31,10 @@ def study(
     seeds: Annotated[int, typer.Option(min=1, help="How many; more may be added later.")] = 3,
     seconds: Annotated[float, typer.Option(help="Processor time of a contestant, its teachers included.")] = 150.0,
     size: Sides = "64",
+    load_size: LoadSize = None,
+    crop: Crop = False,
+    flip: Flip = True,
+    rotate: Rotate = False,
     width: Annotated[int, typer.Option(min=1, help="Base width of the teacher and of discriminators.")] = 32,
     direction: Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")] = "AtoB",
     unpaired: Unpaired = None,
@@ -49,7 +65,13 @@ def study(
     from pocketgan.studies.setting import Setting
 
     setting = Setting(
-        task=open_task(data, direction=direction, size=read_sides(size) or 64, unpaired=unpaired),
+        task=open_task(
+            data,
+            direction=direction,
+            size=read_sides(size) or 64,
+            **read_sight(load_size, crop, flip, rotate),
+            unpaired=unpaired,
+        ),
         seconds=seconds,
         teacher_width=width,
         discriminator_width=width,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pocketgan.data.cache import Examples, Images
 from pocketgan.data.packed import Packed
+from pocketgan.data.ragged import Ragged
 from pocketgan.seeds import derive_seed
 from pocketgan.units import Size
 
@@ -57,12 +58,22 @@ class Targets(NamedTuple):
     names: tuple[str, ...]
 
 
+class _Look(NamedTuple):
+    """How samples are seen: in crops of a size, mirrored at random or not, turned at random or not."""
+
+    size: Size
+    flip: bool
+    rotate: bool
+
+
 class _Draw(NamedTuple):
-    """For each position of an epoch: the sample, the corner of its crop, and whether it is mirrored."""
+    """For each position of an epoch: the sample, the corner of its crop, whether it is mirrored, and by how many
+    right angles it is turned then."""
 
     order: np.ndarray
     corners: np.ndarray
     mirrored: np.ndarray
+    turns: np.ndarray
 
 
 def steps_per_epoch(samples: int, batch_size: int) -> int:
@@ -71,9 +82,17 @@ def steps_per_epoch(samples: int, batch_size: int) -> int:
 
 
 def training_batches(
-    examples: Examples, *, batch_size: int, size: Size, flip: bool, seed: int, epoch: int, start_step: int = 0
+    examples: Examples,
+    *,
+    batch_size: int,
+    size: Size,
+    flip: bool,
+    rotate: bool = False,
+    seed: int,
+    epoch: int,
+    start_step: int = 0,
 ) -> Iterator[PackedBatch]:
-    """One epoch of shuffled, randomly cropped and mirrored samples; source and target of a pair alike.
+    """One epoch of shuffled, randomly cropped, mirrored and turned samples; source and target of a pair alike.
 
     Without pairs, both domains are drawn independently, and the smaller one is repeated, each time in a new order.
     The last, partial batch is dropped; a set smaller than one batch gives one batch with repeats.
@@ -81,9 +100,10 @@ def training_batches(
     Args:
         size: height and width of the crop, at most those of the examples.
         flip: mirror each sample left-right with probability 1/2.
+        rotate: then turn it by 0, 90, 180 or 270 degrees; `size` must be square.
         start_step: batches to skip; the remaining ones are exactly those of an uninterrupted epoch.
     """
-    whole = _Epoch(examples, batch_size, size, flip, seed, epoch)
+    whole = _Epoch(examples, batch_size, _Look(size, flip, rotate), seed, epoch)
     for position in range(start_step, len(whole)):
         yield whole.batch(position)
 
@@ -96,6 +116,7 @@ def student_batches(
     batch_size: int,
     size: Size,
     flip: bool,
+    rotate: bool = False,
     seed: int,
     epoch: int,
     start_step: int = 0,
@@ -108,15 +129,16 @@ def student_batches(
     Args:
         union: what `load_inputs` gives; its targets are not looked at.
         turn: whether a step needs targets; steps are counted over the whole training, from 1.
-        size, flip, start_step: as of `training_batches`.
+        size, flip, rotate, start_step: as of `training_batches`.
     """
-    whole, sources = _Epoch(labelled, batch_size, size, flip, seed, epoch), union.sources
+    look = _Look(size, flip, rotate)
+    whole, sources = _Epoch(labelled, batch_size, look, seed, epoch), union.sources
     first = epoch * len(whole) + 1  # the step of the epoch's first batch
     taken = batch_size * sum(not turn(step) for step in range(1, first + start_step))
     left = batch_size * (len(whole) - start_step)  # the most that the rest of the epoch may take
     walks = range(taken // len(sources), (taken + left) // len(sources) + 1)
     streams = ("order of inputs", "augmentation of inputs")
-    draws = [_draw(sources, len(sources), size, flip, streams, (seed, walk), again=False) for walk in walks]
+    draws = [_draw(sources, len(sources), look, streams, (seed, walk), again=False) for walk in walks]
     draw = _Draw(*(np.concatenate(parts) for parts in zip(*draws, strict=True)))
     cut = _Cutter(sources, draw, batch_size, size)
     start = taken % len(sources)
@@ -174,17 +196,17 @@ def prefetch(batches: Iterable[T], ready: int = 2) -> Iterator[T]:
 class _Epoch:
     """The training batches of an epoch, each made when it is asked for."""
 
-    def __init__(self, examples: Examples, batch_size: int, size: Size, flip: bool, seed: int, epoch: int) -> None:
+    def __init__(self, examples: Examples, batch_size: int, look: _Look, seed: int, epoch: int) -> None:
         self.batch_size = batch_size
         self.steps = steps_per_epoch(len(examples), batch_size)
         self.names, count, place = examples.sources.names, batch_size * self.steps, (seed, epoch)
         sources, targets, again = examples.sources, examples.targets, not examples.paired
-        first = second = _draw(sources, count, size, flip, ("order", "augmentation"), place, again)
+        first = second = _draw(sources, count, look, ("order", "augmentation"), place, again)
         if not examples.paired:
-            second = _draw(targets, count, size, flip, ("order of B", "augmentation of B"), place, again)
+            second = _draw(targets, count, look, ("order of B", "augmentation of B"), place, again)
         self.order = first.order
         self.cut_x, self.cut_y = (
-            _Cutter(images, draw, batch_size, size) for images, draw in ((sources, first), (targets, second))
+            _Cutter(images, draw, batch_size, look.size) for images, draw in ((sources, first), (targets, second))
         )
 
     def __len__(self) -> int:
@@ -199,8 +221,7 @@ class _Epoch:
 def _draw(
     images: Images,
     count: int,
-    size: Size,
-    flip: bool,
+    look: _Look,
     streams: tuple[str, str],
     place: tuple[int, int],
     again: bool,
@@ -214,9 +235,9 @@ def _draw(
         order = np.concatenate([order, *(chance.permutation(len(images)) for _ in range(rounds - 1))])
     order = np.resize(order, count)  # cuts the rest off, or repeats from the start
     chance = np.random.default_rng(derive_seed(seed, streams[1], epoch))
-    height, width = images.pixels.shape[1:3]
-    corners = chance.integers(0, (height - size[0] + 1, width - size[1] + 1), (count, 2))
-    return _Draw(order, corners, chance.random(count) < (0.5 if flip else 0))
+    corners = chance.integers(0, images.sides[order] - np.array(look.size) + 1, (count, 2))
+    mirrored = chance.random(count) < (0.5 if look.flip else 0)
+    return _Draw(order, corners, mirrored, chance.integers(0, 4 if look.rotate else 1, count))
 
 
 class _Cutter:
@@ -224,14 +245,16 @@ class _Cutter:
 
     def __init__(self, images: Images, draw: _Draw, batch_size: int, size: Size) -> None:
         self.draw, self.size, self.labels = draw, size, images.labels
-        self.pixels = np.asarray(images.pixels)  # a plain view: slicing a memmap object is slow
-        self.shape = (batch_size, *size, images.pixels.shape[3])
+        # a plain view: slicing a memmap object is slow
+        self.pixels = images.pixels if isinstance(images.pixels, Ragged) else np.asarray(images.pixels)
+        self.shape = (batch_size, *size, images.pixels.shape[-1])
 
     def __call__(self, positions: Iterable[int]) -> Packed:
-        (height, width), (order, corners, mirrored) = self.size, self.draw
+        (height, width), (order, corners, mirrored, turns) = self.size, self.draw
         crops = np.empty(self.shape, np.uint8)
         for place, position in enumerate(positions):
             top, left = corners[position]
-            crop = self.pixels[order[position], top : top + height, left : left + width]
-            crops[place] = crop[:, ::-1] if mirrored[position] else crop
+            crop = self.pixels[order[position]][top : top + height, left : left + width]
+            crop = crop[:, ::-1] if mirrored[position] else crop
+            crops[place] = np.rot90(crop, turns[position]) if turns[position] else crop
         return Packed(crops, self.labels)

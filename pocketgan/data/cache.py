@@ -7,14 +7,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 
 from pocketgan.data.images import read_bytes, read_rgb, resize, resize_map
 from pocketgan.data.labels import LabelMaps, check_labels, coloured, decode_map, pack, read_palette
 from pocketgan.data.layouts import read_layout
 from pocketgan.data.packed import Packed
+from pocketgan.data.ragged import Ragged
 from pocketgan.data.samples import Sample, Split
 from pocketgan.data.task import Task
 from pocketgan.errors import OutputError
@@ -31,16 +33,24 @@ class Images:
 
     Attributes:
         names: one a sample, in order.
-        pixels: a read-only memory map: RGB, or label maps as `labels.pack` stores them.
+        pixels: a read-only memory map: RGB, or label maps as `labels.pack` stores them. `Ragged` where each sample
+            has a size of its own.
         labels: what the label maps hold, where these are label maps.
     """
 
     names: list[str]
-    pixels: UInt8[np.ndarray, "samples height width channels"]
+    pixels: UInt8[np.ndarray, "samples height width channels"] | Ragged
     labels: LabelMaps | None = None
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def sides(self) -> Int64[np.ndarray, "samples 2"]:
+        """Height and width of each."""
+        if isinstance(self.pixels, Ragged):
+            return self.pixels.sides
+        return np.broadcast_to(np.array(self.pixels.shape[1:3]), (len(self), 2))
 
     def packed(self, chosen: slice) -> Packed:
         """Some of the samples, to be encoded where a network needs them."""
@@ -73,7 +83,8 @@ def load_examples(
     training: bool,
     progress: Progress | None = None,
 ) -> Examples:
-    """The pixels of a split, or of several together: of `task.load_size` for training, of `task.size` else.
+    """The pixels of a split, or of several together: of `task.load_size` (None: of their own size) for training, of
+    `task.size` else.
 
     The first call decodes and writes the cache (three bytes a pixel; label maps one, with instances three); later
     ones only map it. One cache serves both directions. A damaged cache is written again.
@@ -88,9 +99,10 @@ def load_examples(
     """
     splits = (splits,) if isinstance(splits, str) else splits
     size = task.load_size if training else task.size
+    middle = task.centre and not training
     files = [task.files(split) for split in splits]
     a, b = ([sample for domains in files for sample in domains[side]] for side in (0, 1))
-    load = partial(_load, task, "+".join(splits), size, Path(cache_dir))
+    load = partial(_load, task, "+".join(splits), size, middle, Path(cache_dir))
     if task.paired:
         pixels = load("AB", [a, b], progress)
     else:
@@ -110,26 +122,46 @@ def _shifted(progress: Progress, before: int, total: int, done: int, own: int) -
 def _load(
     task: Task,
     what: str,
-    size: Size,
+    size: Size | None,
+    middle: bool,
     folder: Path,
     domains: str,
     samples: list[list[Sample]],
     progress: Progress | None,
-) -> list[np.ndarray]:
+) -> list[Any]:
     """The mapped pixels of domains whose samples are decoded side by side."""
     names = [sample.name for sample in samples[0]]
     labels = task.labels.model_dump() if task.labels else None
-    key = hashlib.sha256(json.dumps([task.data_digest, what, size, labels, names]).encode()).hexdigest()[:16]
-    paths = [folder / f"{what}-{domain}-{size_text(size)}-{key}.npy" for domain in domains]
+    content = [task.data_digest, what, size, labels, names, *([task.load_size] if middle else [])]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    shown = size_text(size) if size else "own"
+    paths = [folder / f"{what}-{domain}-{shown}-{key}.npy" for domain in domains]
     depths = [task.labels.bytes if task.labels and domain == "A" else 3 for domain in domains]
-    shapes = [(len(names), *size, depth) for depth in depths]
-    return stored(paths, shapes, _rows(task, size, domains, samples), progress)
+    shapes = [(len(names), *(size or ()), depth) for depth in depths]
+    return stored(paths, shapes, _rows(task, _Frame(size, middle, task.load_size), domains, samples), progress)
+
+
+class _Frame(NamedTuple):
+    """What is kept of an image: all of it, resized to `size` if there is one; or its middle of that size, after
+    resizing to `load_size` if there is one."""
+
+    size: Size | None
+    middle: bool
+    load_size: Size | None
+
+    def __call__(self, image: Any, resized: Callable[..., Any]) -> Any:
+        if not (self.middle and self.size):
+            return resized(image, *self.size) if self.size else image
+        image = resized(image, *self.load_size) if self.load_size else image
+        (height, width), (rows, columns) = self.size, image.shape[:2]
+        top, left = (rows - height) // 2, (columns - width) // 2
+        return image[top : top + height, left : left + width]
 
 
 def stored(
     paths: list[Path], shapes: Sequence[tuple[int, ...]], rows: Iterator[list[Pixels]], progress: Progress | None
-) -> list[np.ndarray]:
-    """Arrays mapped from their files in the cache.
+) -> list[Any]:
+    """Arrays mapped from their files in the cache; `Ragged` ones where a shape is only (samples, channels).
 
     Where one is missing or damaged, all are written. `rows`, asked only then, gives one sample of each at a time.
 
@@ -143,8 +175,10 @@ def stored(
     return [pixels for pixels in found if pixels is not None]
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+def _mapped(path: Path, shape: tuple[int, ...]) -> Any:
     """The array of a cache file; None where there is none, or a damaged one."""
+    if len(shape) == 2:
+        return Ragged.mapped(path, *shape)
     try:
         pixels = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):
@@ -162,26 +196,32 @@ def _write(
         with ExitStack() as stack:
             parts = [stack.enter_context(replacing(path, shared=True)) for path in paths]
             files = [stack.enter_context(part.open("wb")) for part in parts]
+            sides: list[list[tuple[int, ...]]] = [[] for _ in files]
             for file, shape in zip(files, shapes, strict=True):
                 header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
+                if len(shape) > 2:
+                    np.lib.format.write_array_header_1_0(file, header)
             for done, row in enumerate(rows, 1):
-                for file, pixels in zip(files, row, strict=True):
+                for file, own, pixels in zip(files, sides, row, strict=True):
                     file.write(pixels.tobytes())
+                    own.append(pixels.shape[:2])
                 if progress:
                     progress(done, shapes[0][0])
+            for file, own, shape in zip(files, sides, shapes, strict=True):
+                if len(shape) == 2:
+                    file.write(Ragged.ending(own))
     except OSError as error:
         raise OutputError(f"cannot write the cache {paths[0]}: {error.strerror}; choose another place") from error
 
 
-def _rows(task: Task, size: Size, domains: str, samples: list[list[Sample]]) -> Iterator[list[Pixels]]:
+def _rows(task: Task, frame: _Frame, domains: str, samples: list[list[Sample]]) -> Iterator[list[Pixels]]:
     """The pixels of samples that belong together, one of each of these domains at a time."""
-    decode = _decoder(task, size)  # opens the folder: only where something is to decode
+    decode = _decoder(task, frame)  # opens the folder: only where something is to decode
     for each in zip(*samples, strict=True):
         yield decode(domains, each)
 
 
-def _decoder(task: Task, size: Size) -> Callable[[str, tuple[Sample, ...]], list[Pixels]]:
+def _decoder(task: Task, frame: _Frame) -> Callable[[str, tuple[Sample, ...]], list[Pixels]]:
     """A function from samples that belong together, of these domains, to their pixels."""
     palette_file = read_layout(task.root).palette if task.labels else None
     palette = read_palette(palette_file) if palette_file else None
@@ -189,20 +229,20 @@ def _decoder(task: Task, size: Size) -> Callable[[str, tuple[Sample, ...]], list
     def label_map(sample: Sample, labels: LabelMaps) -> Pixels:
         numbers = decode_map(read_bytes(sample.path), sample.path, palette)
         check_labels(numbers, labels, sample.path)
-        numbers, ids = resize_map(numbers, *size), None
+        numbers, ids = frame(numbers, resize_map), None
         if sample.instances:
-            ids = resize_map(decode_map(read_bytes(sample.instances), sample.instances), *size)
+            ids = frame(decode_map(read_bytes(sample.instances), sample.instances), resize_map)
         return pack(numbers, ids, sample.instances or sample.path)
 
     def decode(domains: str, samples: tuple[Sample, ...]) -> list[Pixels]:
         if task.layout == "aligned":
             image = read_rgb(samples[0].path)
             middle = image.shape[1] // 2
-            return [resize(half, *size) for half in (image[:, :middle], image[:, middle:])]
+            return [frame(half, resize) for half in (image[:, :middle], image[:, middle:])]
         return [
             label_map(sample, task.labels)
             if task.labels and domain == "A"
-            else resize(read_rgb(sample.path), *size)
+            else frame(read_rgb(sample.path), resize)
             for domain, sample in zip(domains, samples, strict=True)
         ]
 

@@ -6,7 +6,9 @@ A picture is a uint8 array (height, width, 3); a batch of them on its way to a n
 
 import io
 import os
+import re
 import unicodedata
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -196,13 +198,24 @@ def save_image(image: UInt8[np.ndarray, "height width 3"], path: Path) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
 
 
+def allow_pixels(count: int) -> None:
+    """Open images of up to so many pixels from now on, in this process; default are Pillow's 178,956,970."""
+    Image.MAX_IMAGE_PIXELS = (count + 1) // 2
+
+
 @contextmanager
 def decoding(path: Path) -> Iterator[None]:
     """Turns whatever a decoder throws into a `DataError` that names the file."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that of half as many pixels
+            yield
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path} has too many pixels to open safely; make it smaller or remove it") from error
+        has, limit = map(int, re.findall("[0-9]+", str(error)))
+        raise DataError(
+            f"{path} has {has:,} pixels, and images of more than {limit:,} are not opened unasked; make it "
+            f"smaller, remove it, or say pocketgan --max-pixels {has} before the verb"
+        ) from error
     except Exception as error:  # decoders throw OSError, SyntaxError, ValueError, struct.error, ...
         raise DataError(f"{path} is corrupt, truncated or no image; replace or remove it") from error
 

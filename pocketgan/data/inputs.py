@@ -111,9 +111,9 @@ def load_inputs(
 ) -> Examples:
     """The sources of these splits as `load_examples` gives them for training, followed by the inputs; not paired.
 
-    All have the task's `load_size`. The targets are those of the splits: they belong to no source in particular.
-    The first call writes all sources into one file of the cache (three bytes a pixel), so that the labelled ones
-    lie there twice; later calls only map it.
+    All have the task's `load_size`, or their own size. The targets are those of the splits: they belong to no
+    source in particular. The first call writes all sources into one file of the cache (three bytes a pixel), so
+    that the labelled ones lie there twice; later calls only map it.
 
     Args:
         progress: called with (images done, images in all) while a file of the cache is written.
@@ -132,8 +132,9 @@ def load_inputs(
         for pixels in labelled.sources.pixels:
             yield [pixels]
         for path in files:
-            yield [resize(read_rgb(path), *size)]
+            image = read_rgb(path)
+            yield [resize(image, *size) if size else image]
 
-    place = Path(cache_dir) / f"inputs-{size_text(size)}-{key}.npy"
-    (pixels,) = stored([place], [(len(names), *size, 3)], rows(), progress)
+    place = Path(cache_dir) / f"inputs-{size_text(size) if size else 'own'}-{key}.npy"
+    (pixels,) = stored([place], [(len(names), *(size or ()), 3)], rows(), progress)
     return Examples(Images(names, pixels), labelled.targets, paired=False)

@@ -4,10 +4,10 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
 from pocketgan.data.images import image_size, read_bytes
 from pocketgan.data.labels import DONT_CARE, LabelMaps, decode_map, label_maps, read_palette
@@ -17,6 +17,7 @@ from pocketgan.errors import DataError, SpecError
 from pocketgan.units import Size, both_sides, size_text
 
 Direction = Literal["AtoB", "BtoA"]
+_OPTIONS = ("rotate", "centre")
 _Side = Annotated[int, Field(gt=0)]
 _Size = Annotated[
     tuple[_Side, _Side], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
@@ -36,8 +37,11 @@ class Task(BaseModel):
         direction: which domain is the source.
         size: height and width of the training crop and of the evaluation image, pixels.
         load_size: height and width to which images are resized for training, before the random crop; at least
-            `size`.
+            `size`. None: crops are cut from images as they are.
         flip: whether training mirrors every second sample at random.
+        rotate: whether training turns samples by 0, 90, 180 or 270 degrees at random.
+        centre: whether images are judged by the middle `size` of what training cuts its crops from; else whole,
+            resized to `size`.
         labels: what the label maps hold; only of the layout "labels".
         data_digest: SHA-256 of the names and bytes of the images (and of split.csv), in hexadecimal.
     """
@@ -48,24 +52,33 @@ class Task(BaseModel):
     layout: Kind
     direction: Direction = "AtoB"
     size: _Size
-    load_size: _Size
+    load_size: _Size | None
     flip: bool = True
+    rotate: bool = False
+    centre: bool = False
     labels: LabelMaps | None = None
     data_digest: str
 
     @model_validator(mode="after")
     def _possible(self) -> "Task":
-        if any(load < side for load, side in zip(self.load_size, self.size, strict=True)):
-            size = size_text(self.size)
+        size = size_text(self.size)
+        if self.load_size and any(load < side for load, side in zip(self.load_size, self.size, strict=True)):
             raise SpecError(
                 f"the load size {size_text(self.load_size)} is smaller than the crop size {size}; "
                 f"make it {size} or more"
             )
+        if self.rotate and self.size[0] != self.size[1]:
+            raise SpecError(f"turning by 90 degrees needs a square, and the size is {size}; leave --rotate out")
         if (self.labels is None) == (self.layout == "labels"):
             raise ValueError("the layout 'labels', and no other, has labels")
         if self.labels and self.direction == "BtoA":
             raise SpecError("label maps become images, not images label maps; leave --direction BtoA out")
         return self
+
+    @model_serializer(mode="wrap")
+    def _brief(self, whole: Any) -> dict[str, Any]:
+        """Without options that are not used: those which come later change no digest."""
+        return {name: value for name, value in whole(self).items() if name not in _OPTIONS or value}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Task) and self.model_dump() == other.model_dump()
@@ -108,6 +121,17 @@ class Task(BaseModel):
         return self._layout().pairing
 
     @property
+    def sight_note(self) -> str:
+        """How training sees the images and on what they are judged, where that is not as usual."""
+        size, more = size_text(self.size), []
+        if self.centre:
+            whole = f"images resized to {size_text(self.load_size)}" if self.load_size else "images as they are"
+            more.append(f"random crops of {size} from {whole}, judged by their middle {size}")
+        more += ["not mirrored"] if not self.flip else []
+        more += ["turned by 90 degrees at random"] if self.rotate else []
+        return ", ".join(more)
+
+    @property
     def left_out(self) -> str:
         """Such as `2 broken links left out`; empty where nothing was."""
         return self._layout().left_out
@@ -127,7 +151,10 @@ def open_task(
     direction: Direction = "AtoB",
     size: int | Size = 256,
     load_size: int | Size | None = None,
+    crop: bool = False,
+    centre: bool = False,
     flip: bool = True,
+    rotate: bool = False,
     unpaired: bool | None = None,
     classes: int | None = None,
     labels: LabelMaps | None = None,
@@ -140,6 +167,8 @@ def open_task(
         root: a folder in one of the layouts of `pocketgan.data.layouts`.
         size: a side, or height and width.
         load_size: default `round(size * 286 / 256)`, the ratio of pix2pix.
+        crop: cut crops from images as they are, in place of resizing them; `centre` follows.
+        centre, flip, rotate: as of `Task`.
         unpaired: True takes two folders for unaligned, False for pairs; default by their names.
         classes: how many classes label maps have; default as published, else the largest label and 1.
         labels: what label maps hold, where that is known, as of a model; then they are not looked at.
@@ -147,30 +176,35 @@ def open_task(
     Raises:
         DataError: anything about the folder or its images that would fail later, but for damage inside the
             pixels and labels out of range, which `load_examples` finds.
-        SpecError: `load_size` smaller than `size`; `direction` or `classes` that do not fit the layout.
+        SpecError: `load_size` smaller than `size`, or beside `crop`; `direction` or `classes` that do not fit the
+            layout; `rotate` where `size` is not square.
     """
     root, size = Path(root), both_sides(size)
+    if crop and load_size is not None:
+        raise SpecError("--crop takes images as they are, and --load-size resizes them; leave one of them out")
     default = (round(size[0] * 286 / 256), round(size[1] * 286 / 256))
     layout = read_layout(root, unpaired)
     if classes is not None and layout.kind != "labels":
         raise SpecError(f"--classes is for label maps, and {root} has none; leave it out")
     if layout.kind != "labels":
         labels = None
-    digest, labels = _checked(root, layout, size, classes, labels)
+    digest, labels = _checked(root, layout, size, classes, labels, crop)
     return Task(
         root=root,
         layout=layout.kind,
         direction=direction,
         size=size,
-        load_size=default if load_size is None else both_sides(load_size),
+        load_size=None if crop else default if load_size is None else both_sides(load_size),
         flip=flip,
+        rotate=rotate,
+        centre=centre or crop,
         labels=labels,
         data_digest=digest,
     )
 
 
 def _checked(
-    root: Path, layout: Layout, size: Size, classes: int | None, labels: LabelMaps | None
+    root: Path, layout: Layout, size: Size, classes: int | None, labels: LabelMaps | None, crop: bool
 ) -> tuple[str, LabelMaps | None]:
     """Digest of all files and what the labels are, checking on the way that the images fit and are large enough."""
     digest = hashlib.sha256()
@@ -189,7 +223,7 @@ def _checked(
             sizes[path] = (width // 2, height)
     if layout.kind != "unaligned":
         _check_pairs(layout, sizes)
-    if layout.kind != "labels":
+    if layout.kind != "labels" or crop:
         check_room(sizes, size, "each half of " if layout.kind == "aligned" else "")
     if layout.kind == "labels" and labels is None:
         labels = scan.result(classes)

@@ -121,9 +121,9 @@ def _check_places(files: list[Path], out: Path, overwrite: bool) -> None:
 
 def _far(model: Model, sizes: dict[Path, Size]) -> list[str]:
     """What to know where images are more than twice as large as those of the training, or less than half."""
-    if "size" not in model.card:
+    if "size" not in model.card or model.sight.get("crop"):
         return []
-    trained = model.size
+    trained = model.sight.get("load_size", model.size)
     far = [
         path
         for path, size in sizes.items()

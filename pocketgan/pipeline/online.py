@@ -232,6 +232,7 @@ class OnlineDistil(StudentTraining):
             batch_size=self.schedule.batch_size,
             size=self.task.size,
             flip=self.task.flip,
+            rotate=self.task.rotate,
             seed=self.seed,
             epoch=epoch,
             start_step=first,

@@ -101,6 +101,7 @@ class Training(Stage):
             batch_size=self.schedule.batch_size,
             size=self.task.size,
             flip=self.task.flip,
+            rotate=self.task.rotate,
             seed=self.seed,
             epoch=epoch,
             start_step=first,
@@ -194,7 +195,8 @@ def bundled(network: FeatureNetwork | None) -> FeatureNetwork | None:
 def card_of(task: Task, made_by: Stage) -> dict[str, Any]:
     """What a model folder says of its network beside its spec."""
     labels = {"labels": task.labels.model_dump(mode="json")} if task.labels else {}
-    return {"size": list(task.size), "direction": task.direction, **labels, "made_by": made_by.address}
+    sight = {"load_size": task.load_size and list(task.load_size)} if task.centre else {}
+    return {"size": list(task.size), "direction": task.direction, **labels, **sight, "made_by": made_by.address}
 
 
 @torch.no_grad()

@@ -132,6 +132,8 @@ def _notes(recipe: Recipe, store: Store) -> Iterator[str]:
     """What else a reader must know."""
     yield f"data: {recipe.task.pairing_note}"
     yield f"splits: {recipe.task.split_note}"
+    if recipe.task.sight_note:
+        yield f"training saw {recipe.task.sight_note}"
     yield "Every figure of the tables is from the test split."
     yield from recipe.notes()
     for network in recipe.networks.values():

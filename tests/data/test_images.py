@@ -145,7 +145,10 @@ def test_absurdly_large_image_is_named(tmp_path):
     data = bytearray(encoded.getvalue())
     data[18:26] = struct.pack("<ii", 60000, 60000)
     path.write_bytes(data)
-    expected = f"{path} has too many pixels to open safely; make it smaller or remove it"
+    expected = (
+        f"{path} has 3,600,000,000 pixels, and images of more than 178,956,970 are not opened unasked; make it "
+        "smaller, remove it, or say pocketgan --max-pixels 3600000000 before the verb"
+    )
     assert message(lambda: read_rgb(path)) == expected
 
 
