@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from pocketgan import cli as command_line
+from tests import quick_export
 from tests.standin import standing_in
 
 #: a whole pipeline of seconds: one residual block, four channels, one epoch a training, two candidates
@@ -77,6 +78,19 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         return Outcome(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exporter() -> Iterator[quick_export.Exporter]:
+    """Exports in tests take PyTorch's older exporter, unless the test asks for the `real_export`."""
+    with quick_export.quick() as made:
+        yield made
+
+
+@pytest.fixture
+def real_export(exporter: quick_export.Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of the export itself: the product's exporter."""
+    monkeypatch.setattr(exporter, "real", True)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The benchmarks: every script runs in its shortest mode, and the figures' arithmetic is right."""
 
 import json
-import subprocess
+import runpy
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,28 +23,39 @@ DATA = BENCHMARKS.parents[1] / "shared" / "data"
 NEEDED = {"horse2zebra": DATA / "horse2zebra_partial", "segmentation": DATA / "camvid_256"}
 
 
+@pytest.fixture
+def run(monkeypatch):
+    """`run("training", "--quick")` carries out that script, in this process: most of them take longer to start."""
+    threads = torch.get_num_threads()
+
+    def script(name, *words):
+        monkeypatch.syspath_prepend(BENCHMARKS)
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        runpy.run_path(str(BENCHMARKS / f"{name}.py"), run_name="__main__")
+
+    yield script
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_script_runs_and_writes_its_result(name, tmp_path):
+def test_script_runs_and_writes_its_result(name, run, capsys, tmp_path):
     if name in NEEDED and not NEEDED[name].exists():
         pytest.skip("its data are not beside the repository")
-    command = [sys.executable, BENCHMARKS / f"{name}.py", "--quick", "--results", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run(name, "--quick", "--results", tmp_path)
     (file,) = tmp_path.iterdir()
     result = json.loads(file.read_text())
     assert result["benchmark"] == name
     assert result["settings"]["quick"] is True
     assert {"digest", "commit", "date", "machine", "versions"} <= result.keys()
     assert result["rows"]
-    assert all(key in done.stdout for key in result["rows"][0])
+    printed = capsys.readouterr().out
+    assert all(key in printed for key in result["rows"][0])
 
 
-def test_training_on_a_device_by_batch_and_precision(tmp_path):
+def test_training_on_a_device_by_batch_and_precision(run, tmp_path):
     """The way of a GPU, on the CPU."""
     words = ["--device", "cpu", "--batch", "1", "--batch", "2", "--precision", "fp32", "--results", tmp_path]
-    command = [sys.executable, BENCHMARKS / "training.py", "--quick", *words]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run("training", "--quick", *words)
     (file,) = tmp_path.iterdir()
     rows = json.loads(file.read_text())["rows"]
     assert [(row["stage"], row["batch"]) for row in rows] == [

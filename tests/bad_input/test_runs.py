@@ -39,7 +39,7 @@ def test_a_report_without_the_images(cli: Cli, toy_run, tmp_path: Path):
 def test_a_stopped_run_goes_on(pairs: Path, tmp_path: Path, cli: Cli):
     """Ctrl-C in the middle of training, a kill the next time; the third time the same command finishes."""
     out = tmp_path / "run"
-    words = toy(pairs, out, "--set", "teaching.constant=25", "--set", "teaching.batch_size=1")
+    words = toy(pairs, out, "--set", "teaching.constant=15", "--set", "teaching.batch_size=1")
 
     def stopped(how: signal.Signals) -> int:
         """Stop the command once it has trained further than before; returns the steps done so far."""
@@ -66,9 +66,9 @@ def test_a_stopped_run_goes_on(pairs: Path, tmp_path: Path, cli: Cli):
     last = outcome.err.splitlines()[-1]
     refused(outcome._replace(err=last), f"the saved state {state} is damaged; remove it to begin that stage anew")
     state.write_bytes(whole)
-    assert first < stopped(signal.SIGTERM) < 175
+    assert first < stopped(signal.SIGTERM) < 105
     assert cli(*words).code == 0
-    assert steps_done(out) == 175
+    assert steps_done(out) == 105
     assert json.loads((out / "report.json").read_text())["rows"]
 
 

@@ -228,7 +228,7 @@ def test_sorting_by_importance_keeps_the_function(example):
 @each
 def test_three_counters_agree(example):
     space, size = space_of(example, "7_4_2_1"), (example.height, 2 * example.width)
-    drawn = [space.largest, space.smallest, *genomes(space, 10)]
+    drawn = [space.largest, space.smallest, *genomes(space, 4)]
     found = CostModel(space.spec, *size).of(space, np.array(drawn))
     for i, genome in enumerate(drawn):
         spec = space.subspec(genome)

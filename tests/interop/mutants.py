@@ -1,4 +1,6 @@
-"""Two thousand broken and hostile checkpoints, imported one after the other; run as a program by test_fuzz.py.
+"""Broken and hostile checkpoints, imported one after the other; run as a program, by test_fuzz.py and by hand.
+
+`python -m tests.interop.mutants 2000` is the long form.
 
 Prints one JSON object: how the imports ended, the growth of this process's memory in bytes, and everything that
 should not have happened. Memory beyond a limit cannot be had: a checkpoint that wants it fails.
@@ -24,7 +26,7 @@ from pocketgan.interop.official import to_official
 from pocketgan.networks import PatchSpec
 from pocketgan.networks.presets import parse_spec
 
-COUNT = 2000
+COUNT = 300
 LIMIT = 2 << 30
 NETWORKS = ("resnet:2", "mobile-resnet:2_1_2_1_2_1_2_1", "unet:1_1_1_1_1", "mobile-spade:1", "munit:1")
 
@@ -152,7 +154,7 @@ KINDS = (
 )
 
 
-def main() -> None:
+def main(count: int) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     rng, sources = random.Random(0), states()
@@ -163,7 +165,7 @@ def main() -> None:
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         canary, file = Path(folder) / "canary", Path(folder) / "mutant"
-        for number in range(COUNT):
+        for number in range(count):
             kind, data = mutant(rng, sources, canary)
             file.write_bytes(data)
             try:
@@ -183,4 +185,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else COUNT)

@@ -78,5 +78,3 @@ def test_a_run_in_bf16_goes_on_without_hardware_for_it(cli: Cli, toy_run: ToyRun
     assert again.code == 0
     store: Store = store_of(tmp_path / "elsewhere")
     assert all(store.status(stage) == "finished" for stage in recipe.all_stages.values())
-    other = cli(*words)
-    assert other.code == 0, "another recipe, in the place that is free now"
