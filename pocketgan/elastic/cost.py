@@ -1,13 +1,14 @@
 """What a network costs, from its spec alone: no data, no weights.
 
 Two conventions, both always reported:
-`true_macs` counts the multiply-accumulates of convolutions and linear layers. `macs` follows the papers' tables
-(torchprofile 0.0.1): a transposed convolution is charged at its *output* positions (4 times the truth at stride 2),
-and every element that an instance norm puts out counts one.
+`true_macs` counts the multiply-accumulates of convolutions, linear layers and products of matrices. `macs`
+follows the papers' tables (torchprofile 0.0.1): a transposed convolution is charged at its *output* positions (4
+times the truth at stride 2), and every element that an instance norm puts out counts one.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from pocketgan.networks import NetworkSpec, Widths
 
 _CONVOLUTIONS = (torch.conv2d, torch.conv_transpose2d, F.linear)
 _PRODUCTS = (torch.mul, torch.Tensor.mul)
+_MATRICES = (torch.matmul, torch.bmm, torch.mm, torch.addmm, torch.baddbmm)
 _AVERAGES = (F.adaptive_avg_pool2d, torch.mean, torch.Tensor.mean)
 _CHUNK = 1 << 16  # genomes costed at once: the working set stays in the cache
 
@@ -34,7 +36,8 @@ _CHUNK = 1 << 16  # genomes costed at once: the working set stays in the cache
 @dataclass(frozen=True)
 class LayerCost:
     """One layer at given widths. `norm` is the number of elements that an instance norm puts out, and `source` the
-    convolution whose output it takes, if that is so; `other` is what torchprofile counts that nobody else does."""
+    convolution whose output it takes, if that is so; `other` is what torchprofile counts that nobody else does.
+    `sizes`: the numbers whose product `weights` is, where no parameter of this name has them as its shape."""
 
     name: str
     kind: str
@@ -46,6 +49,7 @@ class LayerCost:
     norm: int = 0
     source: str = ""
     other: int = 0
+    sizes: tuple[int, ...] = ()
 
     @property
     def legacy_macs(self) -> int:
@@ -89,6 +93,12 @@ class _Recorder(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if func in _CONVOLUTIONS:
             self.layers.append(self._convolution(func, result, *args[:2]))
+        elif func in _MATRICES:
+            self._matrices(*[arg for arg in args if isinstance(arg, torch.Tensor)][-2:])
+        elif func is F.scaled_dot_product_attention:
+            query, key, value = args[:3]
+            self._matrices(query, key.transpose(-1, -2))
+            self._matrices(query.new_empty(*query.shape[:-1], key.shape[-2]), value)
         elif func is F.instance_norm and (kwargs or {}).get("weight") is not None:
             self._note("adaptive_norm", result, other=1)
         elif func is F.instance_norm:
@@ -105,7 +115,9 @@ class _Recorder(TorchFunctionMode):
     def _convolution(
         self, func: Any, result: torch.Tensor, source: torch.Tensor, weight: torch.Tensor
     ) -> LayerCost:
-        name = self.names[id(weight)].removesuffix(".weight")
+        # a weight may be computed: then its shape is all that is known of it
+        known = self.names.get(id(weight), "")
+        name = known.removesuffix(".weight") if known.endswith(".weight") else ""
         bias = self.parameters.get(f"{name}.bias")
         outside = result.numel() // result.shape[-1 if func is F.linear else 1]
         inside = source.numel() // source.shape[-1 if func is F.linear else 1]
@@ -113,11 +125,21 @@ class _Recorder(TorchFunctionMode):
             name=name,
             kind=func.__name__,
             out_shape=tuple(result.shape[1:]),
-            params=weight.numel() + (0 if bias is None else bias.numel()),
+            params=weight.numel() + (0 if bias is None else bias.numel()) if name else 0,
             paper_positions=outside,
             true_positions=inside if func is torch.conv_transpose2d else outside,
             weights=weight.numel(),
+            sizes=() if name else tuple(weight.shape),
         )
+
+    def _matrices(self, left: torch.Tensor, right: torch.Tensor) -> None:
+        """A product of matrices, or of many; with vectors it counts nothing, as in PyTorch's own counter."""
+        if min(left.ndim, right.ndim) < 2:
+            return
+        batch = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        out = (*batch, left.shape[-2], right.shape[-1])
+        sizes = (*out, left.shape[-1])
+        self.layers.append(LayerCost("", "product of matrices", out, 0, 1, 1, math.prod(sizes), sizes=sizes))
 
 
 @lru_cache(maxsize=1024)
@@ -171,18 +193,31 @@ class CostModel:
         for name in dict(skeleton(spec).named_parameters()):
             self._add("params", 1, dims[name])
         varied: list[tuple[LayerCost, ...]] = []
+
+        def elsewhere(i: int) -> list[LayerCost]:
+            """The layer where one width group after the other is one larger."""
+            if not varied:
+                wider = (spec.resized(vary(spec.widths, g)) for g in range(len(spec.widths)))
+                varied.extend(layer_costs(each, height, width) for each in wider)
+            return [other[i] for other in varied]
+
         for i, layer in enumerate(layers):
-            if layer.weights:
+            if layer.sizes:
+                others = elsewhere(i)
+                sizes = tuple(
+                    fit(spec.widths, size, [other.sizes[k] for other in others])
+                    for k, size in enumerate(layer.sizes)
+                )
+                self._add("macs", layer.paper_positions, sizes)
+                self._add("true_macs", layer.true_positions, sizes)
+            elif layer.weights:
                 self._add("macs", layer.paper_positions, dims[f"{layer.name}.weight"])
                 self._add("true_macs", layer.true_positions, dims[f"{layer.name}.weight"])
             elif layer.source:
                 channels = dims[f"{layer.source}.weight"][kinds[layer.source] == "conv_transpose2d"]
                 self._add("macs", layer.norm // layer.out_shape[0], (channels,))
             elif layer.norm:
-                varied = varied or [
-                    layer_costs(spec.resized(vary(spec.widths, g)), height, width) for g in range(len(spec.widths))
-                ]
-                elements = fit(spec.widths, layer.norm, [other[i].norm for other in varied])
+                elements = fit(spec.widths, layer.norm, [other.norm for other in elsewhere(i)])
                 self._add("macs", 1, (elements,))
 
     def _add(self, figure: str, scale: int, dims: tuple[Dimension, ...]) -> None:

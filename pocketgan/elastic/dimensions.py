@@ -75,10 +75,9 @@ def dimensions(spec: NetworkSpec) -> dict[str, tuple[Dimension, ...]]:
 def parts(spec: NetworkSpec) -> dict[str, Axes]:
     """What each axis of every tensor holds."""
     axes: dict[str, list[tuple[Dimension, ...]]] = {n: [(dim,) for dim in d] for n, d in dimensions(spec).items()}
-    held = _fitted(spec, lambda network: {name: sizes for name, (_, sizes) in segments(network).items()})
-    for name, (axis, _) in segments(skeleton(spec)).items():
-        axes[name][axis] = held[name]
-    return {name: tuple(held) for name, held in axes.items()}
+    for (name, axis), held in _fitted(spec, segments).items():
+        axes[name][axis] = held
+    return {name: tuple(own) for name, own in axes.items()}
 
 
 @_by_form

@@ -31,19 +31,23 @@ def keep_important(network: nn.Module, spec: NetworkSpec, widths: Widths) -> dic
         (made, *others), source = axes[f"{name}.weight"][out], axes[f"{name}.weight"][1 - out]
         if others or made.group is None or made.group in kept:
             continue
-        weight = _select(module.weight.detach(), 1 - out, source, spec.widths, kept)
+        weight = _select(module.weight.detach(), 1 - out, source, spec, kept)
         score = weight.abs().sum(dim=[axis for axis in range(weight.ndim) if axis != out])
-        kept[made.group] = score.argsort(descending=True)[: made.at(widths)]
+        if spec.whole:  # units are ranked, not single channels
+            score = score.view(spec.widths[made.group], -1).sum(1)
+        most = widths[made.group] if spec.whole else made.at(widths)
+        kept[made.group] = score.argsort(descending=True)[:most]
     return gather(network.state_dict(), spec, kept)
 
 
 def gather(state: Mapping[str, Tensor], spec: NetworkSpec, kept: Mapping[int, Tensor]) -> dict[str, Tensor]:
-    """A copy of a state of `spec` that has, of each of these width groups, these channels in this order."""
+    """A copy of a state of `spec` that has, of each of these width groups, these channels in this order; units, of
+    a spec where those stay whole."""
     axes = parts(spec)
     gathered = {}
     for name, tensor in state.items():
         for axis, held in enumerate(axes[name]):
-            tensor = _select(tensor, axis, held, spec.widths, kept)
+            tensor = _select(tensor, axis, held, spec, kept)
         gathered[name] = tensor.clone()
     return gathered
 
@@ -53,15 +57,18 @@ def _is_depthwise(module: nn.Module) -> bool:
 
 
 def _select(
-    tensor: Tensor, axis: int, held: tuple[Dimension, ...], widths: Widths, kept: Mapping[int, Tensor]
+    tensor: Tensor, axis: int, held: tuple[Dimension, ...], spec: NetworkSpec, kept: Mapping[int, Tensor]
 ) -> Tensor:
     """The kept channels of each part that an axis holds."""
     if not any(part.group in kept for part in held):
         return tensor
     indices, start = [], 0
     for part in held:
-        size = part.at(widths)
+        size = part.at(spec.widths)
         own = None if part.group is None else kept.get(part.group)
+        if own is not None and spec.whole:
+            ((_, unit),) = part.factors
+            own = (own[:, None] * unit + torch.arange(unit, device=own.device)).flatten()
         indices.append(start + (torch.arange(size) if own is None else own).to(tensor.device))
         start += size
     return tensor.index_select(axis, torch.cat(indices))

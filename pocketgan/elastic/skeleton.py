@@ -27,14 +27,14 @@ def tensors(network: nn.Module) -> dict[str, Tensor]:
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
-def segments(network: nn.Module) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """The tensors of which one axis holds several parts: by name, the axis and the sizes of its parts.
+def segments(network: nn.Module) -> dict[tuple[str, int], tuple[int, ...]]:
+    """The axes of tensors that hold several parts: by name and axis, the sizes of the parts.
 
     A layer whose input is a concatenation, or whose tensor holds several things, says so in an attribute `segments`
-    ({tensor name: (axis, sizes)}), where it is made.
+    ({(tensor name, axis): sizes}), where it is made.
     """
     return {
-        f"{prefix}.{name}" if prefix else name: parts
+        (f"{prefix}.{name}" if prefix else name, axis): sizes
         for prefix, module in network.named_modules()
-        for name, parts in getattr(module, "segments", {}).items()
+        for (name, axis), sizes in getattr(module, "segments", {}).items()
     }

@@ -60,12 +60,14 @@ def share(
                 f"a subnet has {name} and the supernet has not; only widths, depth and kernels can be smaller"
             )
         value = source[name]
-        for axis, held in enumerate(axes[:2]):
+        for axis, held in enumerate(axes):
+            if axis > 1 and not any(part.factors for part in held):
+                continue  # the side of a kernel
             if len(held) == 1:
                 value = leading(value, axis, held[0].at(want.widths))
             else:
                 value = _joined(value, axis, (layout[name][axis], have.widths), (held, want.widths))
-        size = torch.Size(dim.constant for (dim,) in axes[2:])
+        size = torch.Size(sum(part.at(want.widths) for part in held) for held in axes[2:])
         shared[name] = value if value.shape[2:] == size else shrink(name, value, size)
     return shared
 

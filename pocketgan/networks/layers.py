@@ -90,9 +90,9 @@ class Separable(nn.Module):
 def declare_segments(module: nn.Module, channels: Channels, **axes: int) -> None:
     """Note on a module that these axes of its tensors hold several parts, so that each is cut by itself."""
     if isinstance(channels, tuple):
-        present = {name: axis for name, axis in axes.items() if getattr(module, name, None) is not None}
+        present = [(name, axis) for name, axis in axes.items() if getattr(module, name, None) is not None]
         # mypy takes every attribute of a module for a tensor
-        module.segments = {name: (axis, channels) for name, axis in present.items()}  # type: ignore[assignment]
+        module.segments = dict.fromkeys(present, channels)  # type: ignore[assignment]
 
 
 class ConvLayer(nn.Module):

@@ -110,12 +110,14 @@ class NetworkSpec(Spec):
     `widths`: one for each group of `plan`. `forms`: the words that may stand before the colon of a spec string,
     each with the fields that it sets; 'mobile-' and the kind is the form that the papers give a student. `spaces`:
     the choices of widths that were searched, by name: the options of each number of the short list. `games`: the
-    GANs whose generator it can be, as `--model` names them.
+    GANs whose generator it can be, as `--model` names them. `whole`: a width counts units, and the channels of a
+    unit stay together; else every channel is on its own, and a factor only says how many there are.
     """
 
     forms: ClassVar[Forms] = {}
     spaces: ClassVar[Spaces] = {}
     games: ClassVar[tuple[str, ...]] = ("pix2pix", "cyclegan")
+    whole: ClassVar[bool] = False
 
     in_channels: int = 3
     out_channels: int = 3

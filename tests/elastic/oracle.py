@@ -50,9 +50,8 @@ def _widest_of_this_form(full: NetworkSpec, spec: NetworkSpec) -> NetworkSpec:
 def _parts(module: nn.Module) -> tuple[int, ...]:
     """Of a layer whose output joins several parts: their sizes."""
     tensor = "running_mean" if isinstance(module, nn.BatchNorm2d) else "weight"
-    axis, sizes = getattr(module, "segments", {}).get(tensor, (None, ()))
     out = 1 if isinstance(module, nn.ConvTranspose2d) and module.groups == 1 else 0
-    return sizes if axis == out else ()
+    return getattr(module, "segments", {}).get((tensor, out), ())
 
 
 def _kept(have: tuple[int, ...], want: tuple[int, ...]):
