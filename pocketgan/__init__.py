@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pocketgan.tracing.elastic import Elastic as Elastic
-    from pocketgan.tracing.elastic import elastic as elastic
 
 __version__ = "0.1.0"
 
 #: the public names, and the modules that they are in: these are imported when a name is first used
-_PUBLIC = {"elastic": "tracing.elastic", "Elastic": "tracing.elastic"}
+_PUBLIC = {"Elastic": "tracing.elastic", "elastic": "elastic"}
 __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'pocketgan' has no attribute '{name}'")
-    return getattr(import_module(f"pocketgan.{_PUBLIC[name]}"), name)
+    module = import_module(f"pocketgan.{_PUBLIC[name]}")
+    return module if name == _PUBLIC[name] else getattr(module, name)
+
+
+class _Verb(ModuleType):
+    """`pocketgan.elastic` is a part of the package, and what a user calls: `pg.elastic(module, example_input)`."""
+
+    def __call__(self, module: Any, example_input: Any) -> Elastic:
+        """See `pocketgan.tracing.elastic.elastic`."""
+        elastic: Elastic = import_module("pocketgan.tracing.elastic").elastic(module, example_input)
+        return elastic
+
+
+class _Package(ModuleType):
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "elastic":
+            value.__class__ = _Verb
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
