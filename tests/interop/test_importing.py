@@ -91,7 +91,8 @@ def test_there_and_back(tmp_path: Path, spec):
 
 
 def test_every_kind_is_imported():
-    assert {spec.kind for spec in (*GENERATORS, *DISCRIMINATORS)} == set(layouts()) == set(specs())
+    # nobody else has files of a traced generator
+    assert {spec.kind for spec in (*GENERATORS, *DISCRIMINATORS)} == set(layouts()) == set(specs()) - {"traced"}
 
 
 def test_files_are_read_by_every_pytorch(tmp_path: Path):
