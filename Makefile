@@ -13,7 +13,7 @@ setup: .venv/.installed
 
 # compresses the bundled nuclei data; go on with it after an interruption by calling it again
 demo: setup
-	$(BIN)/pocketgan run demo --out runs/demo
+	$(BIN)/pocketgan run demo --out runs/demo --yes
 
 # one thread a worker: two workers on two cores
 test: setup

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from pocketgan.errors import DataError, OutputError
+from pocketgan.data.values import Values
+from pocketgan.errors import DataError, OutputError, SpecError
 from pocketgan.files import replacing
 from pocketgan.networks import AnySpec, Generator, NetworkSpec, init_normal, parse_spec
 from pocketgan.networks.spectral import fold
@@ -39,6 +40,30 @@ class Model(NamedTuple):
         size = self.card.get("size", 256)  # cards of square images may hold a side alone
         height, width = (size, size) if isinstance(size, int) else size
         return height, width
+
+    @property
+    def source(self) -> Values:
+        """What the images hold that it is given: as its card says, else 8 bits of its channels."""
+        return self._values("input", self.spec.in_channels)
+
+    @property
+    def target(self) -> Values:
+        """What the pictures hold that it makes."""
+        return self._values("output", self.spec.out_channels)
+
+    def _values(self, name: str, channels: int) -> Values:
+        if name not in self.card:
+            return Values(channels=channels)
+        try:
+            found = Values.model_validate(self.card[name])
+        except (ValidationError, SpecError) as error:
+            raise DataError(f"the card of this model does not say what its {name} images hold; mend it") from error
+        if found.channels != channels:
+            raise DataError(
+                f"the card of this model speaks of {name} images of {found.channels} channels, and its network has "
+                f"{channels}; mend it"
+            )
+        return found
 
     @property
     def sight(self) -> dict[str, Any]:
@@ -125,7 +150,7 @@ def find_model(text: str) -> Model:
         return load_generator(folder if is_model(folder) or not (folder / "model").is_dir() else folder / "model")
     if folder.exists():
         raise DataError(f"{text} is a file; give a model folder, a run folder or a spec like mobile-resnet:48")
-    if ":" not in text:
+    if ":" not in text or len(folder.parts) > 1:
         raise DataError(f"{text} does not exist; give a model folder, a run folder or a spec like mobile-resnet:48")
     spec = parse_spec(text)
     return Model(init_normal(spec.build(), torch.Generator().manual_seed(0)).eval(), spec, {})

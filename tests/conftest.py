@@ -22,6 +22,13 @@ TOY = shlex.split(
     "--set teaching.constant=1 --set teaching.decay=0 --set supernet.constant=1 --set supernet.decay=0 "
     "--set tuning=null --set search.population=2 --set search.generations=0 --set precision=fp32"
 )
+#: what is left of it where the teacher is finished
+TOY_STUDENT = [
+    word
+    for option, value in zip(TOY[::2], TOY[1::2], strict=True)
+    for word in (option, value)
+    if not value.startswith(("teacher.", "teaching."))
+]
 
 
 def draw_pairs(

@@ -28,30 +28,33 @@ from pocketgan.networks import MunitSpec, SpadeSpec, init_normal, parse_spec
 from pocketgan.pipeline.teacher_file import TeacherFile
 from tests.data.pictures import numbers, write_map, write_picture
 
-from .conftest import TOY, Outcome, ToyRun
+from .conftest import TOY, TOY_STUDENT, Outcome, ToyRun
 
 Cli = Callable[..., Outcome]
 COMMANDS = typer.main.get_command(command_line.app).commands
 
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
-    "compress": "--budget --classes --crop --device --direction --discriminator --effort --flip --json --load-size "
-    "--method --model --out --precision --rotate --set --size --teacher --unlabelled --unpaired --weights --yes -o "
-    "data",
+    "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip "
+    "--json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
+    "--unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
     "export": "--format --out --overwrite --size -o model",
-    "import": "--assume --json --labels --network --out --size -o file",
+    "import": "--assume --json --labels --network --out --range --size -o file",
     "list": "--json",
     "pick": "--budget --data --device --json --out --weights -o run",
-    "plan": "--budget --data --device --json --out --precision --set --size -o recipe",
+    "plan": "--budget --channels --classes --crop --data --device --direction --discriminator --effort --flip "
+    "--json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
+    "--unlabelled --unpaired --weights -o recipe",
     "prepare": "--from --json --list --out --yes -o task",
     "profile": "--json --layers --runtime --size --threads model",
     "report": "--data run",
-    "run": "--budget --data --device --json --out --precision --set --size --weights --yes -o recipe",
+    "run": "--budget --data --device --json --out --precision --set --size --unpaired --weights --yes -o recipe",
     "study": "--crop --device --direction --flip --json --list --load-size --out --precision --rotate --seconds "
     "--seeds --size --unpaired --width -o data name",
-    "translate": "--device --dropout-seed --instances --out --overwrite --size --style-seed -o images model",
+    "translate": "--device --dropout-seed --instances --out --overwrite --range --size --style-seed -o images "
+    "model",
 }
 
 
@@ -324,7 +327,7 @@ def test_the_report_again(cli: Cli, toy_run: ToyRun, tmp_path: Path):
 def test_a_teacher_that_is_brought_along(cli: Cli, toy_run: ToyRun, tmp_path: Path):
     (trained,) = (toy_run.folder / "stages").glob("train-*/artifact/model")
     teacher, out = copytree(trained, tmp_path / "teacher"), tmp_path / "run"
-    words = [*toy_run.words[:6], "--out", out, *TOY, "--teacher", teacher]
+    words = [*toy_run.words[:6], "--out", out, *TOY_STUDENT, "--teacher", teacher]
     outcome = cli(*words)
     assert outcome.code == 0, outcome.err
     assert not list((out / "stages").glob("train-*")), "no teacher is trained"
@@ -344,7 +347,7 @@ def test_a_foreign_teacher_with_its_discriminator(cli: Cli, toy_run: ToyRun, tmp
         found = load_model(artifact / part)
         save_official(found.network, tmp_path / f"{part}.pth")
     out = tmp_path / "run"
-    words = [*toy_run.words[:6], "--out", out, *TOY, "--method", "gan-compression", "--yes"]
+    words = [*toy_run.words[:6], "--out", out, *TOY_STUDENT, "--method", "gan-compression", "--yes"]
     words += ["--teacher", tmp_path / "model.pth", "--discriminator", tmp_path / "discriminator.pth"]
     outcome = cli(*words, "--set", "predistillation.constant=1", "--set", "predistillation.decay=0")
     assert outcome.code == 0, outcome.err
@@ -362,7 +365,7 @@ def test_a_foreign_teacher_with_its_discriminator(cli: Cli, toy_run: ToyRun, tmp
         "AtoB",
     )
     again = tmp_path / "again"
-    outcome = cli(*toy_run.words[:6], "--out", again, *TOY, "--teacher", toy_run.folder)
+    outcome = cli(*toy_run.words[:6], "--out", again, *TOY_STUDENT, "--teacher", toy_run.folder)
     assert outcome.code == 0, outcome.err
     assert rows_of(again)["teacher"]["params"] == rows_of(toy_run.folder)["teacher"]["params"]
 

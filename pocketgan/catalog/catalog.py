@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketgan.catalog import gan_compression, omgd
-from pocketgan.data.task import Direction, open_task
+from pocketgan.data.task import Direction, Task, open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, unknown
 from pocketgan.methods.fast_gan_compression import FastGanCompression
 from pocketgan.pipeline.recipe import Recipe
+from pocketgan.recipes.channels import with_channels
 from pocketgan.recipes.games import GAMES
 from pocketgan.recipes.settings import RecipeSettings
 from pocketgan.search import Evolution
@@ -95,20 +96,34 @@ def entry_named(name: str) -> Entry:
 
 
 def recipe_of(
-    entry: Entry, settings: RecipeSettings, data: Path | None, budget: str | None, size: Size | None
+    entry: Entry,
+    settings: RecipeSettings,
+    data: Path | None,
+    budget: str | None,
+    size: Size | None,
+    unpaired: bool | None = None,
 ) -> Recipe:
     """The recipe of an entry with these settings, on a data folder; None keeps what the entry has."""
+    return recipe_on(entry, settings, task_of(entry, data, size, unpaired), budget)
+
+
+def recipe_on(entry: Entry, settings: RecipeSettings, task: Task, budget: str | None) -> Recipe:
+    """The same, on a task that is open."""
+    return with_channels(settings, task).recipe(entry.name, task, Budget.parse(budget or entry.budget))
+
+
+def task_of(entry: Entry, data: Path | None, size: Size | None, unpaired: bool | None) -> Task:
+    """The task of an entry; None keeps what the entry has."""
     folder = data or entry.data
     if folder is None:
         raise DataError(
             f"recipe {entry.name} needs its images; name their folder with --data (`pocketgan prepare "
             f"{entry.prepare}` makes it)"
         )
-    task = open_task(
+    return open_task(
         folder,
         direction=entry.direction,
         size=size or entry.size,
         load_size=None if size else entry.load_size,
-        unpaired=entry.unpaired,
+        unpaired=entry.unpaired if unpaired is None else unpaired,
     )
-    return settings.recipe(entry.name, task, Budget.parse(budget or entry.budget))

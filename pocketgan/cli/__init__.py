@@ -14,12 +14,13 @@ from typing import Annotated, Any
 import typer
 
 from pocketgan import __version__
+from pocketgan.cli.compress import compress, plan
 from pocketgan.cli.evaluate import evaluate
 from pocketgan.cli.foreign import import_
 from pocketgan.cli.models import export, profile, translate
 from pocketgan.cli.pick import pick
 from pocketgan.cli.prepare import prepare
-from pocketgan.cli.runs import compress, list_, plan, report, run
+from pocketgan.cli.runs import list_, report, run
 from pocketgan.cli.study import study
 from pocketgan.errors import PocketGANError
 
@@ -69,7 +70,7 @@ def common(
     ] = None,
 ) -> None:
     if max_pixels:
-        from pocketgan.data.images import allow_pixels
+        from pocketgan.data.raster import allow_pixels
 
         allow_pixels(max_pixels)
 

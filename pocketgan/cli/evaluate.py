@@ -13,6 +13,7 @@ from pocketgan.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from pocketgan.data.labels import LabelMaps
+    from pocketgan.data.values import Values
     from pocketgan.metrics.evaluation import Evaluation
     from pocketgan.models import Model
 
@@ -124,20 +125,22 @@ def evaluate(
     of_teacher = find_model(teacher) if teacher else None
     for each in [*found, *([of_teacher] if of_teacher else [])]:
         each.spec.check_size(*sides)
+    way = direction or found[0].card.get("direction", "AtoB")
     task = open_task(
         data,
-        direction=direction or found[0].card.get("direction", "AtoB"),
+        direction=way,
         size=sides,
         **({} if size else found[0].sight),
         unpaired=unpaired,
         classes=classes,
         labels=None if classes else _labels_of(found[0]),
+        values=_values_of(found[0], way),
     )
     for each in found:
-        if each.spec.in_channels != task.in_channels:
+        if (each.spec.in_channels, each.spec.out_channels) != (task.in_channels, task.out_channels):
             raise DataError(
-                f"the model takes {each.spec.in_channels} channels, and the inputs of {data} have "
-                f"{task.in_channels}; evaluate it on data of its own kind"
+                f"a model makes {each.spec.out_channels} channels of {each.spec.in_channels}, and {data} is to be "
+                f"read with {task.out_channels} of {task.in_channels}; evaluate models on data of their own kind"
             )
     with tempfile.TemporaryDirectory() as pixels:
         evaluator = evaluator_on(
@@ -185,6 +188,14 @@ def _labels_of(model: Model) -> LabelMaps | None:
 
     labels = model.card.get("labels")
     return LabelMaps.model_validate(labels) if labels else None
+
+
+def _values_of(model: Model, direction: str) -> tuple[Values, Values]:
+    """What the images of A and of B hold."""
+    from pocketgan.data.values import Values
+
+    source = Values() if model.spec.kind == "spade" else model.source
+    return (source, model.target) if direction == "AtoB" else (model.target, source)
 
 
 def _content(result: Evaluation) -> dict[str, Any]:

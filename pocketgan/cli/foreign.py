@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pocketgan.cli.options import Json, Sides, read_sides
+from pocketgan.cli.options import Json, Sides, read_range, read_sides
 from pocketgan.cli.show import print_json
 from pocketgan.errors import OutputError, SpecError
 
@@ -28,6 +28,10 @@ def import_(
         str | None,
         typer.Option(help="What label maps hold, as 10, 9+instances or 8+dont-care+instances; for SPADE."),
     ] = None,
+    range_: Annotated[
+        str | None,
+        typer.Option("--range", help="Values of its images that are black and white, as 0:4095; default 0:255."),
+    ] = None,
     size: Sides = None,
     as_json: Json = False,
 ) -> None:
@@ -40,16 +44,38 @@ def import_(
     result: dict[str, Any] = {"file": str(file), "what": found.what, **figures(found.spec, height, width)}
     result["size"] = height if height == width else f"{height}x{width}"
     maps, told = _label_maps(found.spec, labels)
-    result["assumptions"] = [*found.assumptions, *told]
+    held, seen = _values(found.spec, range_)
+    result["assumptions"] = [*found.assumptions, *told, *seen]
     result["spec"] = found.spec.model_dump(mode="json")
     if out:
-        card = {"source": file.name, "layout": found.options, "assumptions": result["assumptions"], **maps}
+        card = {"source": file.name, "layout": found.options, "assumptions": result["assumptions"], **maps, **held}
         save_new_model(out, found.network, {**card, "size": [height, width]})
         result["model"] = str(out)
     if as_json:
         return print_json(result)
     for name, value in _lines(result, height, width):
         print(f"{name:28} {value}")
+
+
+def _values(spec: Any, range_: str | None) -> tuple[dict[str, Any], list[str]]:
+    """What the card says of the images that a generator sees and makes, and the same in words."""
+    from pocketgan.data.values import Values, dtype_for
+    from pocketgan.networks import NetworkSpec
+
+    if not isinstance(spec, NetworkSpec):
+        if range_:
+            raise SpecError("--range is for generators, and this is a discriminator; leave it out")
+        return {}, []
+    form: dict[str, Any] = {}
+    if range_:
+        low, high = read_range(range_)
+        form = dict(low=low, high=high, dtype=dtype_for(low, high))
+    values = {"output": Values(channels=spec.out_channels, **form)}
+    if spec.kind != "spade":
+        values["input"] = Values(channels=spec.in_channels, **form)
+    unusual = {name: each for name, each in values.items() if each != Values()}
+    words = [f"{name} images: {each}" for name, each in sorted(unusual.items())]
+    return {name: each.model_dump(mode="json") for name, each in unusual.items()}, words
 
 
 def _label_maps(spec: Any, text: str | None) -> tuple[dict[str, Any], list[str]]:

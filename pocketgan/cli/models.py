@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pocketgan.cli.foreign import export_official
-from pocketgan.cli.options import Device, Json, ModelText, Sides, read_sides
+from pocketgan.cli.options import Device, Json, ModelText, Sides, read_range, read_sides
 from pocketgan.cli.show import print_json, progress_shown, table
 from pocketgan.errors import OutputError, unknown
 from pocketgan.folders import names_in
@@ -59,10 +59,16 @@ def translate(
     instances: Annotated[
         Path | None, typer.Option(help="Folder of the instance maps of label maps; default the labels themselves.")
     ] = None,
+    range_: Annotated[
+        str | None,
+        typer.Option(
+            "--range", help="Values of the images that are black and white, as 0:4095; default as learnt."
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Run a model on images, or on label maps; each result is a PNG of the same name."""
+    """Run a model on images, or on label maps; each result has the image's name."""
     from pocketgan.data.images import readable
     from pocketgan.deploy.translate import translate_images
     from pocketgan.models import find_model
@@ -79,6 +85,7 @@ def translate(
             style_seed=style_seed,
             dropout_seed=dropout_seed,
             instances=instances,
+            range_=read_range(range_) if range_ else None,
             overwrite=overwrite,
             device=device_named(device),
         )
@@ -97,6 +104,7 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
+    from pocketgan.deploy.metadata import describe
     from pocketgan.deploy.runtimes import runtimes_by_format
     from pocketgan.models import find_model
 
@@ -115,4 +123,5 @@ def export(
     export = runtimes[format_].export_verified
     assert export is not None, "it has a format"
     difference = export(found.network, sides, target, None)
+    describe(target, None if found.spec.kind == "spade" else found.source, found.target)
     print(f"{target}: {target.stat().st_size:,} bytes, largest difference to PyTorch {difference:.1e}")

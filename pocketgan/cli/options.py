@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,18 @@ ModelText = Annotated[
 Sides = Annotated[
     str | None,
     typer.Option("--size", help="Side of the images, or height x width as 256x512; default the model's, else 256."),
+]
+Channels = Annotated[
+    str | None,
+    typer.Option(help="Of the images: 1 of both A and B, or 4:3 of A and of B; default as the files have them."),
+]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--range",
+        help="Values that are black and white, as 0:4095, A=-1000:3000 or B=0:1 (repeatable); default by the "
+        "files: 0:255 of 8 bits, else found.",
+    ),
 ]
 LoadSize = Annotated[
     str | None,
@@ -80,6 +93,35 @@ def read_sight(load_size: str | None, crop: bool, flip: bool, rotate: bool) -> d
     return dict(load_size=sides, crop=crop, centre=sides is not None, flip=flip, rotate=rotate)
 
 
+def read_values(channels: str | None, ranges: Iterable[str]) -> dict[str, Any]:
+    """What images hold, as arguments of `open_task`."""
+    counts: list[int | None] = [None]
+    if channels is not None:
+        words = channels.split(":")
+        if len(words) > 2 or not all(word.isascii() and word.isdigit() and int(word) for word in words):
+            raise SpecError(f"--channels '{channels}' cannot be read; write 1, or 4:3 for those of A and of B")
+        counts = [int(word) for word in words]
+    found = {}
+    for text in ranges:
+        domain, equals, _ = text.partition("=")
+        if equals and domain not in ("A", "B"):
+            raise SpecError(f"--range '{text}' cannot be read; write 0:4095, A=0:4095 or B=0:4095")
+        found[domain if equals else ""] = read_range(text[2:] if equals else text)
+    return dict(channels=(counts[0], counts[-1]), ranges=found)
+
+
+def read_range(text: str) -> tuple[float, float]:
+    """Low and high from '0:4095'."""
+    low, _, high = text.partition(":")
+    try:
+        ends = float(low), float(high)
+    except ValueError:
+        ends = math.nan, math.nan
+    if not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
+        raise SpecError(f"--range '{text}' cannot be read; write the lower and the higher value, as 0:4095")
+    return ends
+
+
 def read_weights(texts: Iterable[str]) -> dict[str, Path]:
     """Files of weights by the name of their network, from NAME=FILE texts."""
     from pocketgan.metrics.catalog import NETWORKS
@@ -96,3 +138,8 @@ def read_weights(texts: Iterable[str]) -> dict[str, Path]:
             raise DataError(f"{file}, given as the weights of {name}, is no file; mend its name")
         found[name] = Path(file)
     return found
+
+
+def with_precision(changes: list[str] | None, precision: str | None) -> list[str]:
+    """The changes of settings, that of the precision among them."""
+    return [*(changes or []), *([f"precision={precision}"] if precision else [])]

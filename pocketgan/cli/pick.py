@@ -61,7 +61,7 @@ def show_front(report: Any, as_json: bool) -> None:
         latency = "–" if each.latency_ms is None else f"{number_text(each.latency_ms)} ms"
         figures = [si(each.macs), si(each.params), *([latency] if timed else [])]
         figures.append(number_text(each.scores[report.metric]))
-        rows.append([each.genome, *figures, "chosen" if each.chosen else ""])
+        rows.append([each.subnet, *figures, "chosen" if each.chosen else ""])
     table(["subnet", "MACs", "parameters", *(["latency"] if timed else []), score, ""], rows)
     if timed:
         print(f"latencies: median of one image on {report.latencies_on}")

@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     """
 
     x: Float[Tensor, "batch channels height width"]
-    y: Float[Tensor, "rows 3 height width"]
+    y: Float[Tensor, "rows planes height width"]
     names: tuple[str, ...]
 
     def on(self, device: torch.device) -> Batch:
@@ -54,7 +54,7 @@ class PackedBatch(NamedTuple):
 class Targets(NamedTuple):
     """Real images in [-1, 1], with their names."""
 
-    y: Float[Tensor, "batch 3 height width"]
+    y: Float[Tensor, "batch channels height width"]
     names: tuple[str, ...]
 
 
@@ -149,7 +149,8 @@ def student_batches(
             chosen = range(start, start + batch_size)
             start = chosen.stop
             names = tuple(sources.names[draw.order[place]] for place in chosen)
-            yield PackedBatch(cut(chosen), Packed(np.empty((0, *size, 3), np.uint8)), names)
+            none = np.empty((0, *size, labelled.targets.pixels.shape[-1]), np.uint8)
+            yield PackedBatch(cut(chosen), Packed(none), names)
 
 
 def evaluation_batches(
@@ -248,10 +249,11 @@ class _Cutter:
         # a plain view: slicing a memmap object is slow
         self.pixels = images.pixels if isinstance(images.pixels, Ragged) else np.asarray(images.pixels)
         self.shape = (batch_size, *size, images.pixels.shape[-1])
+        self.dtype = images.pixels.dtype
 
     def __call__(self, positions: Iterable[int]) -> Packed:
         (height, width), (order, corners, mirrored, turns) = self.size, self.draw
-        crops = np.empty(self.shape, np.uint8)
+        crops = np.empty(self.shape, self.dtype)
         for place, position in enumerate(positions):
             top, left = corners[position]
             crop = self.pixels[order[position]][top : top + height, left : left + width]

@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64, UInt, UInt8
 
-from pocketgan.data.images import read_bytes, read_rgb, resize, resize_map
+from pocketgan.data.images import read_bytes, resize, resize_map, shown
 from pocketgan.data.labels import LabelMaps, check_labels, coloured, decode_map, pack, read_palette
 from pocketgan.data.layouts import read_layout
 from pocketgan.data.packed import Packed
 from pocketgan.data.ragged import Ragged
+from pocketgan.data.raster import read_raster
 from pocketgan.data.samples import Sample, Split
 from pocketgan.data.task import Task
+from pocketgan.data.values import Values
 from pocketgan.errors import OutputError
 from pocketgan.files import replacing
 from pocketgan.units import Size, size_text
 
 Progress = Callable[[int, int], None]
-Pixels = UInt8[np.ndarray, "height width channels"]
+Pixels = UInt[np.ndarray, "height width channels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +35,14 @@ class Images:
 
     Attributes:
         names: one a sample, in order.
-        pixels: a read-only memory map: RGB, or label maps as `labels.pack` stores them. `Ragged` where each sample
+        pixels: a read-only memory map: values as `Values.pixels` keeps them, in 8 or 16 bits, or label maps as
+            `labels.pack` stores them. `Ragged` where each sample
             has a size of its own.
         labels: what the label maps hold, where these are label maps.
     """
 
     names: list[str]
-    pixels: UInt8[np.ndarray, "samples height width channels"] | Ragged
+    pixels: UInt[np.ndarray, "samples height width channels"] | Ragged
     labels: LabelMaps | None = None
 
     def __len__(self) -> int:
@@ -59,7 +62,7 @@ class Images:
     def pictures(self, chosen: slice | Sequence[int]) -> UInt8[np.ndarray, "batch height width 3"]:
         """Some of the samples for the eye, label maps in colours."""
         pixels = np.asarray(self.pixels[chosen])
-        return coloured(pixels, self.labels) if self.labels else pixels
+        return coloured(pixels, self.labels) if self.labels else shown(pixels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +89,9 @@ def load_examples(
     """The pixels of a split, or of several together: of `task.load_size` (None: of their own size) for training, of
     `task.size` else.
 
-    The first call decodes and writes the cache (three bytes a pixel; label maps one, with instances three); later
-    ones only map it. One cache serves both directions. A damaged cache is written again.
+    The first call decodes and writes the cache (a byte a channel, two of values beyond 8 bits; label maps one a
+    pixel, with instances three); later ones only map it. One cache serves both directions. A damaged one is
+    written again.
 
     Args:
         cache_dir: made if missing; may be shared by any number of tasks and processes.
@@ -132,13 +136,26 @@ def _load(
     """The mapped pixels of domains whose samples are decoded side by side."""
     names = [sample.name for sample in samples[0]]
     labels = task.labels.model_dump() if task.labels else None
+    values = {"A": task.a, "B": task.b}
     content = [task.data_digest, what, size, labels, names, *([task.load_size] if middle else [])]
+    content += [own.model_dump() for own in values.values() if own != Values()]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     shown = size_text(size) if size else "own"
     paths = [folder / f"{what}-{domain}-{shown}-{key}.npy" for domain in domains]
-    depths = [task.labels.bytes if task.labels and domain == "A" else 3 for domain in domains]
-    shapes = [(len(names), *(size or ()), depth) for depth in depths]
-    return stored(paths, shapes, _rows(task, _Frame(size, middle, task.load_size), domains, samples), progress)
+    forms = [
+        Form((len(names), *(size or ()), task.labels.bytes))
+        if task.labels and domain == "A"
+        else Form((len(names), *(size or ()), values[domain].channels), values[domain].kept)
+        for domain in domains
+    ]
+    return stored(paths, forms, _rows(task, _Frame(size, middle, task.load_size), domains, samples), progress)
+
+
+class Form(NamedTuple):
+    """Shape and type of an array in the cache; of images of different sizes the shape is (samples, channels)."""
+
+    shape: tuple[int, ...]
+    dtype: Any = np.uint8
 
 
 class _Frame(NamedTuple):
@@ -159,35 +176,35 @@ class _Frame(NamedTuple):
 
 
 def stored(
-    paths: list[Path], shapes: Sequence[tuple[int, ...]], rows: Iterator[list[Pixels]], progress: Progress | None
+    paths: list[Path], forms: Sequence[Form], rows: Iterator[list[Pixels]], progress: Progress | None
 ) -> list[Any]:
-    """Arrays mapped from their files in the cache; `Ragged` ones where a shape is only (samples, channels).
+    """Arrays mapped from their files in the cache; `Ragged` ones of images of different sizes.
 
     Where one is missing or damaged, all are written. `rows`, asked only then, gives one sample of each at a time.
 
     Raises:
         OutputError: the cache cannot be written.
     """
-    found = [_mapped(path, shape) for path, shape in zip(paths, shapes, strict=True)]
+    found = [_mapped(path, form) for path, form in zip(paths, forms, strict=True)]
     if any(pixels is None for pixels in found):
-        _write(paths, shapes, rows, progress)
-        found = [_mapped(path, shape) for path, shape in zip(paths, shapes, strict=True)]
+        _write(paths, forms, rows, progress)
+        found = [_mapped(path, form) for path, form in zip(paths, forms, strict=True)]
     return [pixels for pixels in found if pixels is not None]
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> Any:
+def _mapped(path: Path, form: Form) -> Any:
     """The array of a cache file; None where there is none, or a damaged one."""
-    if len(shape) == 2:
-        return Ragged.mapped(path, *shape)
+    if len(form.shape) == 2:
+        return Ragged.mapped(path, *form.shape, form.dtype)
     try:
         pixels = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return None
-    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+    return pixels if (pixels.shape, pixels.dtype) == form else None
 
 
 def _write(
-    paths: list[Path], shapes: Sequence[tuple[int, ...]], rows: Iterator[list[Pixels]], progress: Progress | None
+    paths: list[Path], forms: Sequence[Form], rows: Iterator[list[Pixels]], progress: Progress | None
 ) -> None:
     """Write arrays a row at a time, each whole or not at all."""
     try:
@@ -197,18 +214,19 @@ def _write(
             parts = [stack.enter_context(replacing(path, shared=True)) for path in paths]
             files = [stack.enter_context(part.open("wb")) for part in parts]
             sides: list[list[tuple[int, ...]]] = [[] for _ in files]
-            for file, shape in zip(files, shapes, strict=True):
-                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                if len(shape) > 2:
+            for file, form in zip(files, forms, strict=True):
+                descr = np.lib.format.dtype_to_descr(np.dtype(form.dtype))
+                header = {"descr": descr, "fortran_order": False, "shape": form.shape}
+                if len(form.shape) > 2:
                     np.lib.format.write_array_header_1_0(file, header)
             for done, row in enumerate(rows, 1):
                 for file, own, pixels in zip(files, sides, row, strict=True):
                     file.write(pixels.tobytes())
                     own.append(pixels.shape[:2])
                 if progress:
-                    progress(done, shapes[0][0])
-            for file, own, shape in zip(files, sides, shapes, strict=True):
-                if len(shape) == 2:
+                    progress(done, forms[0].shape[0])
+            for file, own, form in zip(files, sides, forms, strict=True):
+                if len(form.shape) == 2:
                     file.write(Ragged.ending(own))
     except OSError as error:
         raise OutputError(f"cannot write the cache {paths[0]}: {error.strerror}; choose another place") from error
@@ -226,6 +244,11 @@ def _decoder(task: Task, frame: _Frame) -> Callable[[str, tuple[Sample, ...]], l
     palette_file = read_layout(task.root).palette if task.labels else None
     palette = read_palette(palette_file) if palette_file else None
 
+    values = {"A": task.a, "B": task.b}
+
+    def raster(path: Path, own: Values) -> np.ndarray:
+        return read_raster(read_bytes(path), path, own.channels)
+
     def label_map(sample: Sample, labels: LabelMaps) -> Pixels:
         numbers = decode_map(read_bytes(sample.path), sample.path, palette)
         check_labels(numbers, labels, sample.path)
@@ -236,13 +259,14 @@ def _decoder(task: Task, frame: _Frame) -> Callable[[str, tuple[Sample, ...]], l
 
     def decode(domains: str, samples: tuple[Sample, ...]) -> list[Pixels]:
         if task.layout == "aligned":
-            image = read_rgb(samples[0].path)
+            image = raster(samples[0].path, task.a)
             middle = image.shape[1] // 2
-            return [frame(half, resize) for half in (image[:, :middle], image[:, middle:])]
+            halves = {"A": image[:, :middle], "B": image[:, middle:]}
+            return [frame(values[domain].pixels(halves[domain]), resize) for domain in domains]
         return [
             label_map(sample, task.labels)
             if task.labels and domain == "A"
-            else frame(read_rgb(sample.path), resize)
+            else frame(values[domain].pixels(raster(sample.path, values[domain])), resize)
             for domain, sample in zip(domains, samples, strict=True)
         ]
 

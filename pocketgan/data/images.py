@@ -1,24 +1,21 @@
 """Pictures: read from any common file into uint8 RGB, resized, turned into tensors and back, written.
 
-A picture is a uint8 array (height, width, 3); a batch of them on its way to a network is a float tensor
-(batch, 3, height, width) in [-1, 1].
+A picture is a uint8 array (height, width, 3); kept pixels may have other channels, and 16 bits (see `values`). A
+batch of them on its way to a network is a float tensor (batch, channels, height, width) in [-1, 1].
 """
 
 import io
 import os
-import re
 import unicodedata
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int32, UInt8
-from PIL import ExifTags, Image, ImageOps
+from jaxtyping import Float, Int32, UInt, UInt8
+from PIL import Image, ImageOps
 
+from pocketgan.data.raster import decoding, header_of
 from pocketgan.errors import DataError, OutputError
 from pocketgan.files import replacing
 
@@ -28,10 +25,9 @@ else:  # listing and reading images must not wait for torch; jaxtyping checks sh
     Tensor = Any
 
 SUFFIXES = frozenset(
-    {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx"}
+    {".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".npy", ".pbm", ".pcx"}
     | {".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"}
 )
-_SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that exchange width and height
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -89,12 +85,7 @@ def image_size(data: bytes, path: Path) -> tuple[int, int]:
 
     `path` is what a `DataError` names when the header makes no sense.
     """
-    with decoding(path), Image.open(io.BytesIO(data)) as image:
-        width, height = image.size
-        # Pillow turns a TIFF's size itself; the base class's getexif does not decode a PNG as its own would.
-        if image.format != "TIFF" and Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _SIDEWAYS:
-            width, height = height, width
-    return width, height
+    return header_of(data, path)[:2]
 
 
 def read_rgb(path: Path) -> UInt8[np.ndarray, "height width 3"]:
@@ -127,9 +118,19 @@ def read_rgb(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     return np.array(upright.convert("RGB"))
 
 
-def resize(image: UInt8[np.ndarray, "_ _ 3"], height: int, width: int) -> UInt8[np.ndarray, "{height} {width} 3"]:
-    """Bicubic resizing with antialiasing: Pillow's, the reference of the papers."""
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+def resize(
+    image: UInt[np.ndarray, "_ _ channels"], height: int, width: int
+) -> UInt[np.ndarray, "{height} {width} channels"]:
+    """Bicubic resizing with antialiasing: Pillow's, the reference of the papers; channel by channel but for RGB."""
+    if image.dtype == np.uint8 and image.shape[2] == 3:
+        return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+    planes = image if image.dtype == np.uint8 else image.astype(np.float32)
+    made = [
+        np.asarray(Image.fromarray(planes[:, :, channel]).resize((width, height), Image.Resampling.BICUBIC))
+        for channel in range(image.shape[2])
+    ]
+    # Pillow has no 16 bits: their floats may swing beyond what these hold
+    return np.stack(made, axis=2).round().clip(0, np.iinfo(image.dtype).max).astype(image.dtype)
 
 
 def resize_map(numbers: Int32[np.ndarray, "_ _"], height: int, width: int) -> Int32[np.ndarray, "{height} {width}"]:
@@ -137,8 +138,8 @@ def resize_map(numbers: Int32[np.ndarray, "_ _"], height: int, width: int) -> In
     return np.array(Image.fromarray(numbers).resize((width, height), Image.Resampling.NEAREST))
 
 
-def to_tensor(images: UInt8[Any, "batch height width 3"]) -> Float[Tensor, "batch 3 height width"]:
-    """0..255 -> [-1, 1] as x / 127.5 - 1. Always a copy.
+def to_tensor(images: UInt[Any, "batch height width channels"]) -> Float[Tensor, "batch channels height width"]:
+    """0..255 -> [-1, 1] as x / 127.5 - 1, and 16 bits as x / 32767.5 - 1. Always a copy.
 
     An array gives a tensor on the CPU, a tensor one on its own device; both give the same numbers, bit for bit.
     """
@@ -148,27 +149,50 @@ def to_tensor(images: UInt8[Any, "batch height width 3"]) -> Float[Tensor, "batc
         # in numpy, because batches are made in a thread of their own: torch's arithmetic would start a second pool
         # of workers there, which takes the cores from the training step (measured: 30 % slower on two)
         return torch.from_numpy(_scaled(images.transpose(0, 3, 1, 2)))
-    return _levels(images.device)[images.permute(0, 3, 1, 2).contiguous().int()]
+    top = 255 if images.dtype == torch.uint8 else 65535
+    return _levels(images.device, top)[images.int().permute(0, 3, 1, 2).contiguous()]
 
 
 @lru_cache(maxsize=8)
-def _levels(device: Any) -> Float[Tensor, "256"]:
-    """What each byte means: looked up, because a GPU divides a little differently."""
+def _levels(device: Any, top: int) -> Float[Tensor, " levels"]:
+    """What each number means: looked up, because a GPU divides a little differently."""
     import torch
 
-    return torch.from_numpy(_scaled(np.arange(256, dtype=np.uint8))).to(device)
+    return torch.from_numpy(_scaled(np.arange(top + 1, dtype=np.uint8 if top == 255 else np.uint16))).to(device)
 
 
-def _scaled(levels: UInt8[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _scaled(levels: UInt[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     values = levels.astype(np.float32, order="C")
-    values /= np.float32(127.5)
+    values /= np.float32(np.iinfo(levels.dtype).max / 2)
     values -= np.float32(1)
     return values
 
 
+def shown(pixels: UInt[np.ndarray, "*batch height width channels"]) -> UInt8[np.ndarray, "*batch height width 3"]:
+    """Kept pixels for the eye, in 8 bits: gray as it is, else the first three channels (of two: red and green)."""
+    if pixels.dtype != np.uint8:
+        pixels = (pixels >> 8).astype(np.uint8)
+    if pixels.shape[-1] == 1:
+        return np.repeat(pixels, 3, axis=-1)
+    if pixels.shape[-1] == 2:
+        return np.concatenate([pixels, np.zeros_like(pixels[..., :1])], axis=-1)
+    return pixels[..., :3]
+
+
+def seen(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch 3 height width"]:
+    """The same of images in [-1, 1]: what networks that know pictures look at."""
+    import torch
+
+    if images.shape[1] == 1:
+        return images.expand(-1, 3, -1, -1)
+    if images.shape[1] == 2:
+        return torch.cat([images, torch.full_like(images[:, :1], -1)], dim=1)
+    return images[:, :3]
+
+
 def to_uint8(
-    images: Float[Tensor, "batch 3 height width"], rounding: Literal["round", "truncate"] = "round"
-) -> UInt8[np.ndarray, "batch height width 3"]:
+    images: Float[Tensor, "batch channels height width"], rounding: Literal["round", "truncate"] = "round"
+) -> UInt8[np.ndarray, "batch height width channels"]:
     """[-1, 1] -> 0..255; what lies outside is clipped. On any device.
 
     "round" is right (a uint8 image comes back unchanged). "truncate" is floor((x + 1) / 2 * 255), the habit
@@ -189,35 +213,13 @@ def save_image(image: UInt8[np.ndarray, "height width 3"], path: Path) -> None:
         OutputError: the suffix is unknown, or the place cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES - {".npy"}:
         raise OutputError(f"cannot write {path}: '{path.suffix}' is no image suffix; use .png or .jpg")
     try:
         with replacing(path, shared=True) as part:
             Image.fromarray(image).save(part, format=Image.registered_extensions()[path.suffix.lower()])
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another place") from error
-
-
-def allow_pixels(count: int) -> None:
-    """Open images of up to so many pixels from now on, in this process; default are Pillow's 178,956,970."""
-    Image.MAX_IMAGE_PIXELS = (count + 1) // 2
-
-
-@contextmanager
-def decoding(path: Path) -> Iterator[None]:
-    """Turns whatever a decoder throws into a `DataError` that names the file."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # that of half as many pixels
-            yield
-    except Image.DecompressionBombError as error:
-        has, limit = map(int, re.findall("[0-9]+", str(error)))
-        raise DataError(
-            f"{path} has {has:,} pixels, and images of more than {limit:,} are not opened unasked; make it "
-            f"smaller, remove it, or say pocketgan --max-pixels {has} before the verb"
-        ) from error
-    except Exception as error:  # decoders throw OSError, SyntaxError, ValueError, struct.error, ...
-        raise DataError(f"{path} is corrupt, truncated or no image; replace or remove it") from error
 
 
 def _unknown_white(path: Path, what: str) -> DataError:

@@ -8,20 +8,21 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pocketgan.data.cache import Examples, Images, Pixels, Progress, load_examples, stored
+from pocketgan.data.cache import Examples, Form, Images, Pixels, Progress, load_examples, stored
 from pocketgan.data.images import (
     broken_links,
-    image_size,
     links_text,
     list_images,
     no_images,
     read_bytes,
-    read_rgb,
     readable,
     resize,
 )
+from pocketgan.data.inspection import check_room
+from pocketgan.data.raster import header_of, read_raster
 from pocketgan.data.samples import Split
-from pocketgan.data.task import Task, check_room
+from pocketgan.data.task import Task
+from pocketgan.data.values import Values
 from pocketgan.errors import DataError, SpecError
 from pocketgan.units import size_text
 
@@ -82,7 +83,13 @@ def open_inputs(folder: Path | str, task: Task) -> Inputs:
         content = hashlib.sha256(data).hexdigest()
         digest.update(os.fsencode(f"{path.name}\0{content}\n"))
         seen[content] = path
-        sizes[path] = image_size(data, path)
+        header = header_of(data, path)
+        sizes[path] = header[:2]
+        if not task.source.accepts(header):
+            raise DataError(
+                f"{path} has {header.channels} channels, and the inputs of {task.root} have "
+                f"{task.source.channels}; mend or remove it"
+            )
     if not sizes:
         raise no_images(folder, "put some there")
     check_room(sizes, task.size)
@@ -125,16 +132,18 @@ def load_inputs(
     labelled = load_examples(task, splits, cache_dir, training=True, progress=progress)
     files, size = inputs.files(), task.load_size
     names = [*labelled.sources.names, *(readable(path.name) for path in files)]
-    content = [task.data_digest, task.direction, inputs.data_digest, size, names]
+    content: list[object] = [task.data_digest, task.direction, inputs.data_digest, size, names]
+    content += [] if task.source == Values() else [task.source.model_dump()]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def rows() -> Iterator[list[Pixels]]:
         for pixels in labelled.sources.pixels:
             yield [pixels]
         for path in files:
-            image = read_rgb(path)
+            image = task.source.pixels(read_raster(read_bytes(path), path, task.source.channels))
             yield [resize(image, *size) if size else image]
 
     place = Path(cache_dir) / f"inputs-{size_text(size) if size else 'own'}-{key}.npy"
-    (pixels,) = stored([place], [(len(names), *(size or ()), 3)], rows(), progress)
+    form = Form((len(names), *(size or ()), task.source.channels), task.source.kept)
+    (pixels,) = stored([place], [form], rows(), progress)
     return Examples(Images(names, pixels), labelled.targets, paired=False)

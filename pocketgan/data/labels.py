@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float, Int32, UInt8
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
-from pocketgan.data.images import decoding, read_bytes
+from pocketgan.data.images import read_bytes
+from pocketgan.data.raster import decoding
 from pocketgan.errors import DataError, SpecError
 
 if TYPE_CHECKING:

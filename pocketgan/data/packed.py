@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt
 
 from pocketgan.data.images import to_tensor
 from pocketgan.data.labels import LabelMaps, encode
@@ -20,7 +20,7 @@ else:  # decoding must not wait for torch
 class Packed(NamedTuple):
     """Pixels as they are stored, and what they mean: images, or label maps as `labels.pack` stores them."""
 
-    pixels: UInt8[np.ndarray, "batch height width channels"]
+    pixels: UInt[np.ndarray, "batch height width channels"]
     labels: LabelMaps | None = None
 
     def on(self, device: torch.device) -> Float[Tensor, "batch planes height width"]:

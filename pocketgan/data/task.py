@@ -1,23 +1,22 @@
 """The task: which images, in which direction, at which size. A value; the images stay in their folder."""
 
-import hashlib
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
-from pocketgan.data.images import image_size, read_bytes
-from pocketgan.data.labels import DONT_CARE, LabelMaps, decode_map, label_maps, read_palette
+from pocketgan.data.inspection import DomainSurvey, inspected
+from pocketgan.data.labels import LabelMaps
 from pocketgan.data.layouts import Kind, Layout, read_layout
 from pocketgan.data.samples import Domains, Split
-from pocketgan.errors import DataError, SpecError
+from pocketgan.data.values import Range, Values
+from pocketgan.errors import SpecError
 from pocketgan.units import Size, both_sides, size_text
 
 Direction = Literal["AtoB", "BtoA"]
-_OPTIONS = ("rotate", "centre")
+_OPTIONS: dict[str, Any] = {"rotate": False, "centre": False, "a": Values(), "b": Values()}
 _Side = Annotated[int, Field(gt=0)]
 _Size = Annotated[
     tuple[_Side, _Side], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
@@ -43,6 +42,7 @@ class Task(BaseModel):
         centre: whether images are judged by the middle `size` of what training cuts its crops from; else whole,
             resized to `size`.
         labels: what the label maps hold; only of the layout "labels".
+        a, b: what the images of the two domains hold; `a` is not looked at where A are label maps.
         data_digest: SHA-256 of the names and bytes of the images (and of split.csv), in hexadecimal.
     """
 
@@ -57,6 +57,8 @@ class Task(BaseModel):
     rotate: bool = False
     centre: bool = False
     labels: LabelMaps | None = None
+    a: Values = Values()
+    b: Values = Values()
     data_digest: str
 
     @model_validator(mode="after")
@@ -78,7 +80,8 @@ class Task(BaseModel):
     @model_serializer(mode="wrap")
     def _brief(self, whole: Any) -> dict[str, Any]:
         """Without options that are not used: those which come later change no digest."""
-        return {name: value for name, value in whole(self).items() if name not in _OPTIONS or value}
+        unused = {name for name, usual in _OPTIONS.items() if getattr(self, name) == usual}
+        return {name: value for name, value in whole(self).items() if name not in unused}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Task) and self.model_dump() == other.model_dump()
@@ -93,8 +96,23 @@ class Task(BaseModel):
 
     @property
     def in_channels(self) -> int:
-        """Channels of what a generator is given: 3, or those of the encoded label maps."""
-        return self.labels.channels if self.labels else 3
+        """Channels of what a generator is given: those of the images, or of the encoded label maps."""
+        return self.labels.channels if self.labels else self.source.channels
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of what a generator makes."""
+        return self.target.channels
+
+    @property
+    def source(self) -> Values:
+        """What the images hold that a generator is given."""
+        return self.a if self.direction == "AtoB" else self.b
+
+    @property
+    def target(self) -> Values:
+        """What the images hold that it makes."""
+        return self.b if self.direction == "AtoB" else self.a
 
     def files(self, split: Split) -> Domains:
         """The samples of a split, sorted by name. `train` is without those of `select` and `test`."""
@@ -119,6 +137,14 @@ class Task(BaseModel):
     def pairing_note(self) -> str:
         """Whether samples are pairs, and how that is known: `pairs by names like *_A and *_B`."""
         return self._layout().pairing
+
+    @property
+    def values_note(self) -> str:
+        """What the images hold, where it is not red, green and blue from 0 to 255."""
+        if self.a == self.b == Values():
+            return ""
+        own = {"B": self.b} if self.labels else {"A": self.a, "B": self.b}
+        return "; ".join(f"{name}: {values}" for name, values in own.items())
 
     @property
     def sight_note(self) -> str:
@@ -158,8 +184,12 @@ def open_task(
     unpaired: bool | None = None,
     classes: int | None = None,
     labels: LabelMaps | None = None,
+    channels: tuple[int | None, int | None] = (None, None),
+    ranges: Mapping[str, Range] = MappingProxyType({}),
+    values: tuple[Values, Values] | None = None,
 ) -> Task:
-    """Recognise and check a data folder. Reads every file once; decodes no pixels but label maps of unknown sets.
+    """Recognise and check a data folder. Reads every file once; decodes no pixels but label maps of unknown sets,
+    and images of more than 8 bits, whose range it finds.
 
     Photos of label maps may be smaller than `size`, as in COCO; all other images may not.
 
@@ -172,6 +202,9 @@ def open_task(
         unpaired: True takes two folders for unaligned, False for pairs; default by their names.
         classes: how many classes label maps have; default as published, else the largest label and 1.
         labels: what label maps hold, where that is known, as of a model; then they are not looked at.
+        channels: of the images of A and of B; default as the files have them.
+        ranges: the values that are black and white, under "A", "B" or, for both, ""; default as found.
+        values: what the images of A and of B hold, where that is known, as of a model.
 
     Raises:
         DataError: anything about the folder or its images that would fail later, but for damage inside the
@@ -188,7 +221,9 @@ def open_task(
         raise SpecError(f"--classes is for label maps, and {root} has none; leave it out")
     if layout.kind != "labels":
         labels = None
-    digest, labels = _checked(root, layout, size, classes, labels, crop)
+    surveyed = DomainSurvey(layout, channels, ranges, values)
+    digest, labels = inspected(root, layout, size, classes, labels, crop, surveyed)
+    a, b = surveyed.result()
     return Task(
         root=root,
         layout=layout.kind,
@@ -199,106 +234,7 @@ def open_task(
         rotate=rotate,
         centre=centre or crop,
         labels=labels,
+        a=a,
+        b=b,
         data_digest=digest,
     )
-
-
-def _checked(
-    root: Path, layout: Layout, size: Size, classes: int | None, labels: LabelMaps | None, crop: bool
-) -> tuple[str, LabelMaps | None]:
-    """Digest of all files and what the labels are, checking on the way that the images fit and are large enough."""
-    digest = hashlib.sha256()
-    sizes: dict[Path, tuple[int, int]] = {}
-    scan = _LabelScan(layout, labels)
-    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in layout.files()):
-        data = read_bytes(path)
-        digest.update(os.fsencode(f"{name}\0{hashlib.sha256(data).hexdigest()}\n"))
-        if path not in (layout.split_file, layout.palette):
-            sizes[path] = image_size(data, path)
-            scan(data, path)
-    if layout.kind == "aligned":
-        for path, (width, height) in sizes.items():
-            if width % 2:
-                raise DataError(f"{path} is {width} pixels wide; A beside B needs an even width: crop or remove it")
-            sizes[path] = (width // 2, height)
-    if layout.kind != "unaligned":
-        _check_pairs(layout, sizes)
-    if layout.kind != "labels" or crop:
-        check_room(sizes, size, "each half of " if layout.kind == "aligned" else "")
-    if layout.kind == "labels" and labels is None:
-        labels = scan.result(classes)
-    elif labels and labels.instances != scan.instances:
-        wants, has = ("some", "none") if labels.instances else ("none", "some")
-        raise DataError(f"the model takes {wants} instance maps beside its label maps, and {root} has {has}")
-    return digest.hexdigest(), labels
-
-
-class _LabelScan:
-    """Looks into the label maps of a set that is not published: which labels are there?"""
-
-    def __init__(self, layout: Layout, labels: LabelMaps | None) -> None:
-        known, every = labels or layout.published, layout.splits.values() if layout.kind == "labels" else ()
-        self.paths = {sample.path for domains in every for sample in domains.a if not known}
-        self.palette = read_palette(layout.palette) if layout.palette else None
-        self.instances = any(sample.instances for domains in every for sample in domains.a)
-        self.largest = known.classes - 1 if known else 0
-        self.dont_care = known.dont_care if known else False
-        #: the maps that hold each label, as many as are needed to tell a stray one: two
-        self.maps: dict[int, list[Path]] = {}
-
-    def __call__(self, data: bytes, path: Path) -> None:
-        if path in self.paths:
-            labels = decode_map(data, path, self.palette)
-            classes = labels[labels != DONT_CARE]
-            self.largest = max(self.largest, int(classes.max(initial=0)))
-            for label in np.unique(classes).tolist():
-                self.maps.setdefault(label, [])[2:] = [path]
-            self.dont_care |= classes.size < labels.size
-
-    def result(self, classes: int | None) -> LabelMaps:
-        """Raises a `DataError` where the largest label is in one map alone and far above all others."""
-        *others, largest = sorted(self.maps) or [0]
-        below = max(others, default=largest)
-        alone = len(self.paths) > 2 and len(self.maps.get(largest, [])) == 1
-        if classes is None and alone and below + 1 < largest < DONT_CARE:
-            raise DataError(
-                f"{self.maps[largest][0]} alone holds the label {largest}, and all others are at most {below}; "
-                f"mend the map, or say how many classes there are: --classes {largest + 1}"
-            )
-        return label_maps(self.largest, self.dont_care, self.instances, classes)
-
-
-def _check_pairs(layout: Layout, sizes: dict[Path, tuple[int, int]]) -> None:
-    """Raise unless whatever belongs together is equally large."""
-    for domains in layout.splits.values():
-        for a, b in zip(*domains, strict=True):
-            for other, what in ((b.path, "both images of a pair"), (a.instances, "instances and labels")):
-                if other and sizes[a.path] != sizes[other]:
-                    raise DataError(
-                        f"{a.path} is {_times(sizes[a.path])} but {other} is {_times(sizes[other])}; "
-                        f"make {what} equally large"
-                    )
-
-
-def check_room(sizes: dict[Path, tuple[int, int]], size: Size, what: str = "") -> None:
-    """Raise a `DataError` unless every image, (width, height), is as large as `size`, height and width.
-
-    Naming the smallest of all lets one remedy suffice. `what` says before its name which part of it is meant.
-    """
-    smallest = min(sizes, key=lambda path: min(sizes[path][0] / size[1], sizes[path][1] / size[0]))
-    width, height = sizes[smallest]
-    if height >= size[0] and width >= size[1]:
-        return
-    if size[0] == size[1]:
-        shown, fits, unit = _times(sizes[smallest]), str(min(height, width)), ""
-    else:
-        shown, fits = f"{height}x{width}", size_text((min(height, size[0]), min(width, size[1])))
-        unit = " (height x width)"
-    raise DataError(
-        f"{what}{smallest} is {shown}, smaller than the size {size_text(size)}{unit}; "
-        f"pass --size {fits} or less, or remove the image"
-    )
-
-
-def _times(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

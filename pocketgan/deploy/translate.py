@@ -21,17 +21,17 @@ from pocketgan.data.images import (
     list_images,
     no_images,
     read_bytes,
-    read_rgb,
     readable,
     resize,
     resize_map,
-    save_image,
     to_tensor,
-    to_uint8,
 )
 from pocketgan.data.label_folders import PALETTES
 from pocketgan.data.labels import DONT_CARE, LabelMaps, Palette, decode_map, encode, pack, read_palette
+from pocketgan.data.raster import save_raster
 from pocketgan.data.samples import named_images
+from pocketgan.data.values import Range
+from pocketgan.deploy.pictures import Pictures
 from pocketgan.errors import DataError, OutputError, SpecError
 from pocketgan.models import Model, device_of, of_images
 from pocketgan.seeds import derive_seed
@@ -56,10 +56,12 @@ def translate_images(
     style_seed: int | None = None,
     dropout_seed: int | None = None,
     instances: Path | None = None,
+    range_: Range | None = None,
     overwrite: bool = False,
     device: torch.device = torch.device("cpu"),
 ) -> Translation:
-    """Write the model's picture of every image into `out`, as PNG under the image's stem.
+    """Write the model's picture of every image into `out` under the image's stem, in the values of the images that
+    the model learnt to make: as PNG, or as TIFF where that cannot hold them.
 
     A model whose card has `labels` takes label maps: numbers, or colours of a palette that lies beside them or one
     folder up (see `data.labels`).
@@ -73,6 +75,8 @@ def translate_images(
         dropout_seed: dropout stays on, drawn from this seed for each image alike; default off.
         instances: folder of the instance maps, of the same names as the label maps (Cityscapes: `_instanceIds` for
             `_labelIds`). Without it the edges of the labels stand for those of the instances.
+        range_: the values of images that are black and white. Default: those of the model; for images of more than
+            8 bits and a model of 8, those that these images need.
         overwrite: whether pictures may take the place of files that are there.
         device: where to compute.
 
@@ -81,36 +85,41 @@ def translate_images(
     model = model._replace(network=model.network.to(device))
     run = _function(model, style_seed, dropout_seed)
     images = [*images]
-    files = _files(images)
+    files = _files(images, model.target.suffix)
     sides = None if size is None else both_sides(size)
     if sides:
         model.spec.check_size(*sides)
-    _check_places(files, out, overwrite)
-    read = _reader(model, sides, files, instances)
+    _check_places(files, out, overwrite, model.target.suffix)
+    images_read = Pictures(model, files, range_)
+    read = _reader(model, sides, files, instances, images_read)
     sizes: dict[Path, Size] = {}
     padded = 0
     for done, path in enumerate(files, 1):
         x, (height, width) = read(path)
         sizes[path], padded = (height, width), padded + (x.shape[2:] != (height, width))
         with torch.inference_mode():
-            made = to_uint8(run(x.to(device)))[0]
+            made = run(x.to(device))[0, :, :height, :width].permute(1, 2, 0).cpu().numpy()
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{out} cannot be made: {error.strerror}; choose another --out") from error
-        save_image(np.ascontiguousarray(made[:height, :width]), out / f"{path.stem}.png")
+        save_raster(model.target.restored(made), out / f"{path.stem}{model.target.suffix}")
         progress(done, len(files))
     how = f"each resized to {size_text(sides)}" if sides else "each at its own size"
     if padded:
         how += f", {padded} padded by reflection to multiples of {model.spec.stride} and cut back"
     broken = sum(broken_links(folder) for folder in images if folder.is_dir())
-    notes = (*([] if sides else _far(model, sizes)), *([f"{links_text(broken)} left out"] if broken else []))
+    notes = (
+        *images_read.notes(),
+        *([] if sides else _far(model, sizes)),
+        *([f"{links_text(broken)} left out"] if broken else []),
+    )
     return Translation(len(files), how, notes)
 
 
-def _check_places(files: list[Path], out: Path, overwrite: bool) -> None:
+def _check_places(files: list[Path], out: Path, overwrite: bool, suffix: str) -> None:
     """Raise an `OutputError` for a picture that would take the place of its image, or of anything else unasked."""
-    places = [out / f"{path.stem}.png" for path in files]
+    places = [out / f"{path.stem}{suffix}" for path in files]
     for path, place in zip(files, places, strict=True):
         if place.resolve() == path.resolve():
             raise OutputError(f"the picture of {path} would overwrite the image itself; choose another --out")
@@ -173,7 +182,7 @@ def _function(model: Model, style_seed: int | None, dropout_seed: int | None) ->
 
 
 def _reader(
-    model: Model, sides: Size | None, files: list[Path], instances: Path | None
+    model: Model, sides: Size | None, files: list[Path], instances: Path | None, read_image: Pictures
 ) -> Callable[[Path], tuple[Tensor, Size]]:
     """What makes of a file the batch of one that the network takes, and the height and width of the picture."""
     labels = _labels(model)
@@ -188,7 +197,7 @@ def _reader(
         return resize(image, *sides) if image.ndim == 3 else resize_map(image, *sides)
 
     def picture(path: Path) -> tuple[Tensor, Size]:
-        image = read_rgb(path)
+        image = read_image(path)
         return to_tensor(fitted(image)[None]), sides or image.shape[:2]
 
     if labels is None:
@@ -216,11 +225,6 @@ def _labels(model: Model) -> LabelMaps | None:
     """What the label maps of a model hold; None where it takes images."""
     spec, told = model.spec, model.card.get("labels")
     if told is None and spec.kind != "spade":
-        if spec.in_channels != 3 or spec.out_channels != 3:
-            raise DataError(
-                f"this {spec.kind} generator makes {spec.out_channels} channels of {spec.in_channels}, and only "
-                "images of 3, red, green and blue, can be translated; use a model of such images"
-            )
         return None
     channels = spec.in_channels
     remedy = f"import it with --labels {channels}, or with --labels {channels - 1}+instances if it sees their edges"
@@ -271,7 +275,7 @@ def _padded(image: np.ndarray, model: Model) -> np.ndarray:
     return np.pad(image, more + [(0, 0)] * (image.ndim - 2), mode="reflect")
 
 
-def _files(images: Iterable[Path]) -> list[Path]:
+def _files(images: Iterable[Path], suffix: str) -> list[Path]:
     files: list[Path] = []
     for path in images:
         if path.is_dir():
@@ -287,6 +291,7 @@ def _files(images: Iterable[Path]) -> list[Path]:
     for path in files:
         if stems.setdefault(path.stem, path) != path:
             raise DataError(
-                f"{path} and {stems[path.stem]} would both become {path.stem}.png; translate them into two folders"
+                f"{path} and {stems[path.stem]} would both become {path.stem}{suffix}; translate them into two "
+                "folders"
             )
     return files

@@ -66,9 +66,10 @@ class Omgd(ImitationRecipeSettings):
 
     def _check_student(self, spec: GeneratorSpec, budget: Budget, task: Task, teacher: TeacherFile | None) -> None:
         spec.check_size(*task.size)
-        if (spec.in_channels, spec.out_channels) != (task.in_channels, 3):
+        if (spec.in_channels, spec.out_channels) != (task.in_channels, task.out_channels):
             raise SpecError(
-                f"here a student makes 3 channels of {task.in_channels}; leave its channels as they are"
+                f"here a student makes {task.out_channels} channels of {task.in_channels}; leave its channels as "
+                "they are"
             )
         costs = cost(spec, *task.size)
         for what, bound in budget.bounds.items():

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from pocketgan.errors import unknown
 from pocketgan.metrics import manifold, pairs
 from pocketgan.metrics.bootstrap import Figure
 from pocketgan.metrics.dists import Dists
@@ -166,6 +167,18 @@ _SEMANTICS = (
 )
 
 METRICS = {metric.name: metric for metric in (*_distances(), *_comparisons(), *_SEMANTICS)}
+
+#: what people write for a metric: FID alone is the papers'
+ALSO_CALLED = {"fid": "fid_legacy", "lpips": "lpips_alex"}
+
+
+def metric_named(name: str) -> str:
+    """The name of a metric, or of what people call so. Raises `SpecError` where there is none."""
+    found = ALSO_CALLED.get(name.lower(), name)
+    if found not in METRICS:
+        raise unknown("metric", name, METRICS)
+    return found
+
 
 #: the distance that needs no download
 FRECHET = "fd_mobilenet_v2"

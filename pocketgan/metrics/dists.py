@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pocketgan.data.images import seen
 from pocketgan.download import Progress
 from pocketgan.errors import DataError
 from pocketgan.pretrained.vgg import Vgg
@@ -45,9 +46,7 @@ class HannPool(nn.Module):
         window = torch.tensor([0.25, 0.5, 0.25])
         self.register_buffer("window", window[:, None] * window, persistent=False)
 
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels h_out w_out"]:
+    def forward(self, x: Float[Tensor, "batch _ height width"]) -> Float[Tensor, "batch channels h_out w_out"]:
         window = self.window.expand(x.shape[1], 1, 3, 3)
         return (F.conv2d(x.square(), window, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
 
@@ -97,11 +96,13 @@ class Dists(nn.Module):
         return cls(network, found["alpha"], found["beta"]).eval().requires_grad_(False)
 
     def forward(
-        self, images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch 3 height width"]
+        self,
+        images: Float[Tensor, "batch _ height width"],
+        targets: Float[Tensor, "batch _ height width"],
     ) -> Float[Tensor, " batch"]:
         """The distance of each image to its own target."""
         texture, structure = [], []
-        for x, y in zip(self._features(images), self._features(targets), strict=True):
+        for x, y in zip(self._features(seen(images)), self._features(seen(targets)), strict=True):
             mx, my = x.mean(dim=2), y.mean(dim=2)
             x, y = x - mx.unsqueeze(2), y - my.unsqueeze(2)
             texture.append((2 * mx * my + _C1) / (mx.square() + my.square() + _C1))

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pocketgan.data.images import seen
 from pocketgan.pretrained.inception import Inception, resize_clean, resize_legacy
 from pocketgan.pretrained.mobilenet_v2 import WEIGHTS, MobileNetV2
 from pocketgan.pretrained.vit import load_clip, load_dinov2
@@ -64,32 +65,37 @@ class Encoders:
         """SHA-256 of the weights behind an encoder."""
         return self._digests[self.chosen[encoder].network]
 
-    def of_real(self, images: Float[Tensor, "batch 3 height width"], encoders: Iterable[str]) -> dict[str, Tensor]:
+    def of_real(self, images: Float[Tensor, "batch _ height width"], encoders: Iterable[str]) -> dict[str, Tensor]:
         """By encoder, the features of images that come from 8 bits a channel, in [-1, 1]."""
-        rounded = as_saved(images)
+        rounded = as_saved(seen(images))
         return {name: self._run(self.chosen[name], rounded) for name in encoders}
 
     def of_generated(
-        self, images: Float[Tensor, "batch 3 height width"], rounded: Float[Tensor, "batch 3 height width"]
+        self,
+        images: Float[Tensor, "batch _ height width"],
+        rounded: Float[Tensor, "batch _ height width"],
     ) -> dict[str, Tensor]:
         """By encoder, the features of images as a generator gives them, and rounded to 8 bits."""
+        images, rounded = seen(images), seen(rounded)
         return {
             name: self._run(encoder, as_truncated(images) if encoder.truncated else rounded)
             for name, encoder in self.chosen.items()
         }
 
     def _run(
-        self, encoder: Encoder, images: Float[Tensor, "batch 3 height width"]
+        self, encoder: Encoder, images: Float[Tensor, "batch _ height width"]
     ) -> Float[Tensor, "batch features"]:
         return self.networks[encoder.network](encoder.prepare(images))
 
 
-def as_saved(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
+def as_saved(images: Float[Tensor, "batch _ height width"]) -> Float[Tensor, "batch _ height width"]:
     """Images in [-1, 1] as they read back from an 8-bit file: clipped, rounded to 256 levels."""
     return ((images.float() + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
 
 
-def as_truncated(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
+def as_truncated(
+    images: Float[Tensor, "batch _ height width"],
+) -> Float[Tensor, "batch _ height width"]:
     """Images in [-1, 1] as the papers' code turns them into bytes: clipped, fractions of a level cut off."""
     return ((images.float() + 1) / 2 * 255).clamp(0, 255).floor() / 127.5 - 1
 

@@ -28,6 +28,7 @@ from pocketgan.metrics.catalog import (
     SEMANTICS,
     Comparison,
     Metric,
+    metric_named,
     set_figure,
 )
 from pocketgan.metrics.encoders import Encoders, digest_of
@@ -297,6 +298,4 @@ class Evaluator:
 
 
 def _known(name: str) -> Metric:
-    if name not in METRICS:
-        raise unknown("metric", name, METRICS)
-    return METRICS[name]
+    return METRICS[metric_named(name)]

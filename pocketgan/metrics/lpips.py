@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pocketgan.data.images import seen
 from pocketgan.download import Progress
 from pocketgan.errors import DataError
 from pocketgan.pretrained.alexnet import AlexNet
@@ -81,10 +82,12 @@ class Lpips(nn.Module):
         return cls(network, _read_heads(path, backbone)).eval().requires_grad_(False)
 
     def forward(
-        self, images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch 3 height width"]
+        self,
+        images: Float[Tensor, "batch _ height width"],
+        targets: Float[Tensor, "batch _ height width"],
     ) -> Float[Tensor, " batch"]:
         """The distance of each image to its own target."""
-        ours, theirs = self._features(images), self._features(targets)
+        ours, theirs = self._features(seen(images)), self._features(seen(targets))
         total = torch.zeros(len(images), dtype=images.dtype, device=images.device)
         for head, x, y in zip(self.heads, ours, theirs, strict=True):
             total = total + (head * (x - y).square()).sum(dim=1).mean(dim=(1, 2))

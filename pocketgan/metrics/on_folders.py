@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pocketgan.data.images import image_size, read_bytes, read_rgb, resize, to_tensor
+from pocketgan.data.images import image_size, read_bytes, resize, to_tensor
 from pocketgan.data.partners import matching, partners
+from pocketgan.data.raster import header_of, read_raster
 from pocketgan.data.samples import check_partners, named_images
+from pocketgan.data.values import Survey, Values
 from pocketgan.errors import DataError
 from pocketgan.metrics.evaluate import Evaluator
 from pocketgan.metrics.evaluation import Evaluation
@@ -51,15 +53,17 @@ def evaluate_folders(
                     f"{made[name]} and {real[partner]} must be equally large, and are {shown}; give --size"
                 )
 
+    values = _values([*made.values(), *real.values()])
+
     def batches() -> Iterator[Answered]:
         for names in _alike([*made], made, size):
-            x = _images([made[name] for name in names], size)
-            y = _images([real[pairs[name]] for name in names], size) if paired else x[:0]
+            x = _images([made[name] for name in names], size, values)
+            y = _images([real[pairs[name]] for name in names], size, values) if paired else x[:0]
             yield Answered(x, y, names)
 
     def targets() -> Iterator[Answered]:
         for names in _alike([*real], real, size):
-            y = _images([real[name] for name in names], size)
+            y = _images([real[name] for name in names], size, values)
             yield Answered(y, y, names)
 
     evaluator = Evaluator(Stream(batches), targets=None if paired else Stream(targets), **options)
@@ -80,6 +84,16 @@ def _alike(names: Sequence[str], paths: dict[str, Path], size: Size | None) -> I
         yield from (alike[at : at + BATCH] for at in range(0, len(alike), BATCH))
 
 
-def _images(paths: Sequence[Path], size: Size | None) -> Tensor:
-    images = [read_rgb(path) if size is None else resize(read_rgb(path), *size) for path in paths]
-    return to_tensor(np.stack(images)) if images else torch.empty(0)
+def _values(paths: Sequence[Path]) -> Values:
+    """What the images of both folders hold: one range for all."""
+    survey = Survey()
+    for path in paths:
+        header = header_of(data := read_bytes(path), path)
+        survey.add(header, read_raster(data, path) if survey.wants(header) else None, path)
+    return survey.values()
+
+
+def _images(paths: Sequence[Path], size: Size | None, values: Values) -> Tensor:
+    images = [values.pixels(read_raster(read_bytes(path), path, values.channels)) for path in paths]
+    fitted = [resize(image, *size) if size else image for image in images]
+    return to_tensor(np.stack(fitted)) if fitted else torch.empty(0)

@@ -25,6 +25,7 @@ def seconds_an_image(
     x: Float[Tensor, "batch channels height width"],
     *,
     device: torch.device,
+    out_channels: int = 3,
     metrics: Iterable[str] = (FRECHET,),
     weights: Mapping[str, Path] | None = None,
 ) -> float:
@@ -33,7 +34,7 @@ def seconds_an_image(
     Measured on `device`, where `generate` computes, on the inputs `x` (at least 2, best as many as
     `resident.batch_on` says), after a first run that warms up.
     """
-    y = torch.rand(len(x), 3, *x.shape[2:], generator=torch.Generator().manual_seed(0)) * 2 - 1
+    y = torch.rand(len(x), out_channels, *x.shape[2:], generator=torch.Generator().manual_seed(0)) * 2 - 1
     batch = Batch(x.to(device), y.to(device), tuple(map(str, range(len(x)))))
     evaluator = Evaluator([batch], metrics=metrics, teacher=lambda _: batch.y, weights=weights, device=device)
     seconds = []

@@ -15,14 +15,14 @@ _RANGE = 2.0
 
 
 def l1(
-    images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch 3 height width"]
+    images: Float[Tensor, "batch channels height width"], targets: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, " batch"]:
     """Mean absolute difference, on the [-1, 1] scale: 0 for equal images, at most 2."""
     return (images - targets).abs().mean(dim=(1, 2, 3))
 
 
 def psnr(
-    images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch 3 height width"]
+    images: Float[Tensor, "batch channels height width"], targets: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, " batch"]:
     """Peak signal-to-noise ratio in dB, 10 log10(range² / mean squared error); infinite for equal images."""
     from torchmetrics.functional.image import peak_signal_noise_ratio
@@ -31,7 +31,7 @@ def psnr(
 
 
 def ssim(
-    images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch 3 height width"]
+    images: Float[Tensor, "batch channels height width"], targets: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, " batch"]:
     """Structural similarity, 1 for equal images; Gaussian window of 11 pixels, σ = 1.5, borders reflected.
 
@@ -50,7 +50,7 @@ def ssim(
 
 
 def ms_ssim(
-    images: Float[Tensor, "batch 3 height width"], targets: Float[Tensor, "batch 3 height width"]
+    images: Float[Tensor, "batch channels height width"], targets: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, " batch"]:
     """Structural similarity at five scales, 1 for equal images; windows and range as `ssim`.
 
@@ -74,7 +74,7 @@ def _doubled(images: Tensor) -> Tensor:
     return (images.cpu() if images.device.type == "mps" else images).double()
 
 
-def _require(images: Float[Tensor, "batch 3 height width"], side: int, name: str) -> None:
+def _require(images: Float[Tensor, "batch channels height width"], side: int, name: str) -> None:
     height, width = images.shape[-2:]
     if min(height, width) < side:
         raise DataError(

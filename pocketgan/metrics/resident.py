@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt
 from torch import Tensor
 
 from pocketgan.data.batches import Batch, Targets
@@ -40,7 +40,7 @@ class Resident:
         self.images, self.device = images, device
         self.order = np.arange(len(images)) if order is None else order
         self.names = [images.names[place] for place in self.order]
-        bytes_of_one = int(np.prod(images.pixels.shape[1:]))
+        bytes_of_one = int(np.prod(images.pixels.shape[1:])) * images.pixels.dtype.itemsize
         keeps = device.type != "cpu" and len(self.order) * bytes_of_one <= KEPT
         self._kept = torch.from_numpy(self._pixels(slice(None))).to(device) if keeps else None
 
@@ -54,7 +54,7 @@ class Resident:
         kept = self._kept[chosen]
         return encode(kept, self.images.labels) if self.images.labels else to_tensor(kept)
 
-    def _pixels(self, chosen: slice) -> UInt8[np.ndarray, "batch height width bytes"]:
+    def _pixels(self, chosen: slice) -> UInt[np.ndarray, "batch height width bytes"]:
         return self.images.pixels[self.order[chosen]]
 
 

@@ -81,7 +81,7 @@ class Answers:
                 y = self.of(place, batch.x.to(self.device), batch.names)
             yield Answered(batch.x, y, batch.names)
 
-    def of(self, place: int, x: Tensor, names: Sequence[str]) -> Float[Tensor, "batch 3 height width"]:
+    def of(self, place: int, x: Tensor, names: Sequence[str]) -> Float[Tensor, "batch channels height width"]:
         """The answers to the batch of that place, in [-1, 1]."""
         if place in self._kept:
             return self._kept[place].float() / 127.5 - 1

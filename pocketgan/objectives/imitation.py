@@ -42,7 +42,7 @@ LOOKED_AT = 4
 _STYLE, _FEATURE = STAGES[:LOOKED_AT], STAGES[1]
 
 #: what each teacher made of one batch, by its name
-Images = Mapping[str, Float[Tensor, "batch 3 height width"]]
+Images = Mapping[str, Float[Tensor, "batch _ height width"]]
 #: activations of the teacher whose channels count, by tap
 Features = Mapping[str, Float[Tensor, "batch _ _ _"]]
 
@@ -163,7 +163,10 @@ class ImitationGame(Objective):
         return mean_losses(rounds)
 
     def _image_terms(
-        self, image: Float[Tensor, "batch 3 height width"], targets: Images, wanted: Mapping[str, Look | None]
+        self,
+        image: Float[Tensor, "batch _ height width"],
+        targets: Images,
+        wanted: Mapping[str, Look | None],
     ) -> Losses:
         """The terms that the student's image alone decides."""
         s = self._imitation
@@ -179,7 +182,7 @@ class ImitationGame(Objective):
                 terms[f"G_feature_{name}"] = s.feature * feature_loss(seen.feature, theirs.feature)
         return terms
 
-    def _look(self, image: Float[Tensor, "batch 3 height width"]) -> Look | None:
+    def _look(self, image: Float[Tensor, "batch _ height width"]) -> Look | None:
         """What the perceptual network, where there is one, sees in images."""
         if "perceptual" not in self.frozen:
             return None

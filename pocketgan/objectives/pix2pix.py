@@ -25,7 +25,7 @@ from pocketgan.networks.discriminators import SharedPatchDiscriminator
 from pocketgan.objectives.base import Losses, Objective, ObjectiveSettings, detached, total
 
 #: what each generator made of one batch, by its name
-Fakes = Mapping[str, Float[Tensor, "batch 3 height width"]]
+Fakes = Mapping[str, Float[Tensor, "batch channels height width"]]
 
 
 class Pix2PixSettings(ObjectiveSettings):
@@ -102,7 +102,7 @@ class Pix2Pix(Objective):
             terms[_term("G_recon", name)] = s.recon * pixel_loss(fake, batch.y, s.recon_loss)
         return terms
 
-    def _scored(self, batch: Batch, image: Float[Tensor, "batch 3 height width"], name: str) -> Tensor:
+    def _scored(self, batch: Batch, image: Float[Tensor, "batch channels height width"], name: str) -> Tensor:
         """What the discriminator says to this generator's image, or to a real one in its place."""
         return self.networks["discriminator"](torch.cat([batch.x, image], 1), *self._heads[name])
 

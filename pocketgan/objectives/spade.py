@@ -74,7 +74,7 @@ class SpadeGame(Objective):
             return self.frozen["perceptual"](batch.y)
 
     def image_terms(
-        self, batch: Batch, fake: Float[Tensor, "batch 3 height width"], real_features: Features
+        self, batch: Batch, fake: Float[Tensor, "batch channels height width"], real_features: Features
     ) -> Losses:
         """The generator's terms that its image alone decides."""
         s = self._terms
@@ -87,13 +87,13 @@ class SpadeGame(Objective):
             terms["G_perceptual"] = s.perceptual * vgg_loss(self.frozen["perceptual"](fake), real_features)
         return terms
 
-    def discriminator_terms(self, batch: Batch, fake: Float[Tensor, "batch 3 height width"]) -> Losses:
+    def discriminator_terms(self, batch: Batch, fake: Float[Tensor, "batch channels height width"]) -> Losses:
         """The discriminator's terms."""
         on_fake, on_real = self._scored(batch, fake)
         mode = self._terms.gan_mode
         return {"D_fake": fake_loss(on_fake, mode), "D_real": real_loss(on_real, mode)}
 
-    def _scored(self, batch: Batch, fake: Float[Tensor, "batch 3 height width"]) -> tuple[Maps, Maps]:
+    def _scored(self, batch: Batch, fake: Float[Tensor, "batch channels height width"]) -> tuple[Maps, Maps]:
         """D's features of fake and real images, from one pass over both."""
         both = self.networks["discriminator"](
             torch.cat([torch.cat([batch.x, fake], 1), torch.cat([batch.x, batch.y], 1)])

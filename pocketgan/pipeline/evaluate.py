@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from pocketgan.data.images import to_uint8
+from pocketgan.data.images import shown, to_uint8
 from pocketgan.data.samples import Split
 from pocketgan.data.task import Task
 from pocketgan.metrics import Evaluation
@@ -21,7 +21,7 @@ from pocketgan.pipeline.timing import Stopwatch
 class Evaluate(Stage):
     """Every metric of a network on one split.
 
-    Leaves: an `Evaluation`, and the images that the network made (`images.npy`, uint8).
+    Leaves: an `Evaluation`, and the images that the network made, for the eye (`images.npy`, uint8).
     Fields:
         metrics: which; default what suits the data.
         teacher: the network whose images the metrics teacher_... compare with.
@@ -49,7 +49,7 @@ class Evaluate(Stage):
 
         def generate(x: torch.Tensor) -> torch.Tensor:
             y = network(x)
-            images.append(to_uint8(y))
+            images.append(shown(to_uint8(y)))
             work.progress(sum(map(len, images)), count)
             return y
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 from pocketgan.data.batches import evaluation_batches
 from pocketgan.data.cache import load_examples
 from pocketgan.data.task import Task
+from pocketgan.deploy.metadata import describe
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.models import load_model
 from pocketgan.pipeline.stage import Network, Stage, Workspace
@@ -59,5 +60,6 @@ class Export(Stage):
         export = runtime_named(self.runtime).export_verified
         assert export is not None, "checked at construction"
         difference = export(network, self.task.size, work.artifact / self.file, images)
+        describe(work.artifact / self.file, None if self.task.labels else self.task.source, self.task.target)
         text = json.dumps({"images": len(images), "largest_difference": difference}, indent=1)
         (work.artifact / "verified.json").write_text(text + "\n")

@@ -174,12 +174,15 @@ def claim(folder: Path, owner: Owner) -> Iterator[None]:
 
 
 def check_owner(folder: Path, owner: Owner) -> None:
-    """Raise `OutputError` when a run folder is somebody else's. Writes nothing."""
+    """Raise `OutputError` when a run folder is somebody else's. Writes nothing.
+
+    A recipe that differs by the metric alone may go on: what is finished and the same is taken as it is.
+    """
     mark = folder / MARK
     with writing(folder):
         if mark.is_file():
-            digest, name = _read_mark(mark)
-            if digest != owner.digest:
+            digest, name, recipe = _read_mark(mark)
+            if digest != owner.digest and not _but_for_the_metric(recipe, owner.content.get("recipe")):
                 raise OutputError(
                     f"{folder} belongs to another recipe ({name}, {digest[:12]}; this one is "
                     f"{owner.name}, {owner.digest[:12]}); choose another --out or remove it"
@@ -188,10 +191,17 @@ def check_owner(folder: Path, owner: Owner) -> None:
             raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
 
 
-def _read_mark(mark: Path) -> tuple[str, str]:
+def _but_for_the_metric(first: Any, second: Any) -> bool:
+    """Whether two recipes, as JSON, differ by the score that chooses, and by nothing that a user said beside it."""
+    said = ("name", "method", "task", "budget", "seed", "roles")
+    alike = first and second and all(first.get(name) == second.get(name) for name in said)
+    return bool(alike) and first.get("metric") != second.get("metric")
+
+
+def _read_mark(mark: Path) -> tuple[str, str, Any]:
     try:
         found = json.loads(mark.read_text())
-        return str(found["digest"]), str(found["name"])
+        return str(found["digest"]), str(found["name"]), found.get("recipe")
     except (ValueError, KeyError, TypeError):
         raise OutputError(f"{mark} is damaged; choose another --out or remove {mark.parent}") from None
 

@@ -46,7 +46,7 @@ class Stopwatch:
         and taken to cost in proportion to the pixels."""
         size, most = self._probe(stage.largest, stage.task.size, stage.discriminator)
         images = min(stage.schedule.batch_size, most)
-        batch = noise(images, stage.task.in_channels, size)
+        batch = noise(images, stage.task.in_channels, size, stage.task.out_channels)
         seconds = self._medians(step_of(stage, batch, self.runtime), len(stage.shares))
         mean = sum(share * one for share, one in zip(stage.shares, seconds, strict=True))
         return mean * _pixels(stage.task.size) / _pixels(size) * stage.schedule.batch_size / images
@@ -57,7 +57,7 @@ class Stopwatch:
             probe, most = self._probe(spec, size)
             network = initialise(spec.build(), torch.Generator().manual_seed(0)).eval().to(self.device)
             x = noise(max(2, min(batch_on(self.device, probe), most)), spec.in_channels, probe).x
-            seconds = seconds_an_image(of_images(network), x, device=self.device)
+            seconds = seconds_an_image(of_images(network), x, device=self.device, out_channels=spec.out_channels)
             self._scorings[spec, size] = seconds * _pixels(size) / _pixels(probe)
         return self._scorings[spec, size]
 
@@ -118,10 +118,10 @@ def step_of(stage: Training, batch: Batch, runtime: Runtime) -> Callable[[], obj
     return step
 
 
-def noise(images: int, channels: int, size: Size) -> Batch:
+def noise(images: int, channels: int, size: Size, out_channels: int = 3) -> Batch:
     """A batch of noise in [-1, 1]."""
     generator = torch.Generator().manual_seed(0)
-    x, y = (torch.rand(images, planes, *size, generator=generator) * 2 - 1 for planes in (channels, 3))
+    x, y = (torch.rand(images, planes, *size, generator=generator) * 2 - 1 for planes in (channels, out_channels))
     return Batch(x, y, ())
 
 

@@ -13,9 +13,10 @@ from torch import nn
 
 from pocketgan.data.batches import PackedBatch, evaluation_batches, steps_per_epoch, training_batches
 from pocketgan.data.cache import Examples, load_examples
-from pocketgan.data.images import save_image, to_uint8
+from pocketgan.data.images import save_image, shown, to_uint8
 from pocketgan.data.samples import Split
 from pocketgan.data.task import Task
+from pocketgan.data.values import Values
 from pocketgan.models import device_of, of_images, save_model
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, PatchSpec, SharedPatchSpec
 from pocketgan.objectives.base import Objective
@@ -116,7 +117,7 @@ class Training(Stage):
     ) -> None:
         """Play the game to its end and save what it leaves; by another schedule or with other batches if given."""
         examples = load_examples(self.task, self.splits, work.cache, training=True)
-        shown = load_examples(self.task, "select", work.cache, training=False)
+        selected = load_examples(self.task, "select", work.cache, training=False)
         schedule = schedule or self.schedule
         drawn = {round(schedule.epochs * part / SHEETS) for part in range(1, SHEETS + 1)}
         products = objective.products
@@ -127,7 +128,7 @@ class Training(Stage):
 
         def sample(epoch: int) -> None:
             if epoch in drawn:
-                sheet = sample_sheet(products["model"], shown)
+                sheet = sample_sheet(products["model"], selected)
                 save_image(sheet, work.folder / "samples" / f"epoch-{epoch:04d}.png")
 
         fit(
@@ -195,7 +196,9 @@ def bundled(network: FeatureNetwork | None) -> FeatureNetwork | None:
 def card_of(task: Task, made_by: Stage) -> dict[str, Any]:
     """What a model folder says of its network beside its spec."""
     labels = {"labels": task.labels.model_dump(mode="json")} if task.labels else {}
-    sight = {"load_size": task.load_size and list(task.load_size)} if task.centre else {}
+    sight: dict[str, Any] = {"load_size": task.load_size and list(task.load_size)} if task.centre else {}
+    sight |= {"input": task.source.model_dump()} if task.source != Values() else {}
+    sight |= {"output": task.target.model_dump()} if task.target != Values() else {}
     return {"size": list(task.size), "direction": task.direction, **labels, **sight, "made_by": made_by.address}
 
 
@@ -206,8 +209,8 @@ def sample_sheet(network: nn.Module, examples: Examples) -> np.ndarray:
     network.eval()
     images = of_images(network)(batch.x.to(device_of(network))).cpu()
     network.train()
-    shown = slice(len(batch.names))
-    rows = [examples.sources.pictures(shown), to_uint8(images)]
+    chosen = slice(len(batch.names))
+    rows = [examples.sources.pictures(chosen), shown(to_uint8(images))]
     if examples.paired:
-        rows.append(examples.targets.pictures(shown))
+        rows.append(examples.targets.pictures(chosen))
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)

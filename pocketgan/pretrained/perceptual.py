@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pocketgan.data.images import seen
 from pocketgan.download import Progress
 from pocketgan.pretrained.mobilenet_v2 import WEIGHTS, MobileNetV2
 from pocketgan.pretrained.vgg import Vgg
@@ -40,8 +41,9 @@ class Perceptual(nn.Module):
         self.from_zero = from_zero
         self.stages = STAGES[:stages]
 
-    def forward(self, x: Float[Tensor, "batch 3 height width"]) -> dict[str, Float[Tensor, "batch _ _ _"]]:
-        """The activations by stage, the shallowest first."""
+    def forward(self, x: Float[Tensor, "batch _ height width"]) -> dict[str, Float[Tensor, "batch _ _ _"]]:
+        """The activations by stage, the shallowest first; of other images than colours, of what `seen` makes."""
+        x = seen(x)
         x = (x + 1) / 2 if self.from_zero else x
         if isinstance(self.network, Vgg):
             found = self.network(x)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from pocketgan.errors import SpecError, unknown
+from pocketgan.errors import PocketGANError, SpecError, unknown
 from pocketgan.recipes.settings import RecipeSettings
 
 Settings = TypeVar("Settings", bound=RecipeSettings)
@@ -23,6 +24,9 @@ def changed(settings: Settings, changes: list[str]) -> Settings:
         *parents, last = path.split(".")
         node: Any = tree
         for name in parents:
+            if name in node and node[name] is None:
+                whole = path[: path.index(name) + len(name)]
+                raise SpecError(f"--set {change}: {_off(settings, whole)}")
             if name not in node or not isinstance(node[name], dict):
                 raise unknown("setting", path, _paths(tree))
             node = node[name]
@@ -37,6 +41,32 @@ def changed(settings: Settings, changes: list[str]) -> Settings:
         words = " ".join(f"--set {change}" for change in guilty)
         reason = first["msg"].removeprefix("Value error, ")
         raise SpecError(f"{words}: {reason[0].lower()}{reason[1:]}; choose another value") from None
+
+
+def check_used(settings: Settings, changes: list[str], recipe_of: Callable[[Settings], Any]) -> None:
+    """Raise `SpecError` for a change without which the recipe would be the same.
+
+    Changes that later ones replace, and those to what a setting is anyway, are let pass.
+    """
+    whole = changed(settings, changes)
+    digest = recipe_of(whole).digest
+    for place, change in enumerate(changes):
+        path = change.partition("=")[0]
+        if any(f"{path}.".startswith(f"{later.partition('=')[0]}.") for later in changes[place + 1 :]):
+            continue
+        try:
+            without = changed(settings, changes[:place] + changes[place + 1 :])
+            idle = without != whole and recipe_of(without).digest == digest
+        except PocketGANError:
+            continue  # it was needed
+        if idle:
+            raise SpecError(f"--set {change} has no use here: the recipe is the same without it; leave it out")
+
+
+def _off(settings: RecipeSettings, name: str) -> str:
+    """Why there is nothing below a setting."""
+    why = settings.why_off.get(name, "there is nothing of that kind here")
+    return f"{name} is off, since {why}; leave it out, or give {name} as a whole, as {name}={{...}}"
 
 
 def _guilty(changes: list[str], tree: dict[str, Any], place: tuple[int | str, ...]) -> list[str]:

@@ -45,11 +45,18 @@ def check_players(
     if game.name not in teacher.games:
         known = ", ".join(kind for kind, spec in specs().items() if game.name in getattr(spec, "games", ()))
         raise SpecError(f"{game.name} trains no {teacher.kind}; choose a teacher among {known}")
-    seen = 3 if game.data == UNPAIRED else task.in_channels + 3
-    if (teacher.in_channels, teacher.out_channels, discriminator.in_channels) != (task.in_channels, 3, seen):
+    into, out = task.in_channels, task.out_channels
+    if game.data == UNPAIRED and into != out:
         raise SpecError(
-            f"here a generator makes 3 channels of {task.in_channels} and its discriminator sees {seen}; "
-            "leave in_channels and out_channels as they are"
+            f"{game.name} translates both ways by networks of one kind, and the images of A have {task.a.channels} "
+            f"channels, those of B {task.b.channels}; say --channels 3 or 1 for both"
+        )
+    seen = out if game.data == UNPAIRED else into + out
+    if (teacher.in_channels, teacher.out_channels, discriminator.in_channels) != (into, out, seen):
+        raise SpecError(
+            f"here a generator makes {out} channels of {into} and its discriminator sees {seen}; this teacher "
+            f"makes {teacher.out_channels} of {teacher.in_channels}, and its discriminator sees "
+            f"{discriminator.in_channels}; leave in_channels and out_channels as they are, or say --channels"
         )
     check_sides(task.size, teacher, discriminator)
 

@@ -5,7 +5,7 @@ Source: Ren et al., "Online Multi-Granularity Distillation for GAN Compression",
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import NonNegativeInt, model_validator
@@ -44,6 +44,12 @@ class ImitationRecipeSettings(RecipeSettings):
         objective: with pairs `OnlineSettings`, without `BurstSettings`.
         schedule: counts the teachers' epochs.
     """
+
+    why_off: ClassVar[dict[str, str]] = {
+        "deep": "without pairs there is one teacher, the wide one",
+        "student": "the widest student within the budget is taken",
+        "tuning": "this method does no fine-tuning here",
+    }
 
     wide: NamedGenerator | None
     deep: NamedGenerator | None = None
@@ -189,7 +195,9 @@ def student_width(wish: Wish, largest: int) -> int | None:
     """The width of the widest student within the budget, at most `largest`; None without a budget."""
     if wish.budget is None:
         return None
-    return max(widest(ResnetSpec.uniform(largest).mobile, wish.budget, wish.task).widths)
+    channels = dict(in_channels=wish.task.in_channels, out_channels=wish.task.out_channels)
+    form = ResnetSpec.uniform(largest).mobile.model_copy(update=channels)
+    return max(widest(form, wish.budget, wish.task).widths)
 
 
 def bursts_for(schedule: Schedule) -> BurstSettings:

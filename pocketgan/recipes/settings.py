@@ -9,9 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pocketgan.data.inputs import Inputs
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
-from pocketgan.errors import unknown
-from pocketgan.metrics import METRICS
-from pocketgan.metrics.catalog import FRECHET
+from pocketgan.metrics.catalog import FRECHET, metric_named
 from pocketgan.networks import GeneratorSpec, parse_spec
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.games import Distilling, FeatureNetwork, Imitating, Teaching, needs_features
@@ -23,14 +21,8 @@ def _parsed(value: Any) -> Any:
     return parse_spec(value) if isinstance(value, str) else value
 
 
-def _known(value: str) -> str:
-    if value not in METRICS:
-        raise unknown("metric", value, METRICS)
-    return value
-
-
 #: a metric that there is
-KnownMetric = Annotated[str, AfterValidator(_known)]
+KnownMetric = Annotated[str, AfterValidator(metric_named)]
 #: a network, or its spec string, e.g. resnet:48
 NamedGenerator = Annotated[GeneratorSpec, BeforeValidator(_parsed)]
 
@@ -49,6 +41,8 @@ class RecipeSettings(BaseModel):
 
     #: the name of the method
     method: ClassVar[str]
+    #: of settings that may be null: what it means
+    why_off: ClassVar[dict[str, str]] = {}
 
     metric: KnownMetric = FRECHET
     whole_train: bool = False

@@ -65,6 +65,10 @@ class SupernetSettings(RecipeSettings):
         tuning: how long the chosen subnet is fine-tuned; without it the result is the subnet as it is.
     """
 
+    why_off: ClassVar[dict[str, str]] = {
+        "tuning": "without pairs this method does no fine-tuning, which the authors found to harm there",
+        "race": "every candidate of the search sees all images",
+    }
     #: whether the first student plays against the discriminator of a finished teacher
     inherits: ClassVar[bool] = True
 

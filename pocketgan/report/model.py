@@ -31,7 +31,7 @@ class Row(Value):
         scores: by metric name, on the report's `figure_split`.
         intervals: 95 % confidence interval (low, high) of the scores that have one.
         digest: address of the artifact.
-        genome: widths of a subnet, e.g. `32_32_48_32_48_48_16_16`.
+        subnet: widths of a subnet, e.g. `32_32_48_32_48_48_16_16`.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Row(Value):
     scores: dict[str, float]
     intervals: dict[str, tuple[float, float]] = {}
     digest: str
-    genome: str | None = None
+    subnet: str | None = None
 
 
 class CandidatePoint(Value):
@@ -56,7 +56,7 @@ class CandidatePoint(Value):
         latency_ms: median of one image, in milliseconds, where it was measured (see `Report.latencies_on`).
     """
 
-    genome: str
+    subnet: str
     macs: int
     true_macs: int
     params: int

@@ -17,7 +17,7 @@ class Member(Value):
         macs: multiply-accumulates of one image, by the papers' convention; `true_macs` exact.
         scores: by metric, on the test split.
         processor_seconds: of all stages that led to it.
-        genome: widths, e.g. `32_32_48_32_48_48_16_16`.
+        subnet: widths, e.g. `32_32_48_32_48_48_16_16`.
         digest: address of the stage that left it.
     """
 
@@ -27,7 +27,7 @@ class Member(Value):
     true_macs: int
     scores: dict[str, float]
     processor_seconds: float
-    genome: str
+    subnet: str
     digest: str
 
 

@@ -17,7 +17,7 @@ def summary_lines(report: Report) -> tuple[list[str], list[list[str]]]:
 def side_by_side(report: Report) -> tuple[list[str], list[list[str]]]:
     """Column titles, and one line a figure: every row of the report, scores with their 95 % intervals."""
     titles = ["", *(row.name for row in report.rows)]
-    lines = [["subnet", *(row.genome or "" for row in report.rows)]]
+    lines = [["subnet", *(row.subnet or "" for row in report.rows)]]
     for line in comparison.lines(report, report.rows):
         remarked = line.title in report.better
         texts = (f"{cell.text} ({cell.remark})" if remarked and cell.remark else cell.text for cell in line.cells)

@@ -101,7 +101,7 @@ def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Laten
         scores=scores.scores,
         intervals=scores.intervals,
         digest=network.digest,
-        genome=write_numbers(spec.genome),
+        subnet=write_numbers(spec.genome),
     )
 
 
@@ -117,7 +117,7 @@ def _search_of(recipe: Recipe, store: Store) -> dict[str, Any]:
     front = recipe.front_latency and recipe.front_latency.load(store.artifact(recipe.front_latency))
     candidates = tuple(
         CandidatePoint(
-            genome=recipe.search.space.text(c.genome),
+            subnet=recipe.search.space.text(c.genome),
             **c.costs,
             scores={metric: math.nan if score is None else score for metric, score in c.scores.items()},
             chosen=c.genome == result.best.genome,
@@ -132,6 +132,10 @@ def _notes(recipe: Recipe, store: Store) -> Iterator[str]:
     """What else a reader must know."""
     yield f"data: {recipe.task.pairing_note}"
     yield f"splits: {recipe.task.split_note}"
+    if recipe.task.values_note:
+        yield f"images of {recipe.task.values_note}"
+    if {recipe.task.a.channels, recipe.task.b.channels} - {1, 3}:
+        yield "Pictures, and metrics and terms that look through a feature network, show the first three channels."
     if recipe.task.sight_note:
         yield f"training saw {recipe.task.sight_note}"
     yield "Every figure of the tables is from the test split."

@@ -78,7 +78,7 @@ def _try_metrics(recipe: Recipe, store: Store, runtime: Runtime) -> None:
     """Raise what would only show after hours of training: missing weights, images too small for a metric."""
 
     def any_image(x: Tensor) -> Tensor:
-        return torch.zeros(len(x), 3, *recipe.task.size, device=x.device)
+        return torch.zeros(len(x), recipe.task.out_channels, *recipe.task.size, device=x.device)
 
     evaluator = task_evaluator(
         recipe.task,

@@ -49,7 +49,9 @@ class Pace:
 def measured(stage: Training, runtime: Runtime) -> float:
     """Processor seconds of one step, over all threads: the mean of some after the first ones. On an accelerator,
     whose work no processor's clock counts, seconds by the wall."""
-    step = step_of(stage, noise(stage.schedule.batch_size, stage.task.in_channels, stage.task.size), runtime)
+    task = stage.task
+    batch = noise(stage.schedule.batch_size, task.in_channels, task.size, task.out_channels)
+    step = step_of(stage, batch, runtime)
     for _ in range(WARM_UP):
         step()
     clock = time.process_time if runtime.place.type == "cpu" else time.perf_counter

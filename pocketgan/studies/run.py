@@ -170,7 +170,7 @@ def _scored(store: Store, setting: Setting, points: dict[int, Point]) -> _Scored
                 **cost(spec, *setting.task.size),
                 scores=evaluations[-1].scores,
                 processor_seconds=spent(store, point.network),
-                genome=write_numbers(spec.genome),
+                subnet=write_numbers(spec.genome),
                 digest=point.network.digest,
             )
         )

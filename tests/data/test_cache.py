@@ -92,7 +92,7 @@ def test_two_sets_without_pairs(tmp_path):
 
 def test_existing_cache_is_mapped_not_decoded(task, tmp_path, monkeypatch):
     first = load_examples(task, "train", tmp_path / "cache", training=True)
-    monkeypatch.setattr(cache, "read_rgb", None)
+    monkeypatch.setattr(cache, "read_raster", None)
     again = load_examples(task, "train", tmp_path / "cache", training=True)
     assert isinstance(again.sources.pixels, np.memmap)
     assert not again.sources.pixels.flags.writeable

@@ -179,7 +179,7 @@ def test_training_batches_of_the_union(task, inputs, tmp_path):
 
 def test_existing_cache_is_mapped_not_decoded(task, inputs, tmp_path, monkeypatch):
     first = load_inputs(inputs, task, "train", tmp_path / "cache")
-    monkeypatch.setattr(module, "read_rgb", None)
+    monkeypatch.setattr(module, "read_raster", None)
     again = load_inputs(inputs, task, "train", tmp_path / "cache")
     assert isinstance(again.sources.pixels, np.memmap)
     assert not again.sources.pixels.flags.writeable

@@ -5,18 +5,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
 
-from pocketgan.data import images
+from pocketgan.data import images, raster
 from pocketgan.data.batches import student_batches, training_batches
 from pocketgan.data.cache import Examples, load_examples
 from pocketgan.data.inputs import load_inputs, open_inputs
 from pocketgan.data.ragged import Ragged
 from pocketgan.data.task import Task, open_task
+from pocketgan.data.values import Values
 from pocketgan.errors import DataError, SpecError
-from pocketgan.models import Model, save_model
+from pocketgan.models import Model, load_model, save_model
 from pocketgan.networks import ResnetSpec
 from pocketgan.pipeline.training import Train, card_of
 from pocketgan.training.schedule import Schedule
@@ -282,7 +285,7 @@ def test_large_pictures_on_demand(tmp_path, monkeypatch):
             f"{path} has {count} pixels, and images of more than {limit} are not opened unasked; make it smaller, "
             f"remove it, or say pocketgan --max-pixels {count} before the verb"
         )
-        images.allow_pixels(count)
+        raster.allow_pixels(count)
         assert images.read_rgb(path).shape[1] == 20
 
 
@@ -290,10 +293,12 @@ def test_large_pictures_on_demand(tmp_path, monkeypatch):
 
 
 def test_a_run_on_crops_is_judged_as_it_learns(cli: Callable[..., Outcome], tmp_path: Path):
-    """From data to scores, and evaluate sees the images as the run did."""
+    """From data of 4 and 3 channels to scores and a verified file; and evaluate sees the images as the run did."""
     for index in range(12):
-        for folder, first in (("A", 0), ("B", 100)):
-            write_picture(tmp_path / "data" / folder / f"p{index:02}.png", first + index, 24 + index, 40 - index)
+        write_picture(tmp_path / "data" / "B" / f"p{index:02}.png", index, 24 + index, 40 - index)
+        source = picture(index, 24 + index, 40 - index)
+        (tmp_path / "data" / "A").mkdir(exist_ok=True)
+        np.save(tmp_path / "data" / "A" / f"p{index:02}.npy", np.dstack([source, source[..., 1]]))
     words = ("compress", tmp_path / "data", "--budget", "1G", "--size", 24, "--crop", "--rotate", "--no-flip")
     run = tmp_path / "run"
     made = cli(*words, "--out", run, *TOY)
@@ -302,13 +307,60 @@ def test_a_run_on_crops_is_judged_as_it_learns(cli: Callable[..., Outcome], tmp_
         "random crops of 24 from images as they are, judged by their middle 24, not mirrored, turned by 90 degrees"
     )
     assert f"training sees {told} at random" in made.out
+    assert "images of A: 4 channels, values 0 to 255; B: red, green and blue, values 0 to 255" in made.out
     report = json.loads((run / "report.json").read_text())
+    assert (
+        "Pictures, and metrics and terms that look through a feature network, show the first three channels."
+        in (report["notes"])
+    )
+    check_file(run, Values(channels=4), Values())
     assert f"training saw {told} at random" in report["notes"]
     scores = {row["name"]: row["scores"] for row in report["rows"]}["compressed"]
     again = json.loads(cli("evaluate", run, tmp_path / "data", "--metrics", "l1,psnr", "--json").out)["scores"]
     assert again == pytest.approx({name: scores[name] for name in again})
     resized = cli("evaluate", run, tmp_path / "data", "--metrics", "l1", "--size", 24, "--json").out
     assert json.loads(resized)["scores"]["l1"] != pytest.approx(scores["l1"])
+
+
+def check_file(run: Path, source: Values, target: Values) -> None:
+    """The exported file does what the model does, was verified on real images, and says what it takes and makes."""
+    for path in run.glob("stages/export-*/artifact/verified.json"):
+        assert json.loads(path.read_text())["largest_difference"] < 1e-3
+    model, file = load_model(run / "model"), run / "export" / "compressed.onnx"
+    assert (model.source, model.target) == (source, target)
+    x = torch.rand(2, source.channels, 32, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    (y,) = onnxruntime.InferenceSession(file).run(None, {"image": x.numpy()})
+    np.testing.assert_allclose(y, model.network(x).detach(), atol=1e-3)
+    assert y.shape == (2, target.channels, 32, 24)
+    (entry,) = (each for each in onnx.load(file).metadata_props if each.key == "pocketgan")
+    assert json.loads(entry.value) == {"input": source.model_dump(), "output": target.model_dump()}
+
+
+def test_a_run_on_gray_images_of_12_bits(cli: Callable[..., Outcome], tmp_path: Path):
+    """From data to a verified file, pictures in values of 12 bits, and their scores without the model."""
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        source = np.kron(rng.integers(0, 4096, (7, 8)), np.ones((4, 4), int)).astype(np.uint16)
+        for folder, values in (("A", source), ("B", 4095 - source)):
+            (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(tmp_path / "data" / folder / f"p{index:02}.png")
+    run, data = tmp_path / "run", tmp_path / "data"
+    made = cli("compress", data, "--budget", "1G", "--size", 24, "--out", run, *TOY)
+    assert made.code == 0, made.err
+    assert "images of A: gray, values 0 to 4,095; B: gray, values 0 to 4,095" in made.out
+    kind = Values(channels=1, high=4095, dtype="uint16")
+    check_file(run, kind, kind)
+    rows = {row["name"]: row["scores"] for row in json.loads((run / "report.json").read_text())["rows"]}
+    again = json.loads(cli("evaluate", run, data, "--metrics", "l1", "--json").out)["scores"]
+    assert again["l1"] == pytest.approx(rows["compressed"]["l1"])
+    assert cli("translate", run, data / "A", "-o", tmp_path / "made").code == 0
+    pictures = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "made").iterdir())]
+    assert {(each.dtype.name, each.shape) for each in pictures} == {("uint16", (28, 32))}
+    assert 255 < max(int(each.max()) for each in pictures) <= 4095
+    real = [np.asarray(Image.open(path)) for path in sorted((data / "B").iterdir())]
+    error = np.mean([np.abs(a.astype(float) - b).mean() / 4095 * 2 for a, b in zip(pictures, real, strict=True)])
+    alone = json.loads(cli("evaluate", tmp_path / "made", data / "B", "--metrics", "l1", "--json").out)["scores"]
+    assert alone["l1"] == pytest.approx(error, abs=0.005)
 
 
 @pytest.mark.parametrize(

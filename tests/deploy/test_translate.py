@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
+from pocketgan.data.raster import read_raster
+from pocketgan.data.values import Values
 from pocketgan.deploy.translate import translate_images
 from pocketgan.errors import DataError, OutputError, SpecError
 from pocketgan.models import Model, of_images
@@ -128,11 +131,111 @@ def test_dropout_stays_on_where_one_asks(tmp_path: Path):
         translate_images(Model(plain.build(), plain, {}), [path], tmp_path / "none", dropout_seed=3)
 
 
-@pytest.mark.parametrize(("into", "out"), [(1, 3), (3, 1), (4, 4)])
-def test_images_of_other_channels_are_refused(tmp_path: Path, into: int, out: int):
-    spec = ResnetSpec.uniform(1, blocks=1, in_channels=into, out_channels=out)
-    with pytest.raises(DataError, match=f"makes {out} channels of {into}, and only images of 3"):
-        translate_images(Model(spec.build(), spec, {}), [write_picture(tmp_path / "a.png")], tmp_path / "made")
+# -- channels and values -----------------------------------------------------------------------------------------
+
+
+def of(into: Values, out: Values, card: bool = True) -> Model:
+    """A model of such images, in whose card they stand or not."""
+    torch.manual_seed(0)
+    spec = ResnetSpec.uniform(2, blocks=1, in_channels=into.channels, out_channels=out.channels)
+    held = {"input": into.model_dump(), "output": out.model_dump()} if card else {}
+    return Model(spec.build().eval(), spec, held)
+
+
+def written(path: Path) -> np.ndarray:
+    return read_raster(path.read_bytes(), path)
+
+
+GRAY12 = Values(channels=1, high=4095, dtype="uint16")
+HEIGHTS = Values(channels=1, low=-1000, high=3000, dtype="int16")
+BANDS = Values(channels=4, high=1, dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("into", "out", "suffix"),
+    [
+        (GRAY12, GRAY12, ".png"),
+        (GRAY12, Values(), ".png"),
+        (HEIGHTS, HEIGHTS, ".tif"),
+        (BANDS, Values(channels=6), ".tif"),
+        (Values(), BANDS, ".tif"),
+        (Values(channels=1), Values(channels=3, high=65535, dtype="uint16"), ".tif"),
+    ],
+)
+def test_pictures_hold_the_values_of_the_training(tmp_path: Path, into: Values, out: Values, suffix: str):
+    """Low goes in as -1 and comes out as low, of 1 to 6 channels."""
+    model = of(into, out)
+    values = np.random.default_rng(1).uniform(into.low, into.high, (24, 28, into.channels))
+    values = values.astype(np.float32) if into.dtype == "float32" else values.round().astype(into.dtype)
+    np.save(tmp_path / "a.npy", values)
+    made = translate_images(model, [tmp_path / "a.npy"], tmp_path / "made")
+    assert made.notes == ()
+    x = torch.from_numpy((values.astype(np.float32) - into.low) / (into.high - into.low) * 2 - 1)
+    y = model.network(x.permute(2, 0, 1)[None])[0].detach().permute(1, 2, 0).double().numpy()
+    expected = out.low + (y + 1) / 2 * (out.high - out.low)
+    found = written(tmp_path / "made" / f"a{suffix}")
+    assert found.shape == expected.shape
+    assert suffix == ".png" or tifffile.imread(tmp_path / "made" / f"a{suffix}").dtype == out.dtype
+    np.testing.assert_allclose(found, expected, atol=(out.high - out.low) / 250)
+
+
+@pytest.mark.parametrize(("into", "out"), [(1, 3), (3, 1), (4, 4), (6, 3), (1, 1)])
+def test_models_that_say_nothing_take_8_bits_of_their_channels(tmp_path: Path, into: int, out: int):
+    model = of(Values(channels=into), Values(channels=out), card=False)
+    values = np.random.default_rng(1).integers(0, 256, (16, 16, into)).astype(np.uint8)
+    np.save(tmp_path / "a.npy", values)
+    translate_images(model, [tmp_path / "a.npy"], tmp_path / "made")
+    x = torch.from_numpy(values).permute(2, 0, 1)[None] / 127.5 - 1
+    expected = (model.network(x)[0].detach().permute(1, 2, 0).numpy() + 1) * 127.5
+    (path,) = (tmp_path / "made").iterdir()
+    np.testing.assert_allclose(written(path), expected, atol=1)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_images_of_more_bits_for_a_model_of_8(model: Model, tmp_path: Path, bits: int):
+    """Not nearly black in silence: by what all of them need, which is told; or as the user says."""
+    whole = np.random.default_rng(1).integers(0, 256, (24, 24))
+    top = 2**bits - 1
+    whole[0, 0] = 255
+    for name, values in (("a", whole * top // 255), ("b", whole * top // 600)):
+        Image.fromarray(values.astype(np.uint16)).save(tmp_path / f"{name}.png")
+    Image.fromarray(whole.astype(np.uint8)).save(tmp_path / "plain.png")
+    paths = [tmp_path / f"{name}.png" for name in ("a", "b", "plain")]
+    made = translate_images(model, paths, tmp_path / "made")
+    assert made.notes == (
+        f"2 images of more than 8 bits were taken to go from 0 to {top}, as their values need, for a model of 8 "
+        "bits; --range LOW:HIGH says another",
+    )
+    np.testing.assert_allclose(pixels(tmp_path / "made" / "a.png"), expected(model, paths[2], None), atol=3)
+    np.testing.assert_allclose(pixels(tmp_path / "made" / "plain.png"), expected(model, paths[2], None), atol=1)
+    said = translate_images(model, paths[:2], tmp_path / "said", range_=(0, top))
+    assert said.notes == ()
+    np.testing.assert_array_equal(pixels(tmp_path / "said" / "b.png"), pixels(tmp_path / "made" / "b.png"))
+
+
+def test_what_a_user_is_told_of_values(tmp_path: Path):
+    model = of(GRAY12, GRAY12)
+    for name, values in (("8", np.full((16, 16), 200, np.uint8)), ("far", np.full((16, 16), 9000, np.uint16))):
+        Image.fromarray(values).save(tmp_path / f"{name}.png")
+    made = translate_images(model, [tmp_path / "8.png", tmp_path / "far.png"], tmp_path / "made")
+    assert made.notes == (
+        "1 images of 8 bits were taken to go from 0 to 255, where the model learnt from values of 0 to 4095",
+        "1 images hold values beyond 0 to 4095, which were clipped; --range LOW:HIGH says another range",
+    )
+    assert translate_images(model, [tmp_path / "far.png"], tmp_path / "said", range_=(0, 16383)).notes == ()
+
+
+def test_images_of_other_channels_are_refused(tmp_path: Path):
+    path = write_picture(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a.png has 3 channels, and the model takes 4; give images of its kind"):
+        translate_images(of(BANDS, BANDS), [path], tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+    card = {"input": {"channels": 5}, "output": {"channels": 3, "low": 3, "high": 1}}
+    spec = ResnetSpec.uniform(2, blocks=1)
+    with pytest.raises(DataError, match=r"does not say what its output images hold; mend it"):
+        translate_images(Model(spec.build(), spec, card), [path], tmp_path / "made")
+    with pytest.raises(DataError, match=r"speaks of input images of 5 channels, and its network has 3; mend it"):
+        translate_images(Model(spec.build(), spec, {"input": card["input"]}), [path], tmp_path / "made")
 
 
 def test_height_and_width(model: Model, tmp_path: Path):

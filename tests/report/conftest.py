@@ -34,12 +34,12 @@ def report() -> Report:
         scores={"fd": 41.2, "ssim": 0.60},
         intervals={"fd": (39.3, 43.0)},
         digest="77be01c9930d",
-        genome="32_32_48",
+        subnet="32_32_48",
     )
 
     def candidate(genome: str, macs: int, scores: dict[str, float], **more: bool) -> CandidatePoint:
         return CandidatePoint(
-            genome=genome, macs=macs, true_macs=macs // 2, params=macs // 1000, scores=scores, **more
+            subnet=genome, macs=macs, true_macs=macs // 2, params=macs // 1000, scores=scores, **more
         )
 
     return Report(

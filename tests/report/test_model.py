@@ -40,4 +40,4 @@ def test_a_metric_without_direction_is_refused(report):
 
 
 def test_front_of_a_report(report):
-    assert [c.genome for c in report.front()] == ["16_16_16", "32_32_48", "64_64_64"]
+    assert [c.subnet for c in report.front()] == ["16_16_16", "32_32_48", "64_64_64"]

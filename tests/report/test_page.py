@@ -91,7 +91,7 @@ def test_needs_no_network_and_runs_no_script(report, grids):
 
 def test_every_name_is_escaped(report, grids):
     odd = "<script>alert('1')</script>"
-    row = report.rows[0].model_copy(update={"name": odd, "genome": odd, "latency_runtime": odd})
+    row = report.rows[0].model_copy(update={"name": odd, "subnet": odd, "latency_runtime": odd})
     task = report.task.model_copy(update={"name": odd, "counts": {odd: 3}})
     report = report.model_copy(
         update={

@@ -43,7 +43,7 @@ def test_only_finite_candidates_are_drawn(report):
 def test_measured_latencies(report):
     """The plot shows those candidates that were measured, and no others."""
     times = {"24_16_16": 20.0, "32_32_48": 45.0, "64_64_64": 90.0}
-    candidates = [c.model_copy(update={"latency_ms": times.get(c.genome)}) for c in report.candidates]
+    candidates = [c.model_copy(update={"latency_ms": times.get(c.subnet)}) for c in report.candidates]
     svg = latency_svg(report.model_copy(update={"candidates": tuple(candidates)}))
     assert 'aria-label="fd against the latency of 3 candidates"' in svg
     assert {"milliseconds an image", "fd (lower is better)", "front", "chosen"} <= set(texts(svg))

@@ -27,7 +27,7 @@ def point(series: str, place: str, macs: int, *fds: float) -> StudyPoint:
             true_macs=macs // 2,
             scores={"fd": fd, "ssim": 0.5},
             processor_seconds=100.0 + seed,
-            genome="8_8",
+            subnet="8_8",
             digest=f"{series}{place}{seed}",
         )
         for seed, fd in enumerate(fds)

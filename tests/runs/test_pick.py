@@ -81,13 +81,13 @@ def test_the_front(cli: Cli, finished: Path):
             for other in scored(finished)
         )
     ]
-    assert [each["genome"] for each in found["front"]] == [write_numbers(each.genome) for each in alone]
+    assert [each["subnet"] for each in found["front"]] == [write_numbers(each.genome) for each in alone]
     assert [each["macs"] for each in found["front"]] == [each.costs["macs"] for each in alone]
     assert [each["chosen"] for each in found["front"]] == [False] * (len(alone) - 1) + [True]
     ends = (found["front"][0], found["front"][-1])
     assert all(each["latency_ms"] > 0 for each in ends)
     text = cli("pick", finished).out
-    assert all(each["genome"] in text for each in found["front"])
+    assert all(each["subnet"] in text for each in found["front"])
     assert "1 thread" in text
 
 
@@ -109,7 +109,7 @@ def test_a_smaller_budget(cli: Cli, run: Path, tmp_path: Path, name: str):
     found = json.loads(outcome.out)
     assert [row["name"] for row in found["rows"]] == ["teacher", "compressed", "pick"]
     row, choice = found["rows"][-1], expected(run, name, bound)
-    assert row["genome"] == write_numbers(choice.genome)
+    assert row["subnet"] == write_numbers(choice.genome)
     assert {cost: row[cost] for cost in choice.costs} == choice.costs
     assert row[name] <= bound
     assert row["scores"].keys() == found["rows"][1]["scores"].keys()
@@ -150,7 +150,7 @@ def test_a_larger_budget_is_searched_anew(cli: Cli, run: Path, tmp_path: Path):
     assert outcome.code == 0, outcome.err
     search = recipe.search.model_copy(update={"budget": Budget.parse("2G")})
     result = search.load(store_of(run).artifact(search))
-    assert json.loads(outcome.out)["rows"][-1]["genome"] == write_numbers(result.best.genome)
+    assert json.loads(outcome.out)["rows"][-1]["subnet"] == write_numbers(result.best.genome)
     assert not [path for path in files(run).keys() - before.keys() if "train-" in path or "distil-" in path]
 
 
@@ -162,7 +162,7 @@ def test_a_bound_on_the_latency(cli: Cli, run: Path):
     outcome = cli("pick", run, "--budget", f"latency_ms={bound:.6f},params=1G", "--json")
     assert outcome.code == 0, outcome.err
     found = json.loads(outcome.out)
-    assert found["rows"][-1]["genome"] == write_numbers(min(within, key=lambda each: each.score).genome)
+    assert found["rows"][-1]["subnet"] == write_numbers(min(within, key=lambda each: each.score).genome)
     assert Path(found["out"]).parent == run.parent
     assert (Path(found["out"]) / "model" / "model.json").is_file()
 

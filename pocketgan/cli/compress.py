@@ -1,0 +1,146 @@
+"""Verbs for one's own data: compress, and plan, which says what that (or a recipe of the catalog) will do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pocketgan.cli.job import Job, of_catalog
+from pocketgan.cli.options import (
+    BudgetOption,
+    Changes,
+    Channels,
+    Classes,
+    Crop,
+    Data,
+    DataOption,
+    Device,
+    Flip,
+    Json,
+    LoadSize,
+    Out,
+    Precision,
+    Ranges,
+    Rotate,
+    Sides,
+    Unpaired,
+    Weights,
+    Yes,
+)
+from pocketgan.cli.runs import carry_out, settled, show_plan
+from pocketgan.errors import SpecError
+from pocketgan.methods import DEFAULT, method_names
+
+Direction = Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="pix2pix, cyclegan, gaugan or munit; default by the data: pairs, no pairs, label maps; munit on "
+        "demand."
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        help=f"How it is compressed: {', '.join(method_names())}. once-for-all chooses kernels and depth too, omgd "
+        "and pocket train teachers and student together."
+    ),
+]
+Effort = Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")]
+Teacher = Annotated[
+    Path | None,
+    typer.Option(
+        help="A finished teacher, not trained then: a model folder, a run (its teacher), or what import knows."
+    ),
+]
+Discriminator = Annotated[Path | None, typer.Option(help="The discriminator of that teacher.")]
+Unlabelled = Annotated[
+    Path | None,
+    typer.Option(
+        help="Inputs without a partner, from which a student of omgd or pocket learns too: a folder of images, "
+        "none of them a test image."
+    ),
+]
+
+
+def compress(
+    data: Data,
+    budget: Annotated[
+        str, typer.Option(help="MACs an image by the papers' count (2.6G), or e.g. true_macs=1G,params=400K.")
+    ],
+    size: Sides = None,
+    load_size: LoadSize = None,
+    crop: Crop = False,
+    flip: Flip = True,
+    rotate: Rotate = False,
+    direction: Direction = "AtoB",
+    unpaired: Unpaired = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    range_: Ranges = None,
+    model: Model = None,
+    method: Method = DEFAULT,
+    effort: Effort = "quick",
+    teacher: Teacher = None,
+    discriminator: Discriminator = None,
+    unlabelled: Unlabelled = None,
+    weights: Weights = None,
+    out: Out = None,
+    precision: Precision = None,
+    set_: Changes = None,
+    device: Device = "auto",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Turn a folder of images into a small generator, an ONNX file and a report."""
+    job = Job.of(**{name: value for name, value in locals().items() if name not in ("yes", "as_json")})
+    carry_out(job.settings, job.recipe, set_, job.out, job.runtime, yes, as_json)
+
+
+def plan(
+    recipe: Annotated[
+        str, typer.Argument(help="A name from `pocketgan list`, or a folder of images.", show_default=False)
+    ],
+    data: DataOption = None,
+    budget: BudgetOption = None,
+    size: Sides = None,
+    load_size: LoadSize = None,
+    crop: Crop = False,
+    flip: Flip = True,
+    rotate: Rotate = False,
+    direction: Direction = "AtoB",
+    unpaired: Unpaired = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    range_: Ranges = None,
+    model: Model = None,
+    method: Method = DEFAULT,
+    effort: Effort = "quick",
+    teacher: Teacher = None,
+    discriminator: Discriminator = None,
+    unlabelled: Unlabelled = None,
+    weights: Weights = None,
+    out: Out = None,
+    precision: Precision = None,
+    set_: Changes = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """What a recipe, or compress on a folder of images, will do: its stages, and how long they take here."""
+    given = dict(locals())
+    from pocketgan.catalog.catalog import ENTRIES
+
+    folder = Path(recipe)
+    if recipe not in ENTRIES and (folder.is_dir() or len(folder.parts) > 1):
+        if data is not None:
+            raise SpecError(f"--data is for recipes of the catalog, and {recipe} is a folder itself; leave it out")
+        if budget is None:
+            raise SpecError(f"a plan for the images of {recipe} needs a budget; add --budget, e.g. --budget 1.5G")
+        own = {name: value for name, value in given.items() if name not in ("recipe", "as_json")}
+        job = Job.of(**{**own, "data": folder})
+    else:
+        job = of_catalog(given)
+    made, notes = settled(job.settings, job.recipe, set_, job.out, job.runtime)
+    show_plan(made, job.out, job.runtime, as_json, notes)
