@@ -35,7 +35,7 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
-    "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip "
+    "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip --generator "
     "--json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
     "--unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
@@ -45,7 +45,7 @@ OPTIONS = {
     "list": "--json",
     "pick": "--budget --data --device --json --out --weights -o run",
     "plan": "--budget --channels --classes --crop --data --device --direction --discriminator --effort --flip "
-    "--json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
+    "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
     "--unlabelled --unpaired --weights -o recipe",
     "prepare": "--from --json --list --out --yes -o task",
     "profile": "--json --layers --runtime --size --threads model",

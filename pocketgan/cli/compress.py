@@ -56,6 +56,13 @@ Teacher = Annotated[
     ),
 ]
 Discriminator = Annotated[Path | None, typer.Option(help="The discriminator of that teacher.")]
+OwnGenerator = Annotated[
+    str | None,
+    typer.Option(
+        help="Your own generator: package.module:Class or file.py:function; --set generator.NAME=VALUE are its "
+        "arguments."
+    ),
+]
 Unlabelled = Annotated[
     Path | None,
     typer.Option(
@@ -85,6 +92,7 @@ def compress(
     effort: Effort = "quick",
     teacher: Teacher = None,
     discriminator: Discriminator = None,
+    generator: OwnGenerator = None,
     unlabelled: Unlabelled = None,
     weights: Weights = None,
     out: Out = None,
@@ -120,6 +128,7 @@ def plan(
     effort: Effort = "quick",
     teacher: Teacher = None,
     discriminator: Discriminator = None,
+    generator: OwnGenerator = None,
     unlabelled: Unlabelled = None,
     weights: Weights = None,
     out: Out = None,

@@ -50,6 +50,7 @@ class Job:
         effort: Any,
         teacher: Path | None,
         discriminator: Path | None,
+        generator: str | None,
         unlabelled: Path | None,
         weights: list[str] | None,
         out: Path | None,
@@ -67,9 +68,15 @@ class Job:
         from pocketgan.recipes.channels import with_channels
         from pocketgan.recipes.games import GAMES, game_for
         from pocketgan.recipes.method import Wish
+        from pocketgan.recipes.supernet import with_generator
         from pocketgan.runs.run import teacher_of
         from pocketgan.runtime import Runtime
+        from pocketgan.tracing.generator import arguments_of, generator_named, spec_of
 
+        if generator and teacher:
+            raise SpecError(
+                "--generator is trained as the teacher, and --teacher is a finished one; give one of them"
+            )
         if discriminator and not teacher:
             raise SpecError(f"the discriminator {discriminator} has no teacher; name that with --teacher")
         if model and model not in GAMES:
@@ -96,7 +103,12 @@ class Job:
             classes=classes,
         )
         wish = Wish(effort=effort, task=task, game=GAMES[model] if model else game_for(task), budget=bound)
-        base, changes = chosen(wish), with_precision(set_, precision)
+        own, others = arguments_of(set_ or [])
+        base, changes = chosen(wish), with_precision(others, precision)
+        if generator:
+            base = with_generator(base, spec_of(generator_named(generator, own), task.in_channels, task.size))
+        elif own:
+            raise SpecError(f"--set generator.{next(iter(own))} has no generator; name that with --generator")
         settings = changed(base, changes)
         inputs = open_inputs(unlabelled, task) if unlabelled else None
         name = data.resolve().name

@@ -18,6 +18,7 @@ from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec
+from pocketgan.networks.traced import TracedSpec
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.games import Distilling, Teaching
 from pocketgan.pipeline.pick import Pick
@@ -199,3 +200,16 @@ def supernet_settings(
         search=search,
         **further,
     )
+
+
+def with_generator(settings: RecipeSettings, generator: TracedSpec) -> RecipeSettings:
+    """The settings with a user's generator as the teacher, and with the usual space of its widths.
+
+    Raises `SpecError` for a method that trains networks of its own kinds.
+    """
+    if not isinstance(settings, SupernetSettings):
+        raise SpecError(
+            f"--generator is for fast-gan-compression, gan-compression and once-for-all, and this is "
+            f"{settings.method}; choose another --method"
+        )
+    return settings.model_copy(update={"teacher": generator, "space": "quarter"})

@@ -1,0 +1,121 @@
+"""The generator that a user names: a class or function in a package or a file, checked before training."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pocketgan.errors import SpecError, unknown
+from pocketgan.networks.traced import TracedSpec
+from pocketgan.tracing.trace import trace
+from pocketgan.units import Size
+
+
+def generator_named(text: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """What 'package.module:Class' or 'file.py:function' gives for these arguments.
+
+    Raises `SpecError` where there is no such thing, where it does not take the arguments, or gives no module.
+    """
+    place, colon, name = text.rpartition(":")
+    if not colon or not place or not name:
+        raise SpecError(f"--generator {text} names no class; write package.module:Class or file.py:function")
+    module = _module(place)
+    if not hasattr(module, name):
+        raise unknown(f"name in {place}", name, [each for each in vars(module) if not each.startswith("_")])
+    make = getattr(module, name)
+    if not callable(make) or isinstance(make, nn.Module):
+        raise SpecError(f"--generator {text} is no class or function; name what makes the generator")
+    try:
+        # always the same first weights: what is known of them is a part of the spec, and so of a run's address
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            made = make(**arguments)
+    except Exception as error:  # whatever the user's constructor does
+        raise SpecError(
+            f"--generator {text} cannot be made: {_line(error)}; give its arguments with --set generator.NAME=VALUE"
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise SpecError(f"--generator {text} gives a {type(made).__name__}, not an nn.Module; return the module")
+    return made
+
+
+def spec_of(module: nn.Module, channels: int, size: Size) -> TracedSpec:
+    """The spec of a generator of images of this size in pixels. Raises `SpecError` for one that cannot be used."""
+    rng = torch.Generator().manual_seed(0)
+    example = torch.rand(2, channels, *size, generator=rng) * 2 - 1
+    check_generator(module, example)
+    return trace(module, example).spec
+
+
+@torch.no_grad()
+def check_generator(module: nn.Module, example: Tensor) -> None:
+    """Raise `SpecError` unless it makes of images finite images of the same size, and leaves them as they are."""
+    name, given, training = type(module).__name__, example.clone(), module.training
+    try:
+        made: Any = module.eval()(given)
+    except Exception as error:  # whatever the user's forward does
+        raise SpecError(
+            f"{name} does not take images of shape {tuple(example.shape)}: {_line(error)}; a generator takes one "
+            "batch of images, with the channels and the --size of the data"
+        ) from error
+    finally:
+        module.train(training)
+    if not isinstance(made, Tensor):
+        raise SpecError(f"{name} gives a {type(made).__name__}, not a tensor; return the image alone")
+    wanted = (len(example), *example.shape[2:])
+    if made.ndim != 4 or (made.shape[0], *made.shape[2:]) != wanted:
+        raise SpecError(
+            f"{name} gives shape {tuple(made.shape)} for images of shape {tuple(example.shape)}; a generator gives "
+            "images of the same number and size"
+        )
+    if not torch.isfinite(made).all():
+        raise SpecError(f"{name} gives values that are not finite; initialise its weights, or mend its forward")
+    if not torch.equal(given, example):
+        raise SpecError(f"{name} changes its input in place; begin its forward with x = x.clone()")
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise SpecError(f"{name} has no parameters to train; give a module with layers, and requires_grad")
+
+
+def arguments_of(changes: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The generator's own arguments among the changes of --set, and the other changes."""
+    own = [change for change in changes if change.startswith("generator.") and "=" in change]
+    found = {}
+    for change in own:
+        name, _, value = change.removeprefix("generator.").partition("=")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found, [change for change in changes if change not in own]
+
+
+def _module(place: str) -> ModuleType:
+    try:
+        if not place.endswith(".py"):
+            return importlib.import_module(place)
+        if not Path(place).is_file():
+            raise SpecError(f"--generator: there is no file {place}; check the path")
+        spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+        assert spec is not None, "it is a file of Python"
+        assert spec.loader is not None, "which Python itself reads"
+        module = importlib.util.module_from_spec(spec)
+        sys.modules.setdefault(module.__name__, module)
+        spec.loader.exec_module(module)
+        return module
+    except SpecError:
+        raise
+    except Exception as error:  # whatever importing the user's code does
+        raise SpecError(f"--generator: {place} cannot be imported: {_line(error)}; mend it") from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

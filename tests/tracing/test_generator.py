@@ -1,0 +1,112 @@
+"""A generator that a user names: found, checked, and what is said of those that will not do."""
+
+import pytest
+import torch
+from torch import nn
+
+from pocketgan.errors import SpecError
+from pocketgan.tracing.generator import arguments_of, check_generator, generator_named, spec_of
+
+SOURCE = '''
+import torch
+from torch import nn
+
+NUMBER = 3
+
+def small(width=8):
+    return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 3, 3, padding=1))
+
+def needs(width):
+    return small(width)
+
+def nothing():
+    return "no module"
+
+class Like(nn.Module):
+    """Runs `body` as its forward."""
+    def __init__(self, body):
+        super().__init__()
+        self.layer, self.body = nn.Conv2d(3, 8, 3, padding=1), body
+        self.out = nn.Conv2d(8, 3, 1)
+    def forward(self, x):
+        return eval(self.body)
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 3, 1)
+    def forward(self, x):
+        if x.mean() > 0:
+            x = x + 1
+        return self.layer(x)
+
+def dry():
+    return nn.Upsample(scale_factor=1)
+'''
+
+#: the name, its arguments, what is said
+WRONG = (
+    ("small", {"depth": 3}, "cannot be made: .*unexpected keyword argument 'depth'; give its arguments with --set"),
+    ("needs", {}, "cannot be made: .*missing 1 required positional argument: 'width'"),
+    ("small", {"width": -1}, "cannot be made: .*negative"),
+    ("smal", {}, "unknown name in .*'smal'; did you mean small"),
+    ("NUMBER", {}, "is no class or function"),
+    ("nothing", {}, "gives a str, not an nn.Module"),
+    ("dry", {}, "has no parameters to train"),
+    ("Like", {"body": "self.out(self.layer(x))[:, :, ::2, ::2]"}, r"gives shape \(2, 3, 8, 8\) for images"),
+    ("Like", {"body": "(x, x)"}, "gives a tuple, not a tensor; return the image alone"),
+    ("Like", {"body": "x.mean((2, 3))"}, r"gives shape \(2, 3\) for images"),
+    ("Like", {"body": "self.out(self.layer(x)) / 0 * 0"}, "values that are not finite"),
+    ("Like", {"body": "self.out(self.layer(x.add_(1)))"}, "changes its input in place"),
+    ("Like", {"body": "self.out(x)"}, r"does not take images of shape \(2, 3, 16, 16\): .*channels"),
+    ("Like", {"body": "self.missing(x)"}, "does not take images of shape .*no attribute 'missing'"),
+    ("Like", {"body": "self.out(self.layer(x))[:1]"}, r"gives shape \(1, 3, 16, 16\)"),
+    ("Branches", {}, "cannot be traced at .*own.py:30, `if x.mean.. > 0:`: its control flow .*; compute that with"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("own") / "own.py"
+    path.write_text(SOURCE)
+    return path
+
+
+@pytest.mark.parametrize(("name", "arguments", "said"), WRONG)
+def test_wrong_generators_get_one_line(file, name, arguments, said):
+    with pytest.raises(SpecError, match=said) as found:
+        spec_of(generator_named(f"{file}:{name}", arguments), 3, (16, 16))
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("small", "names no class; write package.module:Class or file.py:function"),
+        ("nowhere.py:small", "there is no file nowhere.py"),
+        ("no_such_package.module:Net", "no_such_package.module cannot be imported: No module named"),
+        ("torch:nn", "is no class or function"),
+    ],
+)
+def test_names_that_lead_nowhere(text, said):
+    with pytest.raises(SpecError, match=said):
+        generator_named(text, {})
+
+
+def test_a_file_that_does_not_run(tmp_path):
+    (tmp_path / "broken.py").write_text("1 / 0")
+    with pytest.raises(SpecError, match="cannot be imported: division by zero; mend it"):
+        generator_named(f"{tmp_path / 'broken.py'}:small", {})
+
+
+def test_the_same_name_gives_the_same_spec(file):
+    """So that a run finds its stages again."""
+    first, second = (spec_of(generator_named(f"{file}:small", {"width": 16}), 3, (16, 16)) for _ in range(2))
+    assert first == second
+    assert first.widths == (16,)
+    check_generator(nn.Conv2d(3, 3, 1), torch.zeros(1, 3, 8, 8))
+
+
+def test_arguments_stand_among_the_changes():
+    changes = ["seed=1", "generator.width=8", "generator.norm=batch", "generator.sizes=[1, 2]"]
+    assert arguments_of(changes) == ({"width": 8, "norm": "batch", "sizes": [1, 2]}, ["seed=1"])
