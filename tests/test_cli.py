@@ -35,8 +35,8 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
-    "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip --generator "
-    "--json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
+    "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip "
+    "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
     "--unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
