@@ -40,7 +40,7 @@ OPTIONS = {
     "--unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
-    "export": "--format --out --overwrite --size -o model",
+    "export": "--data --fixed --format --out --overwrite --precision --size -o model",
     "import": "--assume --json --labels --network --out --range --size -o file",
     "list": "--json",
     "pick": "--budget --data --device --json --out --weights -o run",
@@ -220,7 +220,7 @@ def test_profile_measures_what_is_asked_for(cli: Cli, toy_run: ToyRun):
 def test_profile_of_an_onnx_file(cli: Cli, toy_run: ToyRun):
     file = toy_run.folder / "export" / "compressed.onnx"
     found = json.loads(printed(cli("profile", file, "--size", 32, "--threads", 2, "--json")))
-    assert found.keys() == {"model", "size", "size_bytes", "latency_ms"}
+    assert found.keys() == {"model", "size", "size_bytes", "latency_ms", "latency", "machine"}
     assert found["size_bytes"] == file.stat().st_size
     assert found["latency_ms"]["onnxruntime"] > 0
 
@@ -244,7 +244,9 @@ def test_what_a_run_leaves(toy_run: ToyRun):
         "recipe.json",
     }
     assert {path.name for path in (folder / "model").iterdir()} == {"model.json", "weights.safetensors"}
-    assert {path.name for path in (folder / "export").iterdir()} == {"teacher.onnx", "compressed.onnx"}
+    assert {path.name for path in (folder / "export").iterdir()} == {
+        f"{name}.onnx{card}" for name in ("teacher", "compressed") for card in ("", ".json")
+    }
     assert not [path for path in folder.rglob("*") if ".part" in path.name], "nothing half-written"
     report = json.loads((folder / "report.json").read_text())
     rows = rows_of(folder)
@@ -419,7 +421,8 @@ def test_export(cli: Cli, toy_run: ToyRun, tmp_path: Path, monkeypatch: pytest.M
     assert printed(cli("export", toy_run.folder, "--format", "onnx", "--overwrite")) == line
     file = tmp_path / "run.onnx"
     assert line.startswith(f"run.onnx: {file.stat().st_size:,} bytes, largest difference to PyTorch ")
-    assert [path.name for path in tmp_path.iterdir()] == ["run.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.onnx", "run.onnx.json"]
+    assert json.loads((tmp_path / "run.onnx.json").read_text())["verified"]["images"] == 2
     session = onnxruntime.InferenceSession(file)
     x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 32, 24)).astype(np.float32)
     y = load_model(toy_run.folder / "model").network(torch.from_numpy(x)).detach()

@@ -16,8 +16,9 @@ import typer
 from pocketgan import __version__
 from pocketgan.cli.compress import compress, plan
 from pocketgan.cli.evaluate import evaluate
+from pocketgan.cli.export import export
 from pocketgan.cli.foreign import import_
-from pocketgan.cli.models import export, profile, translate
+from pocketgan.cli.models import profile, translate
 from pocketgan.cli.pick import pick
 from pocketgan.cli.prepare import prepare
 from pocketgan.cli.runs import list_, report, run
@@ -42,7 +43,7 @@ VERBS: dict[Callable[..., None], str] = {
     profile: "pocketgan profile mobile-resnet:32_32_48_32_48_48_16_16 --size 256 --json",
     evaluate: "pocketgan evaluate runs/demo path/to/pairs --size 128",
     translate: "pocketgan translate runs/demo sketches/*.png -o pictures",
-    export: "pocketgan export runs/demo --format onnx -o model.onnx",
+    export: "pocketgan export runs/demo --format onnx,openvino -o small",
     import_: "pocketgan import latest_net_G.pth -o models/horse2zebra",
     prepare: "pocketgan prepare horse2zebra",
 }

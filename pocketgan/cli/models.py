@@ -1,4 +1,4 @@
-"""Verbs that use one model: profile, translate, export."""
+"""Verbs that use one model: profile, translate."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.cli.foreign import export_official
-from pocketgan.cli.options import Device, Json, ModelText, Sides, read_range, read_sides
+from pocketgan.cli.options import Device, Json, ModelText, Overwrite, Sides, read_range, read_sides
 from pocketgan.cli.show import print_json, progress_shown, table
-from pocketgan.errors import OutputError, unknown
 from pocketgan.folders import names_in
-
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 
 def profile(
@@ -92,36 +88,3 @@ def translate(
     print(f"{made.pictures} image{'s' * (made.pictures > 1)} written to {readable(str(out))}, {made.how}")
     for note in made.notes:
         print(f"note: {note}")
-
-
-def export(
-    model: ModelText,
-    format_: Annotated[
-        str, typer.Option("--format", help="onnx, or official: a checkpoint for the papers' own code.")
-    ] = "onnx",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File; default MODEL.onnx or .pth here.")] = None,
-    size: Sides = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
-    from pocketgan.deploy.metadata import describe
-    from pocketgan.deploy.runtimes import runtimes_by_format
-    from pocketgan.models import find_model
-
-    runtimes = runtimes_by_format()
-    if format_ not in (known := [*runtimes, "official"]):
-        raise unknown("format", format_, known)
-    name = Path(model).resolve().name.replace(":", "-")
-    target = out or Path(name + (".pth" if format_ == "official" else runtimes[format_].suffix))
-    if target.is_file() and not overwrite:
-        raise OutputError(f"{target} is there already; choose another --out, or say --overwrite")
-    if format_ == "official":
-        return export_official(model, target)
-    found = find_model(model)
-    sides = read_sides(size) or found.size
-    found.spec.check_size(*sides)
-    export = runtimes[format_].export_verified
-    assert export is not None, "it has a format"
-    difference = export(found.network, sides, target, None)
-    describe(target, None if found.spec.kind == "spade" else found.source, found.target)
-    print(f"{target}: {target.stat().st_size:,} bytes, largest difference to PyTorch {difference:.1e}")

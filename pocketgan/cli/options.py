@@ -70,6 +70,7 @@ Precision = Annotated[
 Images = Annotated[
     Path | None, typer.Option("--data", help="Where the images of the run are now, if they were moved.")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Recipe_ = Annotated[str, typer.Argument(help="A name from `pocketgan list`.", show_default=False)]

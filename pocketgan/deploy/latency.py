@@ -14,19 +14,32 @@ from pocketgan.units import Size, both_sides
 
 WARM_UP = 3
 MINIMUM = 10
+#: more than this share of a run is not spent in waiting on a quiet machine
+BUSY = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Wall-clock milliseconds of one image of ``size`` (height, width) on ``threads`` CPU threads."""
+    """Wall-clock milliseconds of one image of ``size`` (height, width) on ``threads`` CPU threads.
+
+    ``waiting`` is the share of that time in which this process computed nothing: others had the processor. Above
+    ``BUSY`` the milliseconds say more of the machine than of the network; ratios of contestants in turns hold.
+    """
 
     name: str
     size: Size
+    least_ms: float
     median_ms: float
     quartiles_ms: tuple[float, float]
     runs: int
     threads: int
     runtime: str
+    waiting: float
+
+    @property
+    def busy(self) -> bool:
+        """Whether the machine was too busy for milliseconds to be trusted."""
+        return self.waiting > BUSY
 
 
 def latencies(
@@ -46,15 +59,11 @@ def latencies(
     """
     size = both_sides(size)
     calls = [runtime.ready(network, size, threads) for network in networks]
+    waits: list[list[float]] = [[] for _ in calls]
     return [
-        _summary(times, name=_name(network), size=size, threads=threads, runtime=runtime.version())
-        for network, times in zip(networks, _in_turns(calls, repeats, budget_s), strict=True)
+        _summary(times, waits=own, name=_name(network), size=size, threads=threads, runtime=runtime.version())
+        for network, times, own in zip(networks, _in_turns(calls, repeats, budget_s, waits), waits, strict=True)
     ]
-
-
-def numbers(shape: tuple[int, ...]) -> np.ndarray:
-    """An input of that shape, in [-1, 1]."""
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
 def _name(network: Any) -> str:
@@ -62,29 +71,37 @@ def _name(network: Any) -> str:
     return getattr(network, "name", type(network).__name__)
 
 
-def _in_turns(calls: Sequence[Call], repeats: int, budget_s: float) -> list[list[float]]:
-    """Milliseconds of every run of every call."""
+def _in_turns(
+    calls: Sequence[Call], repeats: int, budget_s: float, waits: Sequence[list[float]] | None = None
+) -> list[list[float]]:
+    """Milliseconds of every run of every call; into `waits` go the shares of them that this process waited."""
     for call in calls:
         for _ in range(WARM_UP):
             call()
     times: list[list[float]] = [[] for _ in calls]
     end = time.perf_counter() + budget_s
     while len(times[0]) < MINIMUM or (len(times[0]) < repeats and time.perf_counter() < end):
-        for call, own in zip(calls, times, strict=True):
-            start = time.perf_counter()
+        for place, (call, own) in enumerate(zip(calls, times, strict=True)):
+            start, computed = time.perf_counter(), time.process_time()
             call()
             own.append((time.perf_counter() - start) * 1e3)
+            if waits is not None:
+                waits[place].append(max(0.0, 1 - (time.process_time() - computed) * 1e3 / own[-1]))
     return times
 
 
-def _summary(times: list[float], *, name: str, size: Size, threads: int, runtime: str) -> Latency:
+def _summary(
+    times: list[float], *, waits: list[float], name: str, size: Size, threads: int, runtime: str
+) -> Latency:
     low, median, high = np.quantile(times, (0.25, 0.5, 0.75))
     return Latency(
         name=name,
         size=size,
+        least_ms=min(times),
         median_ms=float(median),
         quartiles_ms=(float(low), float(high)),
         runs=len(times),
         threads=threads,
         runtime=runtime,
+        waiting=float(np.median(waits)),
     )

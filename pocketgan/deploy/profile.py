@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from pocketgan.deploy.latency import Latency, latencies
+from pocketgan.deploy.latency import BUSY, Latency, latencies
+from pocketgan.deploy.machine import Machine
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.deploy.serving import ServingRuntime
 from pocketgan.elastic.cost import cost, layer_costs, official_macs
@@ -44,9 +45,7 @@ def profile_model(
     result: dict[str, Any] = {"model": text, "size": size_figure(sides)}
     result |= cost(spec, *sides) | official_macs(spec, *sides)
     result["size_bytes"] = BYTES_A_WEIGHT * result["params"]
-    result["latency_ms"] = {
-        name: round(latency_of(runtime, network, sides, threads).median_ms, 3) for name, runtime in chosen.items()
-    }
+    result |= _figures({name: latency_of(each, network, sides, threads) for name, each in chosen.items()})
     if layers:
         result["layers"] = [
             asdict(layer) | {figure: getattr(layer, figure) for figure in _LAYER_FIGURES}
@@ -57,6 +56,7 @@ def profile_model(
 
 def latency_of(runtime: ServingRuntime, network: nn.Module, size: Size, threads: int = 1) -> Latency:
     """The latency of one network on a runtime, exported for it where it needs a file."""
+    runtime.check()
     if runtime.export is None:
         return latencies(runtime, [network], size, threads=threads)[0]
     with tempfile.TemporaryDirectory() as folder:
@@ -84,8 +84,17 @@ def _profile_onnx(path: Path, size: Size, runtimes: Mapping[str, ServingRuntime]
         "model": str(path),
         "size": size_figure(size),
         "size_bytes": path.stat().st_size,
-        "latency_ms": {"onnxruntime": round(latency.median_ms, 3)},
+        **_figures({"onnxruntime": latency}),
     }
+
+
+def _figures(measured: Mapping[str, Latency]) -> dict[str, Any]:
+    """The medians alone, and all that was measured, where and when; nothing of that where nothing was."""
+    result: dict[str, Any] = {"latency_ms": {name: round(each.median_ms, 3) for name, each in measured.items()}}
+    if measured:
+        result["latency"] = {name: asdict(each) for name, each in measured.items()}
+        result["machine"] = Machine.here().model_dump()
+    return result
 
 
 def describe(result: dict[str, Any]) -> list[tuple[str, str]]:
@@ -99,6 +108,19 @@ def describe(result: dict[str, Any]) -> list[tuple[str, str]]:
             ("true MACs", si(result["true_macs"])),
         ]
     lines.append(("size", bytes_text(result["size_bytes"])))
+    more = result.get("latency", {})
     return lines + [
-        (f"latency on {runtime}", f"{number_text(ms)} ms") for runtime, ms in result["latency_ms"].items()
+        (f"latency on {runtime}", f"{number_text(ms)} ms" + _spread(more.get(runtime)))
+        for runtime, ms in result["latency_ms"].items()
     ]
+
+
+def _spread(latency: dict[str, Any] | None) -> str:
+    """What a reader needs to trust a median, or not to."""
+    if latency is None:
+        return ""
+    low, high = map(number_text, latency["quartiles_ms"])
+    text = f" (least {number_text(latency['least_ms'])}, quartiles {low} to {high}; {latency['threads']} thread)"
+    if latency["waiting"] > BUSY:
+        text += f"; the machine was busy {latency['waiting']:.0%} of the time: measure again when it is quiet"
+    return text

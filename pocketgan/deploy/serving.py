@@ -2,39 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor, nn
 
-from pocketgan.units import Size
+from pocketgan.errors import SpecError, unknown
+from pocketgan.units import Size, size_text
 
 #: runs one image through a network that is ready
 Call = Callable[[], object]
+#: fp32: all numbers of 32 bits; fp16: weights are stored in 16 bits, which halves the file, and computed with in
+#: 32; int8: convolutions in 8 bits, see `quantise`
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class Served(NamedTuple):
+    """A network that a runtime has loaded.
+
+    Attributes:
+        inputs: the shape of each input by its name, the image first; None for a length that is open.
+        run: arrays of float32, by the names of the inputs -> the pictures.
+    """
+
+    inputs: dict[str, tuple[int | None, ...]]
+    run: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Writes a network in eval mode to a file, for images of `size` or, unless `fixed`, of any other too.
+
+    `images`: those on which 8 bits are calibrated.
+    """
+
+    def __call__(
+        self,
+        network: nn.Module,
+        size: Size,
+        path: Path,
+        *,
+        precision: Precision = "fp32",
+        fixed: bool = False,
+        images: Tensor | None = None,
+    ) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServingRuntime:
-    """One runtime on the CPU, in float32.
+    """One runtime on the CPU.
 
     Attributes:
         name: that of `--runtime`.
         version: name and version for figures.
-        ready: (network or file of its format, height and width, threads) -> a function that runs one image.
-            Raises `SpecError` for a file that is fixed to another size.
+        load: (network or file of its format, threads) -> the network, ready to run.
         format: the name of its file format, for `--format`; none where it runs modules as they are.
         suffix: the end of such a file's name.
-        export: (network, height and width, path) writes such a file.
-        export_verified: the same, but the file appears only when it computes what the network does; with images to
-            verify it on. Returns the largest absolute difference.
+        beside: the ends of the names of what belongs beside it.
+        export: writes such a file.
+        precisions: those that it can write.
+        note: writes a text into such a file under a name, where the format has a place for it.
+        package: what must be installed, and by which extra of this package it is.
     """
 
     name: str
     version: Callable[[], str]
-    ready: Callable[[Any, Size, int], Call]
+    load: Callable[[Any, int], Served]
     format: str | None = None
     suffix: str = ""
-    export: Callable[[nn.Module, Size, Path], None] | None = None
-    export_verified: Callable[[nn.Module, Size, Path, Tensor | None], float] | None = None
+    beside: tuple[str, ...] = ()
+    export: Exporter | None = None
+    precisions: tuple[Precision, ...] = ("fp32",)
+    note: Callable[[Path, str, str], None] | None = None
+    package: tuple[str, str] | None = None
+
+    def check(self, precision: Precision = "fp32") -> None:
+        """Raise `SpecError` where it is not installed here, or has no such precision."""
+        if self.package and find_spec(self.package[0]) is None:
+            raise SpecError(
+                f"{self.name} is not installed here; install it with: pip install 'pocketgan[{self.package[1]}]'"
+            )
+        if precision not in self.precisions:
+            raise unknown(f"precision of {self.name}", precision, self.precisions)
+
+    def ready(self, network: Any, size: Size, threads: int) -> Call:
+        """A function that runs one image through a network or a file of this runtime's format.
+
+        Raises `SpecError` for a file that is fixed to another size.
+        """
+        self.check()
+        served = self.load(network, threads)
+        shapes = list(served.inputs.values())
+        fixed = shapes[0][2:]
+        if None not in fixed and fixed != size:
+            own = size_text(fixed)  # type: ignore[arg-type]
+            raise SpecError(
+                f"'{network.name}' takes images of {own} pixels, and {size_text(size)} was asked for; "
+                f"measure it at {own}"
+            )
+        feed = {
+            name: numbers((*(n or 1 for n in shape[:2]), *(size if number == 0 else (n or 1 for n in shape[2:]))))
+            for number, (name, shape) in enumerate(served.inputs.items())
+        }
+        return lambda: served.run(feed)
+
+
+def numbers(shape: tuple[int, ...]) -> np.ndarray:
+    """An input of that shape, in [-1, 1]."""
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pocketgan.deploy.card import beside
 from pocketgan.deploy.latency import latencies
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.elastic.budget import Budget
@@ -120,7 +121,10 @@ def _leave(store: Store, recipe: Recipe, chosen: Pick, out: Path) -> None:
         shutil.copytree(store.artifact(chosen) / "model", part / "model")
         (part / "export").mkdir()
         file = export_of(recipe, store, chosen)
-        shutil.copyfile(file, part / "export" / f"compressed{file.suffix}")
+        copy = part / "export" / f"compressed{file.suffix}"
+        shutil.copyfile(file, copy)
+        if beside(file).exists():  # exports of earlier versions have none
+            shutil.copyfile(beside(file), beside(copy))
 
 
 def _with_pick(report: Report, recipe: Recipe, store: Store, chosen: Pick) -> Report:

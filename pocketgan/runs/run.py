@@ -17,6 +17,7 @@ from torch import Tensor
 from pocketgan.data.cache import load_examples
 from pocketgan.data.inputs import load_inputs
 from pocketgan.data.samples import SPLITS
+from pocketgan.deploy.card import beside
 from pocketgan.deploy.latency import latencies
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.errors import DataError
@@ -102,6 +103,8 @@ def finish(recipe: Recipe, out: Path, command: str) -> Report:
         exports[name] = out / "export" / f"{name}{source.suffix}"
         with replacing(exports[name]) as part:
             shutil.copyfile(source, part)
+        if beside(source).exists():  # exports of earlier versions have none
+            shutil.copyfile(beside(source), beside(exports[name]))
     with replacing(out / "model") as part:
         shutil.copytree(store.artifact(recipe.result) / "model", part)
     measured = latencies(runtime_named("onnxruntime"), list(exports.values()), recipe.task.size)

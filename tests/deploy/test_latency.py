@@ -30,7 +30,9 @@ def relu(path, side="side"):
 def clock(monkeypatch):
     """A clock that stands still until a call moves it."""
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(
+        latency, "time", SimpleNamespace(perf_counter=lambda: clock.now, process_time=lambda: clock.now / 2)
+    )
     return clock
 
 
@@ -59,10 +61,18 @@ def test_the_budget_ends_the_runs_but_not_before_ten(clock, budget, runs):
 
 def test_median_and_quartiles():
     times = [5.0, 1.0, 2.0, 100.0, 3.0]
-    summary = latency._summary(times, name="n", size=(8, 8), threads=1, runtime="r")
+    summary = latency._summary(times, waits=[0.0, 0.3, 0.2], name="n", size=(8, 8), threads=1, runtime="r")
     assert summary.median_ms == 3
     assert summary.quartiles_ms == (np.quantile(times, 0.25), np.quantile(times, 0.75))
     assert summary.runs == 5
+    assert summary.least_ms == 1
+    assert (summary.waiting, summary.busy) == (0.2, True)
+
+
+def test_waiting_is_what_the_processor_did_for_others(clock):
+    waits = [[]]
+    latency._in_turns([call(clock, [], "a", 1)], repeats=10, budget_s=100.0, waits=waits)
+    assert waits[0] == pytest.approx([0.5] * 10)
 
 
 def test_onnx_files_are_measured_on_the_threads_asked_for(tmp_path, monkeypatch):

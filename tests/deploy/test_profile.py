@@ -81,7 +81,8 @@ def test_networks_that_take_more_than_an_image(text: str, runtime: str):
 
 def test_an_onnx_file(onnx_file: Path):
     found = profile_model(str(onnx_file), 24, [])
-    assert found.keys() == {"model", "size", "size_bytes", "latency_ms"}
+    assert found.keys() == {"model", "size", "size_bytes", "latency_ms", "latency", "machine"}
+    assert found["latency"]["onnxruntime"]["least_ms"] <= found["latency_ms"]["onnxruntime"] + 1e-3
     assert found["size_bytes"] == onnx_file.stat().st_size
     assert list(found["latency_ms"]) == ["onnxruntime"]
     assert [name for name, _ in describe(found)] == ["image", "size", "latency on onnxruntime"]

@@ -91,7 +91,7 @@ def test_its_cost():
 
 
 def test_its_onnx_file(tmp_path: Path):
-    assert export_verified(mobile().build(), (8, 12), tmp_path / "plain.onnx") < 1e-4
+    assert export_verified(mobile().build(), (8, 12), tmp_path / "plain.onnx").largest < 1e-4
 
 
 def test_its_checkpoints(tmp_path: Path):

@@ -163,4 +163,4 @@ def test_spec_strings():
 
 def test_onnx(tmp_path):
     network = filled(UnetSpec.uniform(2, levels=5).build())
-    assert export_verified(network, 32, tmp_path / "unet.onnx", image(32).float()) < 1e-4
+    assert export_verified(network, 32, tmp_path / "unet.onnx", image(32).float()).largest < 1e-4

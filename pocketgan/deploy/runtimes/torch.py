@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pocketgan.deploy.latency import numbers
-from pocketgan.deploy.serving import Call, ServingRuntime
-from pocketgan.networks import Generator
-from pocketgan.units import Size
+from pocketgan.deploy.inputs import example_inputs, shipped
+from pocketgan.deploy.serving import Served, ServingRuntime
 
 
-def ready(network: nn.Module, size: Size, threads: int) -> Call:
-    network = copy.deepcopy(network).cpu().float().eval()
-    channels, drawn = 3, {}
-    if isinstance(network, Generator):
-        channels, drawn = network.spec.in_channels, network.draw(1, torch.Generator().manual_seed(0))
-    image = torch.from_numpy(numbers((1, channels, *size)))
+def version() -> str:
+    return f"torch {torch.__version__}"
 
-    def run() -> None:
-        before = torch.get_num_threads()
+
+def load(network: nn.Module, threads: int) -> Served:
+    network = shipped(network)
+    image, *more = example_inputs(network, 1, (1, 1)).items()
+    inputs = {image[0]: (None, image[1].shape[1], None, None)}
+    return Served(inputs | {name: (None, *each.shape[1:]) for name, each in more}, of_arrays(network, threads))
+
+
+def of_arrays(network: Callable[..., Tensor], threads: int) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+    """A function of tensors, the first by its place, as one of arrays, on so many threads."""
+
+    def run(feed: Mapping[str, np.ndarray]) -> np.ndarray:
+        (image, *_), before = feed.values(), torch.get_num_threads()
+        more = {name: torch.from_numpy(each) for name, each in list(feed.items())[1:]}
         torch.set_num_threads(threads)
         try:
             with torch.inference_mode():
-                network(image, **drawn)
+                return network(torch.from_numpy(image), **more).numpy()
         finally:
             torch.set_num_threads(before)
 
     return run
 
 
-RUNTIME = ServingRuntime(name="torch", version=lambda: f"torch {torch.__version__}", ready=ready)
+RUNTIME = ServingRuntime(name="torch", version=version, load=load)

@@ -1,0 +1,87 @@
+"""The verb that writes a model for the runtimes that serve it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pocketgan.cli.foreign import export_official
+from pocketgan.cli.options import Images, ModelText, Overwrite, Sides, read_sides
+from pocketgan.errors import OutputError, SpecError, unknown
+
+
+def export(
+    model: ModelText,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="One or several of onnx, openvino, executorch, torch; or official: a checkpoint for the papers' "
+            "own code.",
+        ),
+    ] = "onnx",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File, of several formats the name before the dot; default MODEL here."),
+    ] = None,
+    size: Sides = None,
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8"],
+        typer.Option(
+            help="fp16: weights in 16 bits, half the file; int8: convolutions in 8, calibrated on images."
+        ),
+    ] = "fp32",
+    fixed: Annotated[bool, typer.Option("--fixed", help="For one image of --size only.")] = False,
+    data: Images = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
+    from pocketgan.deploy.runtimes import runtimes_by_format
+    from pocketgan.deploy.ship import export_verified
+    from pocketgan.models import find_model
+    from pocketgan.runs.images import selection_of
+
+    runtimes = runtimes_by_format()
+    formats = format_.split(",")
+    for name in formats:
+        if name not in (known := [*runtimes, "official"]):
+            raise unknown("format", name, known)
+        if name != "official":
+            runtimes[name].check(precision)
+    stem = Path(model).resolve().name.replace(":", "-")
+    suffixes = {name: ".pth" if name == "official" else runtimes[name].suffix for name in formats}
+    targets = {
+        name: out if out and len(formats) == 1 else (out or Path()).parent / f"{out.name if out else stem}{suffix}"
+        for name, suffix in suffixes.items()
+    }
+    for name, target in targets.items():
+        if target.suffix != suffixes[name] and name != "official" and runtimes[name].beside:
+            raise SpecError(f"a file for {runtimes[name].name} ends in {suffixes[name]}, and '{target}' does not")
+        if target.is_file() and not overwrite:
+            raise OutputError(f"{target} is there already; choose another --out, or say --overwrite")
+    if formats == ["official"]:
+        return export_official(model, targets["official"])
+    found = find_model(model)
+    sides = read_sides(size) or found.size
+    found.spec.check_size(*sides)
+    images = selection_of(model, found, sides, data)
+    for name, target in targets.items():
+        if name == "official":
+            export_official(model, target)
+            continue
+        runtime = runtimes[name]
+        verified = export_verified(
+            found.network,
+            sides,
+            target,
+            images,
+            runtime=runtime.name,
+            precision=precision,
+            fixed=fixed,
+            facts=found.card,
+        )
+        files = [target, *(target.with_suffix(suffix) for suffix in runtime.beside)]
+        seen = f"{verified.images} images" + ("" if images is not None else " of noise")
+        print(f"{target}: {sum(file.stat().st_size for file in files):,} bytes, {verified} over {seen}")

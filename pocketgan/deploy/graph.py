@@ -1,0 +1,84 @@
+"""Changes to ONNX files that keep what they compute: sides of any length, weights of half the size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: weights of fewer numbers stay as they are: they cost nothing
+_SMALL = 64
+
+
+def of_any_size(path: Path, multiple: int) -> None:
+    """Let a file whose sides are open as multiples of `multiple` take any side, at least half of it: the image is
+    padded at the right and below, by reflection, and the picture cut back."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load(path)
+    graph = model.graph
+    image, picture = graph.input[0], graph.output[0]
+
+    def constant(name: str, values: list[int]) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.array(values, dtype=np.int64), name))
+        return name
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> Any:
+        return helper.make_node(kind, inputs, [output], name=output, **attributes)
+
+    _rename(graph, image.name, "image_padded")
+    _rename(graph, picture.name, "picture_padded")
+    step = constant("multiple_of_sides", [multiple])
+    before = [
+        node("Shape", [image.name], "sides", start=2),
+        node("Neg", ["sides"], "sides_negative"),
+        node("Mod", ["sides_negative", step], "sides_missing"),  # of the divisor's sign: never negative
+        node("Concat", [constant("no_padding", [0] * 6), "sides_missing"], "sides_added", axis=0),
+        node("Pad", [image.name, "sides_added"], "image_padded", mode="reflect"),
+    ]
+    after = [
+        node(
+            "Slice",
+            ["picture_padded", constant("origin", [0, 0]), "sides", constant("side_axes", [2, 3])],
+            picture.name,
+        )
+    ]
+    nodes = [*before, *graph.node, *after]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    names = ("rows", "columns")
+    for value in (image, picture):
+        for name, length in zip(names, value.type.tensor_type.shape.dim[2:], strict=True):
+            length.Clear()
+            length.dim_param = name
+    del graph.value_info[:]  # they speak of multiples
+    onnx.save(model, path)
+
+
+def with_half_weights(path: Path) -> None:
+    """Store the weights of a file in 16 bits; runtimes make 32 of them as they load it, and compute with those."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(path)
+    graph, casts = model.graph, []
+    for weight in graph.initializer:
+        if weight.data_type == TensorProto.FLOAT and (values := numpy_helper.to_array(weight)).size >= _SMALL:
+            name = weight.name
+            weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], name=name, to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
+def _rename(graph: Any, old: str, new: str) -> None:
+    """Another name for a value, within the nodes."""
+    for node in graph.node:
+        for values in (node.input, node.output):
+            for place, name in enumerate(values):
+                if name == old:
+                    values[place] = new
