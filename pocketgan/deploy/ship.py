@@ -21,7 +21,7 @@ from pocketgan.deploy.onnx import LEAST_PSNR
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.deploy.serving import Precision, Served, ServingRuntime
 from pocketgan.errors import OutputError, PocketGANError
-from pocketgan.units import Size, both_sides, number_text
+from pocketgan.units import Size, both_sides
 
 
 class Bound(NamedTuple):
@@ -116,7 +116,7 @@ def verify(
     rows = [{name: each[i : i + 1] for name, each in inputs.items()} for i in range(len(images))]
     found = _joined([_compared(served, network, row) for row in rows])
     if found.largest > bound.largest or found.psnr < bound.psnr:
-        rule = f"within {number_text(bound.largest)}" if math.isfinite(bound.largest) else ""
+        rule = f"within {bound.largest:g}" if math.isfinite(bound.largest) else ""
         rule = " and ".join(filter(None, (rule, f"to {bound.psnr:g} dB at least")))
         raise PocketGANError(
             f"a file for {runtime.name} must agree with its network {rule}, and this one differs by "

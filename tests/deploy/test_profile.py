@@ -96,7 +96,7 @@ def test_an_onnx_file_in_other_hands(onnx_file: Path, tmp_path: Path):
         profile_model(str(tmp_path / "none.onnx"), 24, [])
     with pytest.raises(SpecError, match="runs on onnxruntime, not on torch; leave --runtime torch out"):
         profile_model(str(onnx_file), 24, ["torch"])
-    with pytest.raises(SpecError, match="unknown runtime 'tensorrt'; there are onnxruntime, torch"):
+    with pytest.raises(SpecError, match="unknown runtime 'tensorrt'; did you mean torch-export"):
         profile_model(str(onnx_file), 24, ["tensorrt"])
 
 
