@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 Image = Float[Tensor, "batch channels height width"]
+Padded = Float[Tensor, "batch channels rows columns"]
 
 
 def instance_norm(
@@ -40,17 +41,17 @@ def instance_norm(
     return y if bias is None else y + of_channels(bias)
 
 
-def reflection_pad2d(x: Image, padding: list[int]) -> Image:
+def reflection_pad2d(x: Image, padding: list[int]) -> Padded:
     """Rows and columns are slices that are joined, the outermost first."""
     return _padded(x, padding, lambda length, distance: distance)
 
 
-def replication_pad2d(x: Image, padding: list[int]) -> Image:
+def replication_pad2d(x: Image, padding: list[int]) -> Padded:
     """The outermost rows and columns, again and again."""
     return _padded(x, padding, lambda length, distance: 0)
 
 
-def _padded(x: Image, padding: list[int], place: Callable[[int, int], int]) -> Image:
+def _padded(x: Image, padding: list[int], place: Callable[[int, int], int]) -> Padded:
     """`place`: which row or column stands so far beyond the edge, counted from it."""
     left, right, top, bottom = padding
     for axis, first, last in ((3, left, right), (2, top, bottom)):

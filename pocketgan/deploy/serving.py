@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor, nn
 
-from pocketgan.errors import SpecError, unknown
+from pocketgan.errors import SpecError
 from pocketgan.units import Size, size_text
 
 #: runs one image through a network that is ready
@@ -87,7 +87,9 @@ class ServingRuntime:
                 f"{self.name} is not installed here; install it with: pip install 'pocketgan[{self.package[1]}]'"
             )
         if precision not in self.precisions:
-            raise unknown(f"precision of {self.name}", precision, self.precisions)
+            raise SpecError(
+                f"{self.name} writes {', '.join(self.precisions)}, not {precision}; choose one of these"
+            )
 
     def ready(self, network: Any, size: Size, threads: int) -> Call:
         """A function that runs one image through a network or a file of this runtime's format.

@@ -135,5 +135,5 @@ def test_a_runtime_that_is_not_installed(monkeypatch, tmp_path: Path):
     runtime = replace(runtime_named("openvino"), package=("no_such_package", "openvino"))
     with pytest.raises(SpecError, match=r"openvino is not installed here; .* pip install 'pocketgan\[openvino\]'"):
         runtime.check()
-    with pytest.raises(SpecError, match="unknown precision of torch-export 'fp16'; there are fp32"):
+    with pytest.raises(SpecError, match="torch-export writes fp32, not fp16; choose one of these"):
         runtime_named("torch-export").check("fp16")
