@@ -38,6 +38,7 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
+    from pocketgan.deploy.metadata import describe
     from pocketgan.deploy.runtimes import runtimes_by_format
     from pocketgan.deploy.ship import export_verified
     from pocketgan.models import find_model
@@ -82,6 +83,7 @@ def export(
             fixed=fixed,
             facts=found.card,
         )
+        describe(target, None if found.spec.kind == "spade" else found.source, found.target)
         files = [target, *(target.with_suffix(suffix) for suffix in runtime.beside)]
         seen = f"{verified.images} images" + ("" if images is not None else " of noise")
         print(f"{target}: {sum(file.stat().st_size for file in files):,} bytes, {verified} over {seen}")

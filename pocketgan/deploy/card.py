@@ -1,7 +1,7 @@
 """What a file says about itself: how to feed it, what it is, how it was verified.
 
 A card is JSON beside the file, under its whole name and `.json`; the formats that have a place for it carry it
-inside too, under the name `pocketgan`.
+inside too, under the name `pocketgan_card`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pocketgan.deploy.serving import Precision, ServingRuntime
 from pocketgan.networks import Generator
 from pocketgan.units import Size, size_figure
 
-KEY = "pocketgan"
+KEY = "pocketgan_card"
 
 
 def card_of(
@@ -35,14 +35,15 @@ def card_of(
     image, *more = example_inputs(network, 1, size).values()
     pixels = {"layout": "NCHW", "type": "float32"}
     labels = isinstance(network, Generator) and network.spec.kind == "spade"
-    seen = {"values": "0 and 1, a channel for each label"} if labels else {"values": [-1, 1], "colours": "RGB"}
+    seen = {"values": "0 and 1, a channel for each label"} if labels else {"values": [-1, 1]}
     card: dict[str, Any] = {
         "made_by": f"pocketgan {__version__}",
         "runtime": runtime.version(),
         "format": runtime.format,
         "precision": precision,
         "image": {"channels": image.shape[1], **pixels, **seen},
-        "picture": {**pixels, "values": [-1, 1], "colours": "RGB"},
+        "picture": {**pixels, "values": [-1, 1]},
+        "colours": "RGB where there are three channels",
         "size": size_figure(size),
         "sides": "fixed" if fixed else f"multiples of {stride_of(network)} within",
     }
