@@ -9,7 +9,15 @@ from __future__ import annotations
 from random import Random
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from pocketgan.elastic.space import Options, SearchSpace
 from pocketgan.errors import SpecError
@@ -55,7 +63,8 @@ class LevelSampling(BaseModel):
 
     Uniform choices make nearly all subnets of a middling size. Here a level is drawn first, 0 for the largest
     subnet to 1 for the smallest, and each choice is an option next to that level. `favour`: how many times as often
-    the small half is visited as the large one; small subnets are the harder ones to train.
+    the small half is visited as the large one; small subnets are the harder ones to train. `ends`: whether a step
+    visits the largest and the smallest too; without them it costs no more than one subnet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,10 +72,19 @@ class LevelSampling(BaseModel):
     kind: Literal["levels"] = "levels"
     random: NonNegativeInt = 1
     favour: PositiveFloat = 2.0
+    #: left out of JSON where it is True, so that what was trained before there was a choice keeps its address
+    ends: bool = Field(default=True, exclude_if=lambda ends: ends)
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> LevelSampling:
+        if not (self.ends or self.random):
+            raise ValueError("a step without both ends visits what is drawn; set random to 1 or more")
+        return self
 
     def draw(self, space: SearchSpace, rng: Random) -> tuple[Genome, ...]:
-        """The genomes of one step: largest, smallest, then the drawn ones."""
-        return (space.largest, space.smallest, *(self._between(space, rng) for _ in range(self.random)))
+        """The genomes of one step: largest and smallest where they are wanted, then the drawn ones."""
+        ends = (space.largest, space.smallest) if self.ends else ()
+        return (*ends, *(self._between(space, rng) for _ in range(self.random)))
 
     def _between(self, space: SearchSpace, rng: Random) -> Genome:
         small = rng.random() < self.favour / (1 + self.favour)

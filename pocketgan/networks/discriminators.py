@@ -12,7 +12,7 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from pocketgan.networks.layers import ConvLayer
-from pocketgan.networks.spec import Norm, ScoreSpec, Spec
+from pocketgan.networks.spec import Norm, ScoreSpec, Spec, Tap, ignore
 
 
 class PatchSpec(ScoreSpec):
@@ -30,6 +30,11 @@ class PatchSpec(ScoreSpec):
     def smallest_side(self) -> int:
         """The smallest image side that leaves a patch to score."""
         return 3 * 2**self.layers
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The names of the activations before the scores."""
+        return tuple(f"layer{number}" for number in range(self.layers + 1))
 
     def build(self) -> PatchDiscriminator:
         return PatchDiscriminator(self)
@@ -56,15 +61,23 @@ def patch_layers(spec: PatchSpec | SharedPatchSpec) -> list[ConvLayer]:
 
 
 class PatchDiscriminator(nn.Module):
-    """(batch, in, H, W) in [-1, 1] -> (batch, 1, h, w): one score, without sigmoid, for each patch."""
+    """(batch, in, H, W) in [-1, 1] -> (batch, 1, h, w): one score, without sigmoid, for each patch.
+
+    Taps: `layer0`, `layer1`, ..., the activations of all convolutions but the last.
+    """
 
     def __init__(self, spec: PatchSpec) -> None:
         super().__init__()
         self.spec = spec
         self.layers = nn.Sequential(*patch_layers(spec))
 
-    def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch 1 rows columns"]:
-        return self.layers(x)
+    def forward(
+        self, x: Float[Tensor, "batch in height width"], tap: Tap = ignore
+    ) -> Float[Tensor, "batch 1 rows columns"]:
+        *before, last = self.layers
+        for number, layer in enumerate(before):
+            x = tap(f"layer{number}", layer(x))
+        return last(x)
 
 
 class SharedPatchSpec(Spec):

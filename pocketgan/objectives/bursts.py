@@ -105,7 +105,7 @@ class BurstDistiller(ImitationGame):
     @property
     def products(self) -> dict[str, nn.Module]:
         others = {name: network for name, network in self.teaching.products.items() if name != "model"}
-        return {"model": self._average, "teacher": self._best, **others}
+        return {"model": self.left, "teacher": self._best, **others}
 
     def turn(self, step: int) -> bool:
         """Whether the teachers learn at a step (from 1): then `batch.y` is looked at, at all others it is not."""

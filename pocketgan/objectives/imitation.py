@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -32,6 +31,7 @@ from pocketgan.losses.distillation import ChannelConnectors
 from pocketgan.losses.perceptual import feature_loss, grams, style_distance
 from pocketgan.losses.pixel import pixel_loss
 from pocketgan.losses.structural import ssim_loss, total_variation
+from pocketgan.objectives.average import Average
 from pocketgan.objectives.base import Beta, Losses, Objective, detached, mean_losses, total
 from pocketgan.objectives.precision import Precision
 from pocketgan.objectives.student import FeatureStudent, visited
@@ -117,7 +117,7 @@ class ImitationGame(Objective):
         chosen = connectors if settings.channel and connectors is not None else ChannelConnectors({})
         self._student = FeatureStudent(student, chosen)
         self.add_player("student", self._student, settings.lr, settings.betas)
-        self._average = deepcopy(self._student.product) if settings.ema else self._student.product
+        self._average = Average(self._student.product) if settings.ema else None
         if (settings.style or settings.feature) and perceptual is not None:
             self.add_frozen("perceptual", perceptual)
 
@@ -128,16 +128,18 @@ class ImitationGame(Objective):
     def update_student(self) -> None:
         """One step of its optimizer, and of the average of its weights."""
         self.update("student")
-        if self._imitation.ema:
-            own, kept = self._student.product, self._average
-            with torch.no_grad():
-                torch._foreach_lerp_(list(kept.parameters()), list(own.parameters()), 1 - self._imitation.ema)
-                for mine, theirs in zip(kept.buffers(), own.buffers(), strict=True):
-                    mine.copy_(theirs)
+        if self._average:
+            self._average.follow(self._student.product, 1 - self._imitation.ema)
+
+    @property
+    def left(self) -> nn.Module:
+        """The student as the training leaves it."""
+        return self._average.network if self._average else self._student.product
 
     def setup(self, device: torch.device, precision: Precision) -> None:
         super().setup(device, precision)
-        self._average.to(device)
+        if self._average:
+            self._average.network.to(device)
 
     @property
     def tapped(self) -> tuple[str, ...]:
@@ -190,10 +192,10 @@ class ImitationGame(Objective):
         return Look(grams({stage: features[stage] for stage in _STYLE}), features[_FEATURE])
 
     def state_dict(self) -> dict[str, Any]:
-        kept = {"average": self._average.state_dict()} if self._imitation.ema else {}
+        kept = {"average": self._average.state_dict()} if self._average else {}
         return {**super().state_dict(), **kept}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        if self._imitation.ema:
+        if self._average:
             self._average.load_state_dict(state["average"])

@@ -93,7 +93,7 @@ class OnlineDistiller(ImitationGame):
     def products(self) -> dict[str, nn.Module]:
         folders = {_FOLDERS[name]: network for name, network in self._teachers.items()}
         discriminator = {"discriminator": self.players["discriminator"]} if self.teaching else {}
-        return {"model": self._average, **folders, **discriminator}
+        return {"model": self.left, **folders, **discriminator}
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         self._steps += 1

@@ -22,6 +22,7 @@ from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.cycle import CycleGan, CycleGanSettings
 from pocketgan.objectives.distil import Distiller, DistilSettings
 from pocketgan.objectives.imitation import ImitationSettings
+from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.munit import Munit, MunitSettings
 from pocketgan.objectives.munit_distil import MunitDistiller, MunitDistilSettings
 from pocketgan.objectives.online import OnlineSettings
@@ -68,7 +69,7 @@ class FeatureNetwork(BaseModel):
         return perceptual_network(self.name, self.file, stages=stages)
 
 
-def needs_features(settings: Teaching | Distilling | Imitating) -> bool:
+def needs_features(settings: Teaching | Distilling | Imitating | InPlaceSettings) -> bool:
     """Whether the game has a perceptual term."""
     if isinstance(settings, ImitationSettings):
         return settings.style > 0 or settings.feature > 0

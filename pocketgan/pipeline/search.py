@@ -26,6 +26,7 @@ from pocketgan.metrics.resident import BATCH
 from pocketgan.models import of_images
 from pocketgan.networks import Generator, GeneratorSpec, Genome
 from pocketgan.pipeline.distil import Distil
+from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.supernets import load_supernet
@@ -49,7 +50,7 @@ class Search(Stage):
     """
 
     kind: Literal["search"] = "search"
-    supernet: Distil | OnlineDistil
+    supernet: Distil | OnlineDistil | InPlaceTraining
     budget: Budget
     strategy: AnyStrategy
     metric: str = "fd_mobilenet_v2"

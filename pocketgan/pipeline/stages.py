@@ -10,6 +10,7 @@ from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.front_latency import FrontLatency
+from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.online import OnlineDistil, TeacherOf
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
@@ -26,6 +27,7 @@ STAGES: dict[str, type[Stage]] = {
         TeacherFile,
         Distil,
         OnlineDistil,
+        InPlaceTraining,
         TeacherOf,
         SortChannels,
         Search,

@@ -11,6 +11,7 @@ from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.metrics.catalog import FRECHET, metric_named
 from pocketgan.networks import GeneratorSpec, parse_spec
+from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.games import Distilling, FeatureNetwork, Imitating, Teaching, needs_features
 from pocketgan.pipeline.recipe import Recipe
@@ -51,7 +52,7 @@ class RecipeSettings(BaseModel):
     seed: int = 233
 
     @property
-    def games(self) -> tuple[Teaching | Distilling | Imitating, ...]:
+    def games(self) -> tuple[Teaching | Distilling | Imitating | InPlaceSettings, ...]:
         """The settings of the games that are played."""
         raise NotImplementedError
 

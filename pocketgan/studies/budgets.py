@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
 from pocketgan.networks import ResnetSpec
+from pocketgan.pipeline.training import Train
 from pocketgan.recipes.imitation import widest as widest_of
 from pocketgan.studies.setting import Setting
+from pocketgan.studies.study import Point
+
+#: shares of the dense teacher's MACs
+BUDGETS = {"3 %": 0.031, "1 %": 0.011}
 
 
 def budgets(setting: Setting, shares: Mapping[str, float]) -> dict[str, Budget]:
@@ -22,3 +27,15 @@ def widest(setting: Setting, budget: Budget) -> ResnetSpec:
     found = widest_of(setting.dense.mobile, budget, setting.task)
     assert isinstance(found, ResnetSpec), "as the teacher is"
     return found
+
+
+def from_scratch(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
+    """The student as an ordinary generator."""
+    return [
+        Point(
+            "from scratch",
+            place,
+            setting.training(Train, 1.0, f"scratch of {place}", generator=widest(setting, budget)),
+        )
+        for place, budget in budgets(setting, shares).items()
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pocketgan.errors import unknown
 from pocketgan.studies.decomposition import DECOMPOSITION
+from pocketgan.studies.in_place import IN_PLACE
 from pocketgan.studies.methods import METHODS
 from pocketgan.studies.omgd import OMGD
 from pocketgan.studies.one_run import FRONT
@@ -18,6 +19,7 @@ STUDIES = {
     study.name: study
     for study in (
         METHODS,
+        IN_PLACE,
         FRONT,
         TRADE_OFF,
         PSEUDO_PAIRS,

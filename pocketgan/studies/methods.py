@@ -1,4 +1,5 @@
-"""The methods side by side, at equal processor time: from scratch, the two forms of GAN Compression, OMGD, Pocket.
+"""The methods side by side, at equal processor time: from scratch, the two forms of GAN Compression, OMGD, and
+Pocket in its two forms.
 
 A further method is one more function from a setting to its points, and a line in `methods`.
 """
@@ -16,13 +17,12 @@ from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.training import Train
 from pocketgan.recipes.games import PAIRS
 from pocketgan.search import Evolution
-from pocketgan.studies.budgets import budgets, widest
+from pocketgan.studies.budgets import BUDGETS, budgets, from_scratch, widest
+from pocketgan.studies.in_place import in_place
 from pocketgan.studies.online import omgd_student, pocket_search, pocket_tuned
 from pocketgan.studies.setting import Setting
 from pocketgan.studies.study import Claim, Point, Study
 
-#: shares of the dense teacher's MACs
-BUDGETS = {"3 %": 0.031, "1 %": 0.011}
 SEARCH = Evolution(population=8, generations=2)
 #: options of every width, for a teacher of 32 channels
 OPTIONS = (12, 8, 6, 4, 3, 2)
@@ -32,18 +32,6 @@ def space(setting: Setting) -> SearchSpace:
     """The supernet's widths, in proportion to the teacher's."""
     options = dict.fromkeys(max(1, round(option * setting.teacher_width / 32)) for option in OPTIONS)
     return space_named("_".join(map(str, options)), setting.dense.mobile)
-
-
-def from_scratch(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
-    """The student as an ordinary generator."""
-    return [
-        Point(
-            "from scratch",
-            place,
-            setting.training(Train, 1.0, f"scratch of {place}", generator=widest(setting, budget)),
-        )
-        for place, budget in budgets(setting, shares).items()
-    ]
 
 
 def mobile_teacher(setting: Setting) -> Train:
@@ -99,7 +87,7 @@ def pocket(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Poin
 
 
 def methods(setting: Setting) -> list[Point]:
-    every = (from_scratch, gan_compression, fast_gan_compression, omgd, pocket)
+    every = (from_scratch, gan_compression, fast_gan_compression, omgd, pocket, in_place)
     return [point for method in every for point in method(setting)]
 
 
@@ -118,5 +106,6 @@ METHODS = Study(
         Claim(better="Fast GAN Compression", worse="from scratch"),
         *(Claim(better="OMGD", worse=other) for other in ("from scratch", "GAN Compression")),
         *(Claim(better="Pocket", worse=other) for other in OTHERS),
+        *(Claim(better="in-place", worse=other) for other in (*OTHERS, "Pocket")),
     ),
 )

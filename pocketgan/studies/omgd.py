@@ -11,8 +11,7 @@ from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.training import Train
 from pocketgan.recipes.games import PAIRS
-from pocketgan.studies.budgets import budgets, widest
-from pocketgan.studies.methods import BUDGETS
+from pocketgan.studies.budgets import BUDGETS, budgets, widest
 from pocketgan.studies.online import omgd_student
 from pocketgan.studies.setting import Setting
 from pocketgan.studies.study import Claim, Point, Study

@@ -9,8 +9,7 @@ from pocketgan.methods.pocket import POCKET
 from pocketgan.pipeline.pick import Pick
 from pocketgan.recipes.games import PAIRS
 from pocketgan.search import Nsga2
-from pocketgan.studies.budgets import budgets
-from pocketgan.studies.methods import BUDGETS
+from pocketgan.studies.budgets import BUDGETS, budgets
 from pocketgan.studies.online import pocket_search
 from pocketgan.studies.setting import Setting
 from pocketgan.studies.study import Claim, Point, Study

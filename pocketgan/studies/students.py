@@ -11,8 +11,8 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.training import Train
 from pocketgan.recipes.games import PAIRS
-from pocketgan.studies.budgets import budgets, widest
-from pocketgan.studies.methods import BUDGETS, from_scratch, gan_compression, mobile_teacher
+from pocketgan.studies.budgets import BUDGETS, budgets, from_scratch, widest
+from pocketgan.studies.methods import gan_compression, mobile_teacher
 from pocketgan.studies.setting import Setting
 from pocketgan.studies.study import Claim, Point, Study
 

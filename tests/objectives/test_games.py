@@ -17,6 +17,7 @@ from pocketgan.errors import NonFiniteLoss
 from pocketgan.networks import Generator
 from pocketgan.objectives.cycle import CycleGanSettings
 from pocketgan.objectives.distil import DistilSettings
+from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.munit import MunitSettings
 from pocketgan.objectives.munit_distil import MunitDistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
@@ -26,7 +27,7 @@ from pocketgan.training.state import load_state, save_state
 from tests.objectives.test_golden import GAMES
 from tests.objectives.toys import fitting_batch, play, same, tensors
 
-DISTILLERS = [name for name in GAMES if "distil" in name or "supernet" in name or "sandwich" in name]
+DISTILLERS = [name for name, (make, _) in GAMES.items() if make.__name__.endswith("distiller")]
 SANDWICHES = [name for name, (_, settings) in GAMES.items() if "sampling" in settings]
 games = pytest.mark.parametrize("name", GAMES)
 
@@ -54,13 +55,14 @@ def test_settings_are_told_apart_by_their_kind():
         DistilSettings(sampling=SandwichSampling(random=1)),
         SpadeDistilSettings(distil=2),
         MunitDistilSettings(sampling=SandwichSampling()),
+        InPlaceSettings(matching=3),
     ]
     union = functools.reduce(operator.or_, map(type, settings))
     reader = TypeAdapter(Annotated[union, Field(discriminator="kind")])
     for value in settings:
         assert reader.validate_json(value.model_dump_json()) == value
         assert hash(value) == hash(value.model_copy())
-    kinds = ["pix2pix", "cyclegan", "spade", "munit", "distil", "spade-distil", "munit-distil"]
+    kinds = ["pix2pix", "cyclegan", "spade", "munit", "distil", "spade-distil", "munit-distil", "in-place"]
     assert [value.kind for value in settings] == kinds
 
 

@@ -16,6 +16,7 @@ from pocketgan.networks.spectral import SpectralConv2d
 from pocketgan.objectives.base import Losses, Objective
 from pocketgan.objectives.cycle import CycleGan, CycleGanSettings
 from pocketgan.objectives.distil import Distiller, DistilSettings
+from pocketgan.objectives.in_place import InPlace, InPlaceSettings
 from pocketgan.objectives.munit import Munit, MunitSettings
 from pocketgan.objectives.munit_distil import MunitDistiller, MunitDistilSettings
 from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
@@ -120,6 +121,15 @@ def spade_distiller(*, supernet: bool = False, **settings) -> SpadeDistiller:
 
 def munit_distiller(*, supernet: bool = False, **settings) -> MunitDistiller:
     return _distiller(MunitDistiller, MunitDistilSettings(**settings), MUNIT, MOBILE_MUNIT, MUNIT_JUDGE, supernet)
+
+
+def in_place(*, spec: ResnetSpec = STUDENT, options: tuple[int, ...] = (), **settings) -> InPlace:
+    """A plain network, or a supernet of widths of these options, with the weights of `pix2pix`; one rate for both
+    players unless another is given."""
+    settings = {"discriminator_lr": settings.get("lr", 2e-4), **settings}
+    space = uniform_space(spec, options) if options else None
+    student = filled(Supernet(space.spec) if space else spec.build(), 0.1)
+    return InPlace(InPlaceSettings(**settings), student, filled(JUDGE.build(), 0.2), space)
 
 
 def _distiller(kind: Callable, settings, teacher, spec, judge, supernet: bool, **more):

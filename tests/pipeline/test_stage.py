@@ -12,12 +12,14 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.spaces import uniform_space
 from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.distil import DistilSettings
+from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.games import FeatureNetwork
+from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
@@ -38,6 +40,7 @@ SEARCH = Search(supernet=SUPERNET, budget=Budget(macs=10**9), strategy=Random(ca
 PICK = Pick(search=SEARCH)
 FRONT = FrontLatency(search=SEARCH)
 TUNED = Distil(task=TASK, schedule=SCHEDULE, teacher=TRAIN, init=PICK, inherited=SUPERNET)
+IN_PLACE = InPlaceTraining(task=TASK, schedule=SCHEDULE, space=SUPERNET.space)
 OTHER_TASK = TASK.model_copy(update={"data_digest": "d2"})
 
 #: for every stage another value of each of its fields
@@ -70,6 +73,20 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         inherited=TRAIN,
         discriminator=PatchSpec(width=2),
         objective=DistilSettings(distil=0.1),
+    ),
+    IN_PLACE: dict(
+        task=OTHER_TASK,
+        splits=("train", "select"),
+        feature_network=FeatureNetwork(),
+        schedule=Schedule(constant=2),
+        seed=1,
+        precision="bf16",
+        student=TINY,
+        space=uniform_space(TINY, (3, 1)),
+        init=GIVEN,
+        inherited=TRAIN,
+        discriminator=PatchSpec(width=2),
+        objective=InPlaceSettings(matching=0),
     ),
     SEARCH: dict(
         supernet=SUPERNET.model_copy(update={"seed": 1}),
@@ -184,7 +201,7 @@ def test_a_chain_stays_a_chain():
 @pytest.mark.parametrize("stage", [*CHANGES, TUNED], ids=lambda stage: stage.kind)
 def test_what_stages_say_of_themselves(stage):
     assert stage.leaves
-    assert ("model" in stage.leaves) == (stage.kind in ("train", "teacher-file", "distil", "pick"))
+    assert ("model" in stage.leaves) == (stage.kind in ("train", "teacher-file", "distil", "in-place", "pick"))
     assert isinstance(stage, Training) or stage.steps == 0
     if "model" in stage.leaves:
         assert stage.spec() == {"train": TINY, "teacher-file": TINY}.get(stage.kind, SUPERNET.space.spec)

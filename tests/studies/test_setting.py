@@ -8,7 +8,8 @@ from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.training import Train
-from pocketgan.studies.methods import fast_gan_compression, from_scratch, gan_compression
+from pocketgan.studies.budgets import from_scratch
+from pocketgan.studies.methods import fast_gan_compression, gan_compression
 from pocketgan.studies.setting import Setting
 
 

@@ -1,0 +1,164 @@
+"""In-place: Pocket's second form. A supernet whose largest subnet fills the budget learns by pix2pix from the first
+step on, with no teacher beside it; a search finds the best subnet, which goes on alone.
+
+Training the small network from scratch is the special case of a space of one size.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import PositiveInt
+
+from pocketgan.data.inputs import Inputs
+from pocketgan.data.task import Task
+from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import CostModel
+from pocketgan.elastic.spaces import space_named
+from pocketgan.errors import SpecError
+from pocketgan.networks import PatchSpec, ResnetSpec, write_numbers
+from pocketgan.objectives.in_place import InPlaceSettings
+from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.pipeline.front_latency import FrontLatency
+from pocketgan.pipeline.in_place import InPlaceTraining
+from pocketgan.pipeline.pick import Pick
+from pocketgan.pipeline.recipe import Recipe, Roles
+from pocketgan.pipeline.search import Search
+from pocketgan.pipeline.stage import Stage
+from pocketgan.pipeline.teacher_file import TeacherFile
+from pocketgan.recipes.checks import check_counts, check_metric, check_players, check_resolutions
+from pocketgan.recipes.imitation import student_width
+from pocketgan.recipes.method import Method, Wish
+from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
+from pocketgan.search import AnyStrategy, Nsga2
+from pocketgan.training.schedule import Schedule
+
+
+class InPlaceMethod(RecipeSettings):
+    """Every number of in-place distillation.
+
+    Attributes:
+        generator: the form of the networks, whatever its widths.
+        schedule: how long the supernet learns.
+        space: lists the options of every width, e.g. 32_24_16; the largest is the others' teacher.
+        calibration: on how many training images a candidate's batch norm is calibrated.
+        tuning: for how long the chosen subnet goes on alone; without it the result is the subnet as it is.
+        timed: of how many subnets on the front the latency is measured.
+    """
+
+    method: ClassVar[str] = "in-place"
+
+    generator: NamedGenerator = ResnetSpec.uniform(32).mobile
+    discriminator: PatchSpec = PatchSpec()
+    objective: InPlaceSettings = InPlaceSettings()
+    schedule: Schedule
+    space: str
+    search: AnyStrategy = Nsga2()
+    calibration: PositiveInt = 64
+    tuning: Schedule | None = None
+    timed: PositiveInt | None = 16
+
+    @property
+    def games(self) -> tuple[InPlaceSettings, ...]:
+        return (self.objective,)
+
+    def recipe(
+        self,
+        name: str,
+        task: Task,
+        budget: Budget,
+        teacher: TeacherFile | None = None,
+        unlabelled: Inputs | None = None,
+    ) -> Recipe:
+        if teacher or unlabelled:
+            given = "--teacher" if teacher else "--unlabelled"
+            raise SpecError(f"in-place learns from pairs alone; leave {given} out, or use --method pocket")
+        check_players(task, self.generator, self.discriminator, Pix2PixSettings())
+        check_resolutions(task, self.objective.sampling, self.generator, self.discriminator)
+        check_counts(task)
+        check_metric(task, self.metric)
+        space = space_named(self.space, self.generator.mobile)
+        budget.check(space, CostModel(space.spec, *task.size))
+        shared: dict[str, Any] = dict(
+            task=task,
+            discriminator=self.discriminator,
+            objective=self.objective,
+            seed=self.seed,
+            precision=self.precision,
+        )
+        supernet = InPlaceTraining(space=space, schedule=self.schedule, **shared)
+        search = Search(
+            supernet=supernet,
+            budget=budget,
+            strategy=self.search,
+            metric=self.metric,
+            calibration=self.calibration,
+            seed=self.seed,
+        )
+        subnet = Pick(search=search)
+        stages: dict[str, Stage] = {"supernet": supernet, "search": search, "subnet": subnet}
+        if self.tuning:
+            stages["fine-tuning"] = InPlaceTraining(
+                init=subnet, inherited=supernet, schedule=self.tuning, **self._splits, **shared
+            )
+        if self.timed:
+            stages["front latency"] = FrontLatency(search=search, points=self.timed)
+        return Recipe(
+            name=name,
+            method=self.method,
+            task=task,
+            budget=budget,
+            metric=self.metric,
+            seed=self.seed,
+            stages=stages,
+            roles=Roles(
+                teacher="supernet",
+                result="fine-tuning" if self.tuning else "subnet",
+                search="search",
+                front_latency="front latency" if self.timed else None,
+            ),
+        )
+
+
+#: base widths, and the training images of supernet and tuning
+EFFORTS: dict[str, dict[str, Any]] = {
+    "quick": dict(
+        widest=48, discriminator=64, images=12_000, tuning_images=12_000, search=Nsga2(population=20, generations=3)
+    ),
+    "standard": dict(
+        widest=64,
+        discriminator=64,
+        images=200_000,
+        tuning_images=200_000,
+        search=Nsga2(population=50, generations=20),
+    ),
+    "paper": dict(
+        widest=96,
+        discriminator=128,
+        images=1_600_000,
+        tuning_images=1_600_000,
+        search=Nsga2(population=100, generations=500),
+    ),
+}
+
+
+def settings(wish: Wish) -> InPlaceMethod:
+    numbers = EFFORTS[wish.effort]
+    width = student_width(wish, numbers["widest"]) or numbers["widest"]
+    return InPlaceMethod(
+        discriminator=PatchSpec(width=numbers["discriminator"]),
+        schedule=wish.game.schedule(numbers["images"], wish.task),
+        # down to a third of the MACs or so: where both ends are near, both get good
+        space=write_numbers(tuple(dict.fromkeys((width, -(-3 * width // 4), -(-width // 2))))),
+        search=numbers["search"],
+        tuning=wish.game.schedule(numbers["tuning_images"], wish.task),
+    )
+
+
+METHOD = Method(
+    name="in-place",
+    about="our own: a supernet no larger than the budget learns from pairs, without a teacher",
+    settings=settings,
+    games=("pix2pix",),
+    inherits=False,
+)

@@ -1,0 +1,78 @@
+"""In-place distillation against training from scratch: the one comparison that a compressor must not lose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pocketgan.objectives.in_place import InPlaceSettings
+from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.pipeline.in_place import InPlaceTraining
+from pocketgan.pipeline.pick import Pick
+from pocketgan.pipeline.search import Search
+from pocketgan.pipeline.training import Train
+from pocketgan.recipes.games import PAIRS
+from pocketgan.search import Nsga2
+from pocketgan.studies.budgets import BUDGETS, budgets, from_scratch, widest
+from pocketgan.studies.online import pocket_space
+from pocketgan.studies.setting import Setting
+from pocketgan.studies.study import Claim, Point, Study
+
+#: few, as so few images tell little
+SEARCH = Nsga2(population=8, generations=0)
+#: the shares of the time of the supernet and of the subnet that goes on alone; the search has the rest
+SUPERNET, TUNING = 0.35, 0.6
+FASTER = "from scratch, faster"
+
+
+def in_place(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
+    """One supernet and one search for all budgets, and a subnet of each that goes on alone."""
+    within = budgets(setting, shares)
+    supernet = setting.training(InPlaceTraining, SUPERNET, "in-place", space=pocket_space(setting, within.values()))
+    most = max(within.values(), key=lambda budget: budget.macs or 0)
+    search = Search(supernet=supernet, budget=most, strategy=SEARCH, seed=setting.seed)
+    return [
+        Point(
+            "in-place",
+            place,
+            setting.training(
+                InPlaceTraining,
+                TUNING,
+                f"in-place of {place}",
+                init=Pick(search=search, budget=budget),
+                inherited=supernet,
+            ),
+        )
+        for place, budget in within.items()
+    ]
+
+
+def faster(setting: Setting, shares: Mapping[str, float]) -> list[Point]:
+    """From scratch at the generator's learning rate of in-place distillation."""
+    game = Pix2PixSettings(lr=InPlaceSettings().lr)
+    return [
+        Point(
+            FASTER,
+            place,
+            setting.training(Train, 1.0, f"scratch of {place}", generator=widest(setting, budget), objective=game),
+        )
+        for place, budget in budgets(setting, shares).items()
+    ]
+
+
+def points(setting: Setting) -> list[Point]:
+    return [*from_scratch(setting), *in_place(setting), *faster(setting, {"1 %": BUDGETS["1 %"]})]
+
+
+IN_PLACE = Study(
+    name="in-place",
+    about="Is a small generator that came out of a supernet without a teacher better than the same size trained "
+    "from scratch, also at the learning rate of the former? All have the same processor time, the supernet and its "
+    "search counted whole at either budget. Budgets are shares of the dense teacher's MACs.",
+    source="our own question",
+    data=PAIRS,
+    points=points,
+    claims=(
+        Claim(better="in-place", worse="from scratch"),
+        Claim(better="in-place", worse=FASTER, places=("1 %",)),
+    ),
+)

@@ -1,0 +1,110 @@
+"""The method of in-place distillation: its stages, what it refuses, and a toy run from data to a report."""
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocketgan.data.inputs import open_inputs
+from pocketgan.data.task import Task, open_task
+from pocketgan.elastic.budget import Budget
+from pocketgan.errors import BudgetError, SpecError
+from pocketgan.methods import method_named
+from pocketgan.methods.in_place import InPlaceMethod
+from pocketgan.networks import PatchSpec, ResnetSpec
+from pocketgan.pipeline.teacher_file import TeacherFile
+from pocketgan.recipes.games import GAMES
+from pocketgan.recipes.method import Wish
+from pocketgan.search import Random
+from pocketgan.training.schedule import Schedule
+from tests.conftest import Outcome, draw_pairs
+
+SIZE = 24
+SHORT = Schedule(constant=1, decay=1, batch_size=2)
+BUDGET = Budget(macs=10**8)
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
+    return open_task(draw_pairs(tmp_path_factory.mktemp("in-place") / "pairs", size=SIZE), size=SIZE)
+
+
+def more_inputs(task: Task) -> Path:
+    """Inputs without a partner."""
+    return draw_pairs(task.root.parent / "more", count=3, size=SIZE, seed=1) / "A"
+
+
+def settings(**changes: Any) -> InPlaceMethod:
+    own: dict[str, Any] = dict(
+        generator=ResnetSpec.uniform(4, blocks=1).mobile,
+        discriminator=PatchSpec(width=2),
+        schedule=SHORT,
+        space="4_2",
+        search=Random(candidates=2),
+        tuning=SHORT,
+        timed=None,
+        seed=5,
+    )
+    return InPlaceMethod(**{**own, **changes})
+
+
+def test_its_stages(task: Task):
+    made = settings(whole_train=True, precision="bf16").recipe("toy", task, BUDGET)
+    assert list(made.stages) == ["supernet", "search", "subnet", "fine-tuning"]
+    supernet, tuned = made["supernet"], made["fine-tuning"]
+    assert (made.teacher, made.result, made.search.supernet) == (supernet, tuned, supernet)
+    assert supernet.space.spec.widths == (4,) * len(supernet.space.spec.widths)
+    assert (tuned.init, tuned.inherited, tuned.space) == (made["subnet"], supernet, None)
+    assert (supernet.splits, tuned.splits) == (("train",), ("train", "select"))
+    assert {(stage.seed, stage.precision, stage.discriminator) for stage in (supernet, tuned)} == {
+        (5, "bf16", PatchSpec(width=2))
+    }
+    untuned = settings(tuning=None).recipe("toy", task, BUDGET)
+    assert untuned.result == untuned["subnet"]
+    assert settings(timed=2).recipe("toy", task, BUDGET).front_latency.points == 2
+
+
+@pytest.mark.parametrize("effort", ["quick", "standard", "paper"])
+def test_every_effort_fills_the_budget(task: Task, effort: Any):
+    budget = Budget(macs=3 * 10**6)
+    made = method_named("in-place")(Wish(effort=effort, task=task, game=GAMES["pix2pix"], budget=budget))
+    recipe = made.recipe("toy", task, budget)
+    widest = recipe["supernet"].space.spec
+    assert recipe["search"].widest(budget) == widest, "the largest subnet is the widest within the budget"
+    assert len(recipe["supernet"].space.choices[0].options) > 1
+    free = method_named("in-place")(Wish(effort=effort, task=task, game=GAMES["pix2pix"]))
+    assert free.recipe("toy", task, Budget(macs=10**12)).stages.keys() == recipe.stages.keys()
+
+
+def test_what_it_refuses(task: Task):
+    with pytest.raises(SpecError, match="in-place compresses pix2pix, and this is cyclegan"):
+        method_named("in-place")(Wish(effort="quick", task=task, game=GAMES["cyclegan"]))
+    finished = TeacherFile(file=Path("models"), generator=ResnetSpec.uniform(4, blocks=1), content="c1")
+    with pytest.raises(SpecError, match="learns from pairs alone; leave --teacher out, or use --method pocket"):
+        settings().recipe("toy", task, BUDGET, finished)
+    inputs = open_inputs(more_inputs(task), task)
+    with pytest.raises(SpecError, match="learns from pairs alone; leave --unlabelled out"):
+        settings().recipe("toy", task, BUDGET, None, inputs)
+    with pytest.raises(BudgetError, match="is below the smallest subnet"):
+        settings().recipe("toy", task, Budget(macs=10))
+
+
+def test_from_data_to_a_report_and_another_budget(cli: Callable[..., Outcome], task: Task, tmp_path: Path):
+    out = tmp_path / "run"
+    words = shlex.split(
+        f"--budget 100M --size {SIZE} --method in-place --set discriminator.width=2 --set generator.blocks=1 "
+        "--set generator.widths=[4,4,4,4,4,4] --set space=4_2 --set search.population=2 --set search.generations=0 "
+        """--set schedule.constant=1 --set schedule.decay=0 --set tuning='{"constant": 1}' --set timed=null"""
+    )
+    ended = cli("compress", task.root, *words, "--out", out)
+    assert ended.code == 0, ended.err
+    report = json.loads((out / "report.json").read_text())
+    teacher, small = report["rows"]
+    assert (teacher["kind"], small["kind"]) == ("teacher", "compressed")
+    assert small["macs"] <= teacher["macs"] <= report["budget_macs"]
+    assert "losses of supernet" in (out / "report.html").read_text()
+    ended = cli("pick", out)
+    assert ended.code == 0, ended.err
