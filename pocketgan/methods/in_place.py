@@ -123,20 +123,20 @@ class InPlaceMethod(RecipeSettings):
 #: base widths, and the training images of supernet and tuning
 EFFORTS: dict[str, dict[str, Any]] = {
     "quick": dict(
-        widest=48, discriminator=64, images=12_000, tuning_images=12_000, search=Nsga2(population=20, generations=3)
+        widest=48, discriminator=64, images=8_000, tuning_images=16_000, search=Nsga2(population=20, generations=3)
     ),
     "standard": dict(
         widest=64,
         discriminator=64,
-        images=200_000,
-        tuning_images=200_000,
+        images=120_000,
+        tuning_images=240_000,
         search=Nsga2(population=50, generations=20),
     ),
     "paper": dict(
         widest=96,
         discriminator=128,
-        images=1_600_000,
-        tuning_images=1_600_000,
+        images=1_000_000,
+        tuning_images=2_000_000,
         search=Nsga2(population=100, generations=500),
     ),
 }

@@ -21,7 +21,7 @@ from pocketgan.studies.study import Claim, Point, Study
 SEARCH = Nsga2(population=8, generations=0)
 #: the shares of the time of the supernet and of the subnet that goes on alone; the search has the rest
 SUPERNET, TUNING = 0.35, 0.6
-FASTER = "from scratch, faster"
+FASTER, ONE_SIZE = "from scratch, faster", "in-place, one size"
 
 
 def in_place(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
@@ -59,8 +59,21 @@ def faster(setting: Setting, shares: Mapping[str, float]) -> list[Point]:
     ]
 
 
+def one_size(setting: Setting, shares: Mapping[str, float]) -> list[Point]:
+    """In-place distillation of a space of one size: it has nobody to teach, and all of the time."""
+    return [
+        Point(
+            ONE_SIZE,
+            place,
+            setting.training(InPlaceTraining, 1.0, f"in-place of {place}", student=widest(setting, budget)),
+        )
+        for place, budget in budgets(setting, shares).items()
+    ]
+
+
 def points(setting: Setting) -> list[Point]:
-    return [*from_scratch(setting), *in_place(setting), *faster(setting, {"1 %": BUDGETS["1 %"]})]
+    small = {"1 %": BUDGETS["1 %"]}
+    return [*from_scratch(setting), *in_place(setting), *faster(setting, small), *one_size(setting, small)]
 
 
 IN_PLACE = Study(
@@ -73,6 +86,9 @@ IN_PLACE = Study(
     points=points,
     claims=(
         Claim(better="in-place", worse="from scratch"),
-        Claim(better="in-place", worse=FASTER, places=("1 %",)),
+        *(
+            Claim(better=better, worse=worse, places=("1 %",))
+            for better, worse in (("in-place", FASTER), (ONE_SIZE, "from scratch"), (ONE_SIZE, FASTER))
+        ),
     ),
 )
