@@ -68,6 +68,16 @@ def test_levels_cover_all_sizes_and_favour_the_small(favour):
     assert abs(sum(level < 0.25 for level in within) / len(within) - 0.5) < 5 * (0.25 / len(within)) ** 0.5
 
 
+def test_levels_without_ends_are_the_drawn_ones():
+    """And a setting that was there before keeps its JSON."""
+    _, _, drawn = LevelSampling().draw(SPACE, random.Random(5))
+    assert LevelSampling(ends=False).draw(SPACE, random.Random(5)) == (drawn,)
+    assert "ends" not in LevelSampling().model_dump()
+    assert TypeAdapter(AnySampling).validate_python({"kind": "levels", "ends": False}) == LevelSampling(ends=False)
+    with pytest.raises(ValidationError, match="set random to 1 or more"):
+        LevelSampling(ends=False, random=0)
+
+
 def test_resolutions_are_equally_frequent():
     sampling, rng, draws = ResolutionSampling(sizes=(64, 48, 32)), random.Random(3), 3000
     drawn = [sampling.size((128, 64), rng) for _ in range(draws)]
