@@ -139,7 +139,10 @@ class InPlace(Objective):
         return detached(**scored, **terms)
 
     def _discriminator_terms(
-        self, batch: Batch, x: Float[Tensor, "images in height width"], made: Float[Tensor, "images 3 height width"]
+        self,
+        batch: Batch,
+        x: Float[Tensor, "images in height width"],
+        made: Float[Tensor, "images out height width"],
     ) -> tuple[Losses, Taps]:
         """The discriminator's terms, whose loss is half of their sum, and what it sees in the real images."""
         mode, real = self.settings.gan_mode, Taps(self._taps)
@@ -147,7 +150,7 @@ class InPlace(Objective):
         terms["D_real"] = real_loss(self._scored(batch.x, batch.y, real), mode)
         return terms, real
 
-    def _image(self, x: Float[Tensor, "batch in height width"], at: Any) -> Float[Tensor, "batch 3 height width"]:
+    def _image(self, x: Float[Tensor, "batch in height width"], at: Any) -> Float[Tensor, "batch out height width"]:
         """What the network, or a subnet of it, makes of the inputs."""
         network = self.networks["generator"]
         return network(x) if at is None else network(x, at)
