@@ -38,7 +38,7 @@ class InPlaceMethod(RecipeSettings):
     """Every number of in-place distillation.
 
     Attributes:
-        generator: the form of the networks, whatever its widths.
+        form: what the networks are, whatever its widths.
         schedule: how long the supernet learns.
         space: lists the options of every width, e.g. 32_24_16; the largest is the others' teacher.
         calibration: on how many training images a candidate's batch norm is calibrated.
@@ -48,7 +48,7 @@ class InPlaceMethod(RecipeSettings):
 
     method: ClassVar[str] = "in-place"
 
-    generator: NamedGenerator = ResnetSpec.uniform(32).mobile
+    form: NamedGenerator = ResnetSpec.uniform(32).mobile
     discriminator: PatchSpec = PatchSpec()
     objective: InPlaceSettings = InPlaceSettings()
     schedule: Schedule
@@ -73,11 +73,11 @@ class InPlaceMethod(RecipeSettings):
         if teacher or unlabelled:
             given = "--teacher" if teacher else "--unlabelled"
             raise SpecError(f"in-place learns from pairs alone; leave {given} out, or use --method pocket")
-        check_players(task, self.generator, self.discriminator, Pix2PixSettings())
-        check_resolutions(task, self.objective.sampling, self.generator, self.discriminator)
+        check_players(task, self.form, self.discriminator, Pix2PixSettings())
+        check_resolutions(task, self.objective.sampling, self.form, self.discriminator)
         check_counts(task)
         check_metric(task, self.metric)
-        space = space_named(self.space, self.generator.mobile)
+        space = space_named(self.space, self.form.mobile)
         budget.check(space, CostModel(space.spec, *task.size))
         shared: dict[str, Any] = dict(
             task=task,

@@ -39,7 +39,7 @@ def more_inputs(task: Task) -> Path:
 
 def settings(**changes: Any) -> InPlaceMethod:
     own: dict[str, Any] = dict(
-        generator=ResnetSpec.uniform(4, blocks=1).mobile,
+        form=ResnetSpec.uniform(4, blocks=1).mobile,
         discriminator=PatchSpec(width=2),
         schedule=SHORT,
         space="4_2",
@@ -95,8 +95,8 @@ def test_what_it_refuses(task: Task):
 def test_from_data_to_a_report_and_another_budget(cli: Callable[..., Outcome], task: Task, tmp_path: Path):
     out = tmp_path / "run"
     words = shlex.split(
-        f"--budget 100M --size {SIZE} --method in-place --set discriminator.width=2 --set generator.blocks=1 "
-        "--set generator.widths=[4,4,4,4,4,4] --set space=4_2 --set search.population=2 --set search.generations=0 "
+        f"--budget 100M --size {SIZE} --method in-place --set discriminator.width=2 --set form.blocks=1 "
+        "--set form.widths=[4,4,4,4,4,4] --set space=4_2 --set search.population=2 --set search.generations=0 "
         """--set schedule.constant=1 --set schedule.decay=0 --set tuning='{"constant": 1}' --set timed=null"""
     )
     ended = cli("compress", task.root, *words, "--out", out)
