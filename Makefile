@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check gpu-check clean
+.PHONY: setup demo web test check gpu-check clean
 
 setup: .venv/.installed
 
@@ -14,6 +14,12 @@ setup: .venv/.installed
 # compresses the bundled nuclei data; go on with it after an interruption by calling it again
 demo: setup
 	$(BIN)/pocketgan run demo --out runs/demo --yes
+	@echo 'play with it: $(BIN)/pocketgan demo runs/demo'
+
+# the browser's runtime for the page, from npm as web/package-lock.json pins it; what it makes is part of the repository
+web:
+	cd web && npm ci
+	$(PYTHON) web/build.py
 
 # one thread a worker: two workers on two cores
 test: setup

@@ -33,6 +33,7 @@ SHORT = {
         "64",
     ),
     "evaluate": ("--size", "24"),
+    "demo": ("--static", "page"),
     "study": ("--seeds", "1", "--seconds", "0.05", "--size", "24", "--width", "16"),
 }
 #: what asks before it downloads, and how
@@ -69,6 +70,7 @@ def test_every_command_runs(cli: Cli, folder: Path):
     left = (
         "runs/NAME/report.html",
         "pictures/p00.png",
+        "page/index.html",
         "small.onnx",
         "horse2zebra/model.json",
         "runs/demo/report.html",

@@ -15,6 +15,7 @@ import typer
 
 from pocketgan import __version__
 from pocketgan.cli.compress import compress, plan
+from pocketgan.cli.demo import demo
 from pocketgan.cli.evaluate import evaluate
 from pocketgan.cli.export import export
 from pocketgan.cli.foreign import import_
@@ -39,6 +40,7 @@ VERBS: dict[Callable[..., None], str] = {
     run: "pocketgan run demo",
     report: "pocketgan report runs/demo",
     pick: "pocketgan pick runs/demo --budget 100M",
+    demo: "pocketgan demo runs/demo",
     study: "pocketgan study trade-off path/to/pairs --seeds 3 --seconds 150 --size 64",
     profile: "pocketgan profile mobile-resnet:32_32_48_32_48_48_16_16 --size 256 --json",
     evaluate: "pocketgan evaluate runs/demo path/to/pairs --size 128",

@@ -185,7 +185,7 @@ def _reader(
     model: Model, sides: Size | None, files: list[Path], instances: Path | None, read_image: Pictures
 ) -> Callable[[Path], tuple[Tensor, Size]]:
     """What makes of a file the batch of one that the network takes, and the height and width of the picture."""
-    labels = _labels(model)
+    labels = labels_of(model)
     if instances is not None and not (labels and labels.instances):
         raise SpecError(
             "--instances is for models that see the edges of instances, and this one does not; leave it out"
@@ -221,7 +221,7 @@ def _reader(
     return label_map
 
 
-def _labels(model: Model) -> LabelMaps | None:
+def labels_of(model: Model) -> LabelMaps | None:
     """What the label maps of a model hold; None where it takes images."""
     spec, told = model.spec, model.card.get("labels")
     if told is None and spec.kind != "spade":

@@ -10,13 +10,11 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pocketgan.deploy.card import beside
 from pocketgan.deploy.latency import latencies
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.elastic.budget import Budget
-from pocketgan.errors import DataError, OutputError, SpecError
+from pocketgan.errors import OutputError, SpecError
 from pocketgan.files import replacing
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.pick import Pick
@@ -25,7 +23,7 @@ from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.store import Store, claim, writing
 from pocketgan.report import Report
-from pocketgan.runs.report import row_of
+from pocketgan.runs.report import read_report, row_of
 from pocketgan.runs.run import Watch, export_of, finished_recipe, store_of
 from pocketgan.runtime import Runtime
 
@@ -50,12 +48,7 @@ def report_of(run: Path, data: Path | None = None) -> Report:
     Raises what `search_of` does, and `DataError` where there is no report.
     """
     search_of(run, data)
-    try:
-        return Report.model_validate_json((run / "report.json").read_text())
-    except FileNotFoundError:
-        raise DataError(f"{run} has no report.json; write it with `pocketgan report {run}`") from None
-    except ValidationError as error:
-        raise DataError(f"{run}/report.json is damaged; write it with `pocketgan report {run}`") from error
+    return read_report(run)
 
 
 def pick(

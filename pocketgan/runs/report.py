@@ -6,16 +6,19 @@ import math
 import platform
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from pocketgan import __version__
 from pocketgan.data.cache import load_examples
 from pocketgan.data.task import Task
 from pocketgan.deploy.latency import Latency
 from pocketgan.elastic.cost import cost
+from pocketgan.errors import DataError
 from pocketgan.metrics import METRICS, Evaluation, compare
 from pocketgan.models import load_model
 from pocketgan.networks import write_numbers
@@ -73,6 +76,16 @@ def report_of(recipe: Recipe, store: Store, latencies: dict[str, Latency], comma
         machine=Machine.here(),
         date=datetime.now(UTC),
     )
+
+
+def read_report(run: Path) -> Report:
+    """The report that a finished run left. Raises `DataError` where there is none, or it is damaged."""
+    try:
+        return Report.model_validate_json((run / "report.json").read_text())
+    except FileNotFoundError:
+        raise DataError(f"{run} has no report.json; write it with `pocketgan report {run}`") from None
+    except ValidationError as error:
+        raise DataError(f"{run}/report.json is damaged; write it with `pocketgan report {run}`") from error
 
 
 def summary_of(task: Task) -> TaskSummary:

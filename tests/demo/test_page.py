@@ -1,0 +1,292 @@
+"""The page in a real browser: served, and from a static folder on a host that sends no headers of its own."""
+
+import base64
+import json
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pocketgan.data.images import to_tensor
+from pocketgan.demo.folder import write_folder
+from pocketgan.demo.server import Server
+from pocketgan.demo.site import ASSETS, site_of
+from tests.demo.conftest import SIDE, Toy, drawn, serving
+
+SETTLED = "const page = window.pocketgan; return Boolean(page && page.loop.idle && page.student.planes)"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """What `python -m http.server` answers with, without its log."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def static(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page as a folder, behind Python's own file server."""
+    folder = tmp_path_factory.mktemp("static") / "page"
+    write_folder(site_of(toy.offer, served=False), folder)
+    host = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
+    thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"http://127.0.0.1:{host.server_port}/"
+    host.shutdown()
+    thread.join()
+    host.server_close()
+
+
+@pytest.fixture(params=["served", "static"])
+def address(request: pytest.FixtureRequest, server: Server) -> str:
+    return server.address if request.param == "served" else request.getfixturevalue("static")
+
+
+def wait(browser: Any, script: str, seconds: float = 60) -> Any:
+    """What a script gives as soon as that is true."""
+    end = time.monotonic() + seconds
+    while not (found := browser.execute_script(script)):
+        state = "return ['where', 'message'].map((name) => document.getElementById(name)?.textContent)"
+        assert time.monotonic() < end, f"{script}: {browser.execute_script(state)}"
+        time.sleep(0.05)
+    return found
+
+
+def visit(browser: Any, address: str) -> None:
+    browser.get("about:blank")
+    browser.get(address)
+    wait(browser, SETTLED)
+
+
+def change(browser: Any, act: Callable[[], object]) -> None:
+    """Do something that makes the networks run, and wait until they have."""
+    browser.execute_script("for (const each of [pocketgan.student, pocketgan.teacher]) each.planes = null")
+    act()
+    wait(browser, "return Boolean(pocketgan.loop.idle && pocketgan.student.planes && pocketgan.teacher.planes)")
+
+
+def pixels(browser: Any) -> np.ndarray:
+    found = browser.execute_script("return Array.from(pocketgan.drawing.pixels)")
+    return np.array(found, np.uint8).reshape(SIDE, SIDE, 3)
+
+
+def planes(browser: Any, who: str = "student") -> np.ndarray:
+    found = browser.execute_script(f"return Array.from(pocketgan.{who}.planes)")
+    return np.array(found, np.float32).reshape(3, SIDE, SIDE)
+
+
+def expected(toy: Toy, name: str, image: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return toy.networks[name](to_tensor(image[None]))[0].numpy()
+
+
+def click(browser: Any, identity: str) -> None:
+    browser.execute_script("document.getElementById(arguments[0]).click()", identity)
+
+
+def draw(browser: Any, kind: str = "mouse") -> None:
+    """A stroke from the upper left to the lower right."""
+    box = browser.execute_script(
+        "const canvas = document.getElementById('canvas'); canvas.scrollIntoView({block: 'center'});"
+        "const {x, y, width, height} = canvas.getBoundingClientRect(); return {x, y, width, height}"
+    )
+    points = [(box["x"] + box["width"] * part, box["y"] + box["height"] * part) for part in (0.2, 0.5, 0.8)]
+    if kind == "touch":
+        send = partial(browser.execute_cdp_cmd, "Input.dispatchTouchEvent")
+        for number, (x, y) in enumerate(points):
+            send({"type": "touchMove" if number else "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        send({"type": "touchEnd", "touchPoints": []})
+        return
+    send = partial(browser.execute_cdp_cmd, "Input.dispatchMouseEvent")
+    for number, (x, y) in enumerate(points):
+        type_ = "mouseMoved" if number else "mousePressed"
+        send({"type": type_, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1})
+    send({"type": "mouseReleased", "x": points[-1][0], "y": points[-1][1], "button": "left", "clickCount": 1})
+
+
+def test_draw_undo_slide_and_save(browser: Any, address: str, toy: Toy, tmp_path: Path):
+    browser.get_log("performance")
+    visit(browser, address)
+    wait(browser, "return Boolean(pocketgan.teacher.planes)")
+    # it runs in the browser, on threads where the machine has cores
+    assert browser.execute_script("return crossOriginIsolated")
+    where = browser.execute_script("return document.getElementById('where').textContent")
+    assert "in this browser: WebAssembly with SIMD" in where
+    assert "the host does not isolate" not in where
+    # the first example, as Python has it
+    before = pixels(browser)
+    assert np.array_equal(before, drawn(0))
+    for who, name in (("student", "compressed"), ("teacher", "teacher")):
+        np.testing.assert_allclose(planes(browser, who), expected(toy, name, before), atol=1e-3)
+    outputs = {who: planes(browser, who) for who in ("student", "teacher")}
+    # a stroke changes both
+    change(browser, lambda: draw(browser))
+    after = pixels(browser)
+    assert (after != before).any()
+    assert (after[SIDE // 2, SIDE // 2] == toy.offer.paints[1].colour).all()
+    for who, name in (("student", "compressed"), ("teacher", "teacher")):
+        assert not np.allclose(planes(browser, who), outputs[who], atol=1e-3)
+        np.testing.assert_allclose(planes(browser, who), expected(toy, name, after), atol=1e-3)
+    # figures
+    text = browser.execute_script("return document.getElementById('student-figures').innerText")
+    assert " ms" in text
+    assert "MACs" in text
+    times = browser.execute_script("return pocketgan.student.times")
+    assert times["run"] > 0
+    # undo and redo
+    change(browser, lambda: click(browser, "undo"))
+    assert np.array_equal(pixels(browser), before)
+    np.testing.assert_allclose(planes(browser), outputs["student"], atol=1e-6)
+    change(browser, lambda: click(browser, "redo"))
+    assert np.array_equal(pixels(browser), after)
+    # the slider chooses another network
+    slide = (
+        "const slider = document.getElementById('budget-slider');"
+        "slider.value = 0; slider.dispatchEvent(new Event('input'))"
+    )
+    change(browser, lambda: browser.execute_script(slide))
+    np.testing.assert_allclose(planes(browser), expected(toy, "front-1", after), atol=1e-3)
+    assert "front-1 network" in browser.execute_script("return document.getElementById('budget-text').textContent")
+    # what is saved is what is seen
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    click(browser, "save")
+    end = time.monotonic() + 20
+    while not (tmp_path / "toy.png").is_file() and time.monotonic() < end:
+        time.sleep(0.05)
+    saved = np.asarray(Image.open(tmp_path / "toy.png").convert("RGB")).astype(int)
+    shown = ((expected(toy, "front-1", after) + 1) / 2 * 255).clip(0, 255).transpose(1, 2, 0)
+    assert np.abs(saved - shown).max() <= 1
+    # nothing was asked for outside
+    asked = [
+        message["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if (message := json.loads(entry["message"])["message"])["method"] == "Network.requestWillBeSent"
+    ]
+    assert len(asked) > 10
+    assert [url for url in asked if not url.startswith((address, "blob:", "data:", "about:"))] == []
+
+
+def test_a_link_holds_the_drawing(browser: Any, server: Server):
+    visit(browser, server.address)
+    change(browser, lambda: draw(browser))
+    drawing = pixels(browser)
+    click(browser, "share")
+    link = wait(browser, "return location.hash.includes('drawing=') && location.href")
+    visit(browser, link)
+    assert np.array_equal(pixels(browser), drawing)
+    # a damaged one, and one that unpacks to too much, are told of
+    much = base64.urlsafe_b64encode(zlib.compress(bytes(1 << 20))[2:-4]).decode().rstrip("=")
+    for broken in (f"drawing={link.partition('drawing=')[2][:12]}", f"drawing={much}"):
+        visit(browser, f"{server.address}#{broken}")
+        assert "is damaged" in browser.execute_script("return document.getElementById('message').textContent")
+        assert np.array_equal(pixels(browser), drawn(0))
+
+
+def test_touch_keyboard_and_fill(browser: Any, server: Server, toy: Toy):
+    visit(browser, server.address)
+    change(browser, lambda: draw(browser, "touch"))
+    assert (pixels(browser) != drawn(0)).any()
+    change(browser, lambda: click(browser, "undo"))
+    assert np.array_equal(pixels(browser), drawn(0))
+    press = (
+        "const canvas = document.getElementById('canvas');"
+        "const press = (key) => canvas.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));"
+        "press('f'); press(' ')"
+    )
+    change(browser, lambda: browser.execute_script(press))
+    whole = pixels(browser)
+    white = (whole == 255).all(axis=2)
+    # filled from the middle: the black around the square has become white, which is all
+    assert white.all() == (not drawn(0)[SIDE // 2, SIDE // 2].any())
+
+
+@pytest.mark.parametrize("width", [390, 1280, 2560])
+def test_it_fits(browser: Any, server: Server, width: int):
+    """Nothing is wider than the window, whatever has a role has a name, and colours follow the system."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        visit(browser, server.address)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        roles = {"button", "slider", "combobox", "checkbox", "radio", "application", "img", "image"}
+        unnamed = [
+            node["role"]["value"]
+            for node in tree
+            if not node["ignored"] and node["role"]["value"] in roles and not node.get("name", {}).get("value")
+        ]
+        assert unnamed == []
+        colours = set()
+        for scheme in ("light", "dark"):
+            features = [{"name": "prefers-color-scheme", "value": scheme}]
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            colours.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+        assert len(colours) == 2
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_without_the_browsers_runtime_the_server_runs_the_networks(browser: Any, toy: Toy, tmp_path: Path):
+    assets = copytree(ASSETS, tmp_path / "page", ignore=ignore_patterns("ort"))
+    with serving(toy.offer, assets) as server:
+        visit(browser, server.address)
+        where = browser.execute_script("return document.getElementById('where').textContent")
+        assert "by the server on this computer: ONNX Runtime in Python" in where
+        assert "is not installed" in where
+        change(browser, lambda: draw(browser))
+        for who, name in (("student", "compressed"), ("teacher", "teacher")):
+            np.testing.assert_allclose(planes(browser, who), expected(toy, name, pixels(browser)), atol=1e-3)
+        browser.get("about:blank")
+
+
+def test_pictures_from_outside(browser: Any, server: Server, tmp_path: Path):
+    """A file is cut to the middle and scaled; what is no picture is told of."""
+    visit(browser, server.address)
+    Image.fromarray(np.full((50, 90, 3), (200, 30, 90), np.uint8)).save(tmp_path / "red.png")
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
+    field = browser.find_element("id", "file")
+    change(browser, lambda: field.send_keys(str(tmp_path / "red.png")))
+    assert np.array_equal(pixels(browser), np.full((SIDE, SIDE, 3), (200, 30, 90), np.uint8))
+    field.send_keys(str(tmp_path / "bad.png"))
+    text = wait(browser, "return document.getElementById('message').textContent")
+    assert text == "bad.png is no picture that this browser reads; use PNG, JPEG or WebP"
+    # the camera, a pattern that the browser makes up: pictures follow each other until it is turned off
+    click(browser, "webcam")
+    wait(browser, "return new Set(pocketgan.drawing.pixels).size > 8")
+    click(browser, "webcam")
+    wait(browser, SETTLED)
+    assert (
+        browser.execute_script("return document.getElementById('webcam').getAttribute('aria-pressed')") == "false"
+    )
+
+
+def test_curtain_and_report(browser: Any, server: Server, static: str):
+    visit(browser, server.address)
+    look = (
+        "const view = document.getElementById('view');"
+        "view.value = arguments[0]; view.dispatchEvent(new Event('change'))"
+    )
+    seen = "return getComputedStyle(document.getElementById('over-canvas')).clipPath"
+    browser.execute_script(look, "target")
+    assert "50%" in browser.execute_script(seen)
+    data = (
+        "return Array.from(document.getElementById('over-canvas').getContext('2d').getImageData(0, 0, 32, 32).data)"
+    )
+    shown = np.array(browser.execute_script(data), np.uint8).reshape(SIDE, SIDE, 4)[:, :, :3]
+    assert np.array_equal(shown, 255 - drawn(0))
+    # the report of the static folder shows the page
+    browser.get(f"{static}report.html")
+    browser.switch_to.frame(browser.find_element("tag name", "iframe"))
+    wait(browser, SETTLED)
+    browser.switch_to.default_content()
