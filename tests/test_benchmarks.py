@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,7 +17,7 @@ from pocketgan.networks import PatchSpec, ResnetSpec
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SCRIPTS = (
     *("training", "cost_model", "scoring", "inference", "startup", "data", "horse2zebra", "segmentation"),
-    *("bootstrap", "fid_profile", "sampling", "search", "precision", "plan"),
+    *("bootstrap", "fid_profile", "sampling", "search", "precision", "plan", "page"),
 )
 DATA = BENCHMARKS.parents[1] / "shared" / "data"
 #: what lies beside the repository, by the script that needs it
@@ -41,6 +42,8 @@ def run(monkeypatch):
 def test_script_runs_and_writes_its_result(name, run, capsys, tmp_path):
     if name in NEEDED and not NEEDED[name].exists():
         pytest.skip("its data are not beside the repository")
+    if name == "page" and not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
     run(name, "--quick", "--results", tmp_path)
     (file,) = tmp_path.iterdir()
     result = json.loads(file.read_text())
