@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
@@ -38,27 +37,14 @@ def drawn(number: int) -> np.ndarray:
     return pixels
 
 
-def with_weights(form: Path, network: Any, file: Path) -> Path:
-    """The export of a network of the same spec, in a moment: only its weights are others."""
-    model = onnx.load(form)
-    state = network.state_dict()
-    places = [each for each in model.graph.initializer if each.name in state]
-    assert len(places) == len(state)
-    for each in places:
-        each.CopyFrom(onnx.numpy_helper.from_array(state[each.name].numpy(), each.name))
-    onnx.save(model, file)
-    return file
-
-
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """Pix2pix generators of 32 pixels: a teacher, and a front of two; inputs are drawn in black and white."""
     home = tmp_path_factory.mktemp("offer")
     spec, networks, made = ResnetSpec.uniform(3, blocks=1), {}, {}
-    export_onnx(spec.build().eval(), SIDE, home / "form.onnx")
     for number, name in enumerate(("front-1", "compressed", "teacher")):
         networks[name] = init_normal(spec.build(), torch.Generator().manual_seed(number)).eval()
-        file = with_weights(home / "form.onnx", networks[name], home / f"{name}.onnx")
+        export_onnx(networks[name], SIDE, file := home / f"{name}.onnx")
         made[name] = Contestant.of(name, f"{name} network", file, spec, (SIDE, SIDE), f"fd {number} on select")
     examples = [Example(name=f"p{i}", source=drawn(i), target=255 - drawn(i)) for i in range(2)]
     report = home / "report.html"
