@@ -16,7 +16,7 @@ from pocketgan.data.images import list_images, read_rgb, resize
 from pocketgan.data.labels import LabelMaps
 from pocketgan.demo.contestant import Contestant
 from pocketgan.demo.palette import Paint, paints_of, paints_of_labels
-from pocketgan.deploy.onnx import export_verified
+from pocketgan.deploy.ship import export_verified
 from pocketgan.deploy.translate import labels_of
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, SpecError
@@ -156,7 +156,7 @@ def _front(recipe: Recipe, run: Path, report: Report, progress: Progress) -> lis
             pick = Pick(search=recipe.search, budget=Budget(macs=point.macs))
             for stage in (pick, Export(network=pick, task=recipe.task)):
                 store.realise(stage, Runtime(device="cpu"))
-            found.append((f"front-{done + 1}", f"subnet {point.genome}", pick, _score(point, report)))
+            found.append((f"front-{done + 1}", f"subnet {point.subnet}", pick, _score(point, report)))
     if points:
         progress("subnets of the front", len(points), len(points))
     return found
