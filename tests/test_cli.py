@@ -40,6 +40,7 @@ OPTIONS = {
     "--unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
+    "demo": "--data --port --static model",
     "export": "--data --fixed --format --out --overwrite --precision --size -o model",
     "import": "--assume --json --labels --network --out --range --size -o file",
     "list": "--json",
