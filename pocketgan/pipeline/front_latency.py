@@ -91,7 +91,9 @@ class FrontLatency(Stage):
         runtime = runtime_named(self.runtime)
         assert runtime.export is not None, "checked at construction"
         # exports that an interrupted session finished are whole, and in the same order
-        exports = [work.folder / "state" / f"{number}{runtime.suffix}" for number in range(len(chosen))]
+        state = work.folder / "state"
+        state.mkdir(exist_ok=True)
+        exports = [state / f"{number}{runtime.suffix}" for number in range(len(chosen))]
         for done, (candidate, file) in enumerate(zip(chosen, exports, strict=True), 1):
             if not file.exists():
                 runtime.export(self.search.subnet(candidate.genome, work).cpu(), size, file)
