@@ -73,7 +73,7 @@ def waiting(examples: Examples, size: int, step: training.Step, steps: int) -> t
 def main() -> None:
     chosen = measure.options(__doc__, turns=9, threads=2)
     size, shape, steps = (32, (4, 4, (4, 2)), 2) if chosen.quick else (128, (32, 64, (32, 24, 16, 8)), 30)
-    task = open_task(NUCLEI, size=size)
+    task = open_task(NUCLEI, size=size, channels=(3, 3))
     with tempfile.TemporaryDirectory() as folder:
         examples = load_examples(task, "train", Path(folder), training=True)
         cache, files = from_cache(examples, size), from_files(task)

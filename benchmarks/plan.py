@@ -41,8 +41,8 @@ def tasks(size: int, home: Path) -> dict[str, Task]:
         Image.fromarray(nuclei.astype(np.uint8)).save(home / "label" / f"{image.stem}.png")
         shutil.copyfile(image, home / "image" / image.name)
     return {
-        "pix2pix": open_task(NUCLEI, size=size),
-        "cyclegan": open_task(NUCLEI, size=size, unpaired=True),
+        "pix2pix": open_task(NUCLEI, size=size, channels=(3, 3)),
+        "cyclegan": open_task(NUCLEI, size=size, unpaired=True, channels=(3, 3)),
         "gaugan": open_task(home, size=size),
     }
 

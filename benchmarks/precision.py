@@ -244,7 +244,7 @@ def main() -> None:
 
 def compare(store: Store, chosen: argparse.Namespace) -> None:
     """Train what is not trained yet, report."""
-    stages = contestants(chosen, open_task(DATA, size=chosen.size))
+    stages = contestants(chosen, open_task(DATA, size=chosen.size, channels=(3, 3)))
     runtime = Runtime(device=chosen.device, log_steps=1)
     scores: Scores = {}
     for (name, seed), stage in stages.items():

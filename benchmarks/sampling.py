@@ -58,7 +58,7 @@ class Plan:
 
     @property
     def task(self) -> Task:
-        return open_task(DATA, size=self.size)
+        return open_task(DATA, size=self.size, channels=(3, 3))
 
     @property
     def space(self) -> SearchSpace:

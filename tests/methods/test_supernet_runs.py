@@ -80,8 +80,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 #: what makes a recipe of seconds of each model, and of the method that chooses more than widths
 TOYS: dict[str, str] = {
-    "once-for-all": "--method once-for-all --set teacher=resnet:4 --set discriminator.width=4 "
-    "--set space=4_2,depth=9_6,kernel=5_3",
+    "once-for-all": "--method once-for-all --set discriminator.width=4 --set space=4_2,depth=9_6,kernel=5_3",
     "unet": "--set teacher=unet:4_4_4_4_4 --set discriminator.width=4",
     "cyclegan": "--set teacher=resnet:4 --set discriminator.width=4",
     "munit": "--model munit --set teacher=munit:4 --set discriminator.width=4",

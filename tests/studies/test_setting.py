@@ -63,7 +63,8 @@ def test_the_stages_of_the_methods_are_those_of_the_benchmark():
         "distillation": 0.068,
         "supernet": 0.105,
     }
-    setting = Setting(task=open_task(NUCLEI, size=64), seed=0, seconds=150, pace=pace, precision="bf16")
+    task = open_task(NUCLEI, size=64, channels=(3, 3))
+    setting = Setting(task=task, seed=0, seconds=150, pace=pace, precision="bf16")
     points = [*from_scratch(setting), *gan_compression(setting), *fast_gan_compression(setting)]
     found = {(point.series, point.place): point.network.digest[:12] for point in points}
     assert found == DIGESTS
