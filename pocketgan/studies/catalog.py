@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocketgan.errors import unknown
 from pocketgan.studies.decomposition import DECOMPOSITION
-from pocketgan.studies.in_place import IN_PLACE
+from pocketgan.studies.in_place import IN_PLACE, IN_PLACE_FRONT
 from pocketgan.studies.methods import METHODS
 from pocketgan.studies.omgd import OMGD
 from pocketgan.studies.one_run import FRONT
@@ -20,6 +20,7 @@ STUDIES = {
     for study in (
         METHODS,
         IN_PLACE,
+        IN_PLACE_FRONT,
         FRONT,
         TRADE_OFF,
         PSEUDO_PAIRS,

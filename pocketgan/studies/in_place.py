@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
@@ -13,6 +14,8 @@ from pocketgan.pipeline.training import Train
 from pocketgan.recipes.games import PAIRS
 from pocketgan.search import Nsga2
 from pocketgan.studies.budgets import BUDGETS, budgets, from_scratch, widest
+from pocketgan.studies.one_run import SHARES, largest_within
+from pocketgan.studies.online import SEARCH as FRONT_SEARCH
 from pocketgan.studies.online import pocket_space
 from pocketgan.studies.setting import Setting
 from pocketgan.studies.study import Claim, Point, Study
@@ -22,6 +25,9 @@ SEARCH = Nsga2(population=8, generations=0)
 #: the shares of the time of the supernet and of the subnet that goes on alone; the search has the rest
 SUPERNET, TUNING = 0.35, 0.6
 FASTER, ONE_SIZE = "from scratch, faster", "in-place, one size"
+#: the share of the time of a supernet whose subnets are taken as they are
+FRONT = 0.95
+ONE_RUN, A_RUN_EACH, FASTER_EACH = "in-place, one run", "scratch, a run a budget", "scratch, faster, a run a budget"
 
 
 def in_place(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
@@ -91,4 +97,37 @@ IN_PLACE = Study(
             for better, worse in (("in-place", FASTER), (ONE_SIZE, "from scratch"), (ONE_SIZE, FASTER))
         ),
     ),
+)
+
+
+def front(setting: Setting) -> list[Point]:
+    """One supernet for all budgets, whose subnets are as it leaves them; networks from scratch share its time."""
+    within = budgets(setting, SHARES)
+    space = pocket_space(setting, within.values())
+    supernet = setting.training(InPlaceTraining, FRONT, "in-place", space=space)
+    most = max(within.values(), key=lambda budget: budget.macs or 0)
+    search = Search(supernet=supernet, budget=most, strategy=FRONT_SEARCH, seed=setting.seed)
+    fast = Pix2PixSettings(lr=InPlaceSettings().lr)
+    found = []
+    for place, budget in within.items():
+        alone: dict[str, Any] = dict(
+            share=1 / len(within), pace="scratch", generator=largest_within(setting, space, budget)
+        )
+        found += [
+            Point(ONE_RUN, place, Pick(search=search, budget=budget)),
+            Point(A_RUN_EACH, place, setting.training(Train, **alone)),
+            Point(FASTER_EACH, place, setting.training(Train, **alone, objective=fast)),
+        ]
+    return found
+
+
+IN_PLACE_FRONT = Study(
+    name="in-place-front",
+    about="Is one supernet without a teacher worth eight networks from scratch? Those of the eight budgets, the "
+    "largest of its space within each, have an eighth of its processor time each, at pix2pix's learning rate or at "
+    "that of in-place distillation. Budgets are shares of the dense teacher's MACs.",
+    source="our own question",
+    data=PAIRS,
+    points=front,
+    claims=tuple(Claim(better=ONE_RUN, worse=worse) for worse in (A_RUN_EACH, FASTER_EACH)),
 )

@@ -13,6 +13,7 @@ from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.games import Distilling, Teaching
 from pocketgan.pipeline.training import Train, Training
+from pocketgan.recipes.channels import spec_with_channels
 from pocketgan.recipes.games import Parts, game_for
 from pocketgan.studies.pace import Pace
 from pocketgan.training.schedule import Schedule
@@ -47,11 +48,11 @@ class Setting(BaseModel):
     @property
     def dense(self) -> Any:
         """The teacher with ordinary convolutions; `dense.mobile` has decomposed residual blocks."""
-        return self._parts.teacher
+        return spec_with_channels(self._parts.teacher, self.task)
 
     @property
     def discriminator(self) -> Any:
-        return self._parts.discriminator
+        return spec_with_channels(self._parts.discriminator, self.task)
 
     @property
     def teaching(self) -> Teaching:

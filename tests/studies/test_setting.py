@@ -43,6 +43,13 @@ def test_the_teacher_is_as_wide_as_it_is_set(paired):
     assert Setting(task=paired, seconds=1, teacher_width=5).dense == ResnetSpec.uniform(5)
 
 
+@pytest.mark.parametrize("unpaired", [False, True])
+def test_networks_have_the_channels_of_the_images(pairs, unpaired):
+    setting = Setting(task=open_task(pairs, size=24, unpaired=unpaired, channels=(1, 3)), seconds=1)
+    assert (setting.dense.in_channels, setting.dense.out_channels) == (1, 3)
+    assert setting.discriminator.in_channels == (3 if unpaired else 4)
+
+
 #: by method and place: the first digits of the digest, at the pace of one machine; changed on purpose only
 DIGESTS = {
     ("from scratch", "3 %"): "a4563e004070",
