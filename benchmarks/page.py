@@ -21,6 +21,7 @@ import onnx
 import torch
 from selenium import webdriver
 
+from pocketgan.data.values import Values
 from pocketgan.demo.contestant import Contestant
 from pocketgan.demo.offer import Example, Offer
 from pocketgan.demo.palette import Paint
@@ -89,8 +90,8 @@ def offer_in(folder: Path, quick: bool) -> Offer:
     size = (side, side)
     return Offer(
         title="benchmark",
+        values=Values(),
         size=size,
-        labels=None,
         paints=[Paint("black", (0, 0, 0)), Paint("white", (255, 255, 255))],
         front=[Contestant.of(path.stem, name, path, spec, size) for name, path in {**files, "whole": file}.items()],
         start="whole",
@@ -118,7 +119,7 @@ def drawn(offer: Offer, threads: int, frames: int) -> tuple[list[dict[str, Any]]
     options.binary_location = shutil.which("chromium") or "chromium"
     for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
         options.add_argument(word)
-    translator = Translator(offer.contestants, offer.size, None, 0)
+    translator = Translator(offer)
     with Server(site_of(offer, served=True), translator, port=0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))

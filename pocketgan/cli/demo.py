@@ -44,7 +44,7 @@ def demo(
             written = write_folder(site, static)
             print(f"{static}: {bytes_text(written)}; how to host it stands in {static / 'HOSTING.txt'}")
             return
-        translator = Translator(offer.contestants, offer.size, offer.labels, offer.style)
+        translator = Translator(offer)
         try:
             server = Server(site, translator, PORT if port is None else port)
         except OutputError:

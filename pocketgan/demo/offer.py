@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import UInt, UInt8
 
 from pocketgan.data.cache import Images, load_examples
-from pocketgan.data.images import list_images, read_rgb, resize
+from pocketgan.data.images import list_images, resize, shown
 from pocketgan.data.labels import LabelMaps
+from pocketgan.data.values import Values
 from pocketgan.demo.contestant import Contestant
 from pocketgan.demo.palette import Paint, paints_of, paints_of_labels
+from pocketgan.deploy.pictures import Pictures
 from pocketgan.deploy.ship import export_verified
 from pocketgan.deploy.translate import labels_of
 from pocketgan.elastic.budget import Budget
@@ -60,6 +62,7 @@ class Offer:
         title: the name of the run or model.
         size: height and width of inputs and outputs.
         labels: what label maps hold, where the inputs are such.
+        values: what the images hold that they take else: gray, or red, green and blue.
         paints: the palette; empty for photos.
         front: the networks of the slider, cheapest first; at least one.
         start: the name of the one that is shown first.
@@ -70,7 +73,8 @@ class Offer:
 
     title: str
     size: Size
-    labels: LabelMaps | None
+    labels: LabelMaps | None = None
+    values: Values | None = None
     paints: list[Paint]
     front: list[Contestant]
     start: str
@@ -99,7 +103,7 @@ def offer_of(text: str, cache: Path, data: Path | None, progress: Progress) -> O
 
     Raises:
         DataError: `text` names nothing that can be used, or a run that is not finished.
-        SpecError: a network whose inputs or outputs a page cannot show.
+        SpecError: a network that takes what a page cannot give.
         OutputError: the run folder cannot be written.
     """
     if (Path(text) / MARK).is_file():
@@ -110,6 +114,7 @@ def offer_of(text: str, cache: Path, data: Path | None, progress: Progress) -> O
 def _of_run(run: Path, data: Path | None, progress: Progress) -> Offer:
     recipe, report = finished_recipe(run, data), read_report(run)
     task, store = recipe.task, store_of(run)
+    values = None if task.labels else _given(task.source)
 
     def contestant(name: str, title: str, network: Any, score: str = "") -> Contestant:
         spec = load_model(store.artifact(network) / "model").spec
@@ -128,12 +133,13 @@ def _of_run(run: Path, data: Path | None, progress: Progress) -> Offer:
         title=recipe.name,
         size=task.size,
         labels=task.labels,
+        values=values,
         paints=paints,
         front=front,
         start=result.name,
         teacher=teacher,
         style=_style(load_model(store.artifact(recipe.result) / "model")),
-        examples=_examples(test.sources, test.targets if test.paired else None),
+        examples=examples_of(test.sources, test.targets if test.paired else None),
         report=run / "report.html",
     )
 
@@ -170,24 +176,36 @@ def _of_model(text: str, model: Model, cache: Path, data: Path | None, progress:
     labels = labels_of(model)
     if labels and data:
         raise SpecError("--data is for models of images, and this one takes label maps; leave it out")
+    values = None if labels else _given(model.source)
     model.spec.check_size(*model.size)
     progress("export", 0, 1)
     export_verified(model.network, model.size, file := cache / "compressed.onnx")
     progress("export", 1, 1)
     name = Path(text).resolve().name if Path(text).is_dir() else text
-    examples = _from_folder(data, model.size) if data else []
+    examples = _from_folder(data, model) if data else []
     pictures = np.stack([each.source for each in examples]) if examples else np.zeros((0, 1, 1, 3), np.uint8)
     paints = paints_of_labels(labels) if labels else paints_of(pictures)
     return Offer(
         title=name,
         size=model.size,
         labels=labels,
+        values=values,
         paints=paints,
         front=[Contestant.of("compressed", name, file, model.spec, model.size)],
         start="compressed",
         style=_style(model),
         examples=examples,
     )
+
+
+def _given(values: Values) -> Values:
+    """What networks take as images. Raises `SpecError` for what cannot be painted."""
+    if values.channels not in (1, 3):
+        raise SpecError(
+            f"the page gives pictures, gray or in colours, and this network takes {values.channels} channels; "
+            "run it with `pocketgan translate`"
+        )
+    return values
 
 
 def _style(model: Model) -> int:
@@ -198,26 +216,27 @@ def _style(model: Model) -> int:
     return drawn["style"].numel() if drawn else 0
 
 
-def _examples(sources: Images, targets: Images | None) -> list[Example]:
+def examples_of(sources: Images, targets: Images | None) -> list[Example]:
     """Some samples from all over a split."""
     chosen = np.unique(np.linspace(0, len(sources) - 1, min(EXAMPLES, len(sources))).round().astype(int))
     return [
         Example(
             name=sources.names[i],
-            source=_three(np.asarray(sources.pixels[i])),
-            target=None if targets is None else np.asarray(targets.pixels[i]),
+            source=_stored(np.asarray(sources.pixels[i]), sources.labels),
+            target=None if targets is None else shown(np.asarray(targets.pixels[i])),
         )
         for i in chosen.tolist()
     ]
 
 
-def _three(pixels: UInt8[np.ndarray, "height width channels"]) -> Picture:
-    """Packed pixels in the three channels of a picture, the missing ones zero."""
-    return np.pad(pixels, ((0, 0), (0, 0), (0, 3 - pixels.shape[2])))
+def _stored(pixels: UInt[np.ndarray, "height width channels"], labels: LabelMaps | None) -> Picture:
+    """Kept pixels as the page has them: images for the eye, label maps with zeros for bytes that they lack."""
+    return np.pad(pixels, ((0, 0), (0, 0), (0, 3 - pixels.shape[2]))) if labels else shown(pixels)
 
 
-def _from_folder(folder: Path, size: Size) -> list[Example]:
+def _from_folder(folder: Path, model: Model) -> list[Example]:
     files = list_images(folder)[:EXAMPLES]
     if not files:
         raise DataError(f"{folder} holds no images to start from; name another folder with --data")
-    return [Example(name=path.stem, source=resize(read_rgb(path), *size)) for path in files]
+    read = Pictures(model, files, None)
+    return [Example(name=path.stem, source=shown(resize(read(path), *model.size))) for path in files]

@@ -81,6 +81,8 @@ def described(offer: Offer) -> dict[str, Any]:
         "kind": offer.kind,
         "size": list(offer.size),
         "labels": offer.labels.model_dump() if offer.labels else None,
+        "channels": offer.values.channels if offer.values else None,
+        "deep": bool(offer.values and offer.values.learnt_deep),
         "paints": [paint._asdict() for paint in offer.paints],
         "front": [each.described() for each in offer.front],
         "start": offer.start,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -15,9 +14,10 @@ from PIL import Image
 from pocketgan.data.images import decoding
 from pocketgan.data.labels import DONT_CARE, LabelMaps
 from pocketgan.data.packed import Packed
-from pocketgan.demo.contestant import Contestant
+from pocketgan.data.values import Values
+from pocketgan.demo.offer import Offer
 from pocketgan.errors import DataError
-from pocketgan.units import Size, size_text
+from pocketgan.units import size_text
 
 #: the most bytes of an upload
 LARGEST = 8 * 1024 * 1024
@@ -26,11 +26,12 @@ _UPLOAD = Path("the picture")
 
 
 class Translator:
-    """Runs networks on uploaded pictures of one size, one at a time, on ONNX Runtime."""
+    """Runs the networks of a page on uploaded pictures of its size, one at a time, on ONNX Runtime."""
 
-    def __init__(self, contestants: Iterable[Contestant], size: Size, labels: LabelMaps | None, style: int) -> None:
-        self._files = {each.name: each.file for each in contestants}
-        self.size, self.labels, self.style = size, labels, style
+    def __init__(self, offer: Offer) -> None:
+        self._files = {each.name: each.file for each in offer.contestants}
+        self.size, self.labels, self.style = offer.size, offer.labels, offer.style
+        self._values = Values(channels=offer.values.channels if offer.values else 3)
         self._sessions: dict[str, Any] = {}
         self._lock = Lock()
 
@@ -75,6 +76,8 @@ class Translator:
             pixels = np.asarray(image.convert("RGB"))
         if self.labels:
             pixels = self._checked(pixels[:, :, : self.labels.bytes], self.labels)
+        else:
+            pixels = self._values.pixels(pixels)
         import torch
 
         return Packed(pixels[None], self.labels).on(torch.device("cpu")).numpy()

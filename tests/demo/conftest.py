@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pocketgan.data.values import Values
 from pocketgan.demo.contestant import Contestant
 from pocketgan.demo.offer import Example, Offer
 from pocketgan.demo.palette import paints_of
@@ -17,7 +18,7 @@ from pocketgan.demo.server import Server
 from pocketgan.demo.site import site_of
 from pocketgan.demo.translator import Translator
 from pocketgan.deploy.onnx import export_onnx
-from pocketgan.networks import ResnetSpec
+from pocketgan.networks import NetworkSpec, ResnetSpec
 from pocketgan.networks.init import init_normal
 
 SIDE = 32
@@ -37,6 +38,16 @@ def drawn(number: int) -> np.ndarray:
     return pixels
 
 
+def alone(file: Path, spec: NetworkSpec, **fields: Any) -> Toy:
+    """An offer of one network, exported to that file."""
+    network = init_normal(spec.build(), torch.Generator().manual_seed(0)).eval()
+    export_onnx(network, SIDE, file)
+    made = Contestant.of("compressed", "compressed", file, spec, (SIDE, SIDE))
+    return Toy(
+        Offer(title="toy", size=(SIDE, SIDE), front=[made], start=made.name, **fields), {"compressed": network}
+    )
+
+
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """Pix2pix generators of 32 pixels: a teacher, and a front of two; inputs are drawn in black and white."""
@@ -51,8 +62,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     report.write_text("<!doctype html><title>report</title><!-- live -->")
     offer = Offer(
         title="toy",
+        values=Values(),
         size=(SIDE, SIDE),
-        labels=None,
         paints=paints_of(np.stack([each.source for each in examples])),
         front=[made["front-1"], made["compressed"]],
         start="compressed",
@@ -75,7 +86,7 @@ class serving:
 
     def __init__(self, offer: Offer, assets: Path | None = None) -> None:
         files = site_of(offer, served=True, **({"assets": assets} if assets else {}))
-        translator = Translator(offer.contestants, offer.size, offer.labels, offer.style)
+        translator = Translator(offer)
         self.server = Server(files, translator, port=0)
 
     def __enter__(self) -> Server:

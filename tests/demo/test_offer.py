@@ -12,13 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
+from pocketgan.data.cache import Images
 from pocketgan.data.images import to_tensor
 from pocketgan.data.labels import LabelMaps
+from pocketgan.data.values import Values
 from pocketgan.demo.folder import MARK, write_folder
-from pocketgan.demo.offer import Offer, offer_of
+from pocketgan.demo.offer import Offer, examples_of, offer_of
 from pocketgan.demo.site import RUNTIMES, site_of
 from pocketgan.elastic.cost import cost
-from pocketgan.errors import OutputError
+from pocketgan.errors import OutputError, SpecError
 from pocketgan.models import load_model, save_model
 from pocketgan.networks import ResnetSpec, parse_spec
 from pocketgan.runs.report import read_report
@@ -29,6 +31,10 @@ from tests.demo.conftest import Toy
 Cli = Callable[..., Outcome]
 
 
+def quiet(what: str, done: int, total: int) -> None:
+    """Progress that nobody looks at."""
+
+
 @pytest.fixture(scope="module")
 def run(toy_run: ToyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copytree(toy_run.folder, tmp_path_factory.mktemp("demo") / "run")
@@ -36,7 +42,7 @@ def run(toy_run: ToyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def offer(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Offer:
-    return offer_of(str(run), tmp_path_factory.mktemp("cache"), None, lambda what, done, total: None)
+    return offer_of(str(run), tmp_path_factory.mktemp("cache"), None, quiet)
 
 
 def test_a_run(offer: Offer, run: Path):
@@ -61,7 +67,7 @@ def test_a_run(offer: Offer, run: Path):
 
 def test_subnets_are_made_once(offer: Offer, run: Path, tmp_path: Path):
     before = files(run)
-    again = offer_of(str(run), tmp_path, None, lambda what, done, total: None)
+    again = offer_of(str(run), tmp_path, None, quiet)
     assert [each.file for each in again.front] == [each.file for each in offer.front]
     assert files(run) == before
 
@@ -83,7 +89,7 @@ def model(folder: Path, text: str, card: dict) -> Path:
 def test_a_model_with_styles(tmp_path: Path):
     """One that takes a style, of which nothing but the model is known."""
     folder = model(tmp_path / "munit", "mobile-munit:2", {"size": 16})
-    munit = offer_of(str(folder), tmp_path, None, lambda what, done, total: None)
+    munit = offer_of(str(folder), tmp_path, None, quiet)
     assert (munit.kind, munit.style, munit.teacher, munit.examples) == ("photo", 8, None, [])
     assert {key: getattr(munit.front[0], key) for key in ("macs", "params")} == {
         key: cost(load_model(tmp_path / "munit").spec, 16, 16)[key] for key in ("macs", "params")
@@ -99,7 +105,7 @@ def test_label_maps(tmp_path: Path):
     folder = model(tmp_path / "labels", "resnet:2", {"size": 16})
     spec = ResnetSpec.uniform(2, blocks=1, in_channels=maps.channels)
     save_model(folder, spec.build(), {"size": 16, "labels": maps.model_dump()})
-    offer = offer_of(str(folder), tmp_path, None, lambda what, done, total: None)
+    offer = offer_of(str(folder), tmp_path, None, quiet)
     assert offer.kind == "labels"
     assert len({paint.colour for paint in offer.paints}) == len(offer.paints) == 35
     assert [offer.paints[label].name for label in (0, 7, 26, 33)] == ["unlabelled", "road", "car", "bicycle"]
@@ -121,6 +127,29 @@ def test_a_folder_of_examples(cli: Cli, tmp_path: Path):
     beside = sum(path.stat().st_size for path in page.rglob("*") if path.is_file() and path.suffix != ".onnx")
     assert beside <= 6e6
     assert (np.asarray(Image.open(page / "examples" / "0.png")) == 77).all()
+
+
+@pytest.mark.usefixtures("no_export")
+def test_gray_models(tmp_path: Path):
+    """What the page shows of values beyond 8 bits are their upper 8; what nobody can paint is refused."""
+    values = Values(channels=1, high=4095, dtype="uint16")
+    spec = ResnetSpec.uniform(2, blocks=1, in_channels=1, out_channels=1)
+    save_model(folder := tmp_path / "gray", spec.build(), {"size": 16, "input": values.model_dump()})
+    (own := tmp_path / "own").mkdir()
+    Image.fromarray(np.full((16, 16), 2048, np.uint16)).save(own / "half.png")
+    gray = offer_of(str(folder), tmp_path, own, quiet)
+    assert (gray.values, [example.source.shape for example in gray.examples]) == (values, [(16, 16, 3)])
+    assert (gray.examples[0].source == 128).all()
+    about = json.loads(site_of(gray, served=True)["demo.json"].open()[0].read())
+    assert (about["channels"], about["deep"]) == (1, True)
+    # of a run, whose pixels are kept already
+    kept = np.full((1, 16, 16, 1), 2 << 14, np.uint16)
+    (example,) = examples_of(Images(["half"], kept), Images(["half"], kept + 255))
+    assert (example.source == 128).all()
+    assert (example.target == 128).all()
+    save_model(tmp_path / "four", ResnetSpec.uniform(2, in_channels=4).build(), {"size": 16})
+    with pytest.raises(SpecError, match="takes 4 channels; run it with `pocketgan translate`"):
+        offer_of(str(tmp_path / "four"), tmp_path, None, quiet)
 
 
 def test_the_report_of_a_folder_is_live(offer: Offer, tmp_path: Path):

@@ -17,11 +17,15 @@ import pytest
 import torch
 from PIL import Image
 
-from pocketgan.data.images import to_tensor
+from pocketgan.data.images import to_tensor, to_uint8
+from pocketgan.data.labels import LabelMaps, edges, encode
+from pocketgan.data.values import Values
 from pocketgan.demo.folder import write_folder
+from pocketgan.demo.palette import paints_of_labels
 from pocketgan.demo.server import Server
 from pocketgan.demo.site import ASSETS, site_of
-from tests.demo.conftest import SIDE, Toy, drawn, serving
+from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec
+from tests.demo.conftest import SIDE, Toy, alone, drawn, serving
 
 SETTLED = "const page = window.pocketgan; return Boolean(page && page.loop.idle && page.student.planes)"
 
@@ -70,9 +74,10 @@ def visit(browser: Any, address: str) -> None:
 
 def change(browser: Any, act: Callable[[], object]) -> None:
     """Do something that makes the networks run, and wait until they have."""
-    browser.execute_script("for (const each of [pocketgan.student, pocketgan.teacher]) each.planes = null")
+    each = "[pocketgan.student, pocketgan.teacher].filter((each) => each)"
+    browser.execute_script(f"for (const one of {each}) one.planes = null")
     act()
-    wait(browser, "return Boolean(pocketgan.loop.idle && pocketgan.student.planes && pocketgan.teacher.planes)")
+    wait(browser, f"return pocketgan.loop.idle && {each}.every((one) => one.planes)")
 
 
 def pixels(browser: Any) -> np.ndarray:
@@ -82,7 +87,7 @@ def pixels(browser: Any) -> np.ndarray:
 
 def planes(browser: Any, who: str = "student") -> np.ndarray:
     found = browser.execute_script(f"return Array.from(pocketgan.{who}.planes)")
-    return np.array(found, np.float32).reshape(3, SIDE, SIDE)
+    return np.array(found, np.float32).reshape(-1, SIDE, SIDE)
 
 
 def expected(toy: Toy, name: str, image: np.ndarray) -> np.ndarray:
@@ -90,17 +95,26 @@ def expected(toy: Toy, name: str, image: np.ndarray) -> np.ndarray:
         return toy.networks[name](to_tensor(image[None]))[0].numpy()
 
 
+def canvas_pixels(browser: Any, identity: str) -> np.ndarray:
+    read = (
+        "return Array.from(document.getElementById(arguments[0]).getContext('2d').getImageData(0, 0, 32, 32).data)"
+    )
+    found = browser.execute_script(read, identity)
+    return np.array(found, np.uint8).reshape(SIDE, SIDE, 4)[:, :, :3]
+
+
 def click(browser: Any, identity: str) -> None:
     browser.execute_script("document.getElementById(arguments[0]).click()", identity)
 
 
-def draw(browser: Any, kind: str = "mouse") -> None:
-    """A stroke from the upper left to the lower right."""
+def draw(browser: Any, kind: str = "mouse", on: str = "canvas", parts: tuple[float, ...] = (0.2, 0.5, 0.8)) -> None:
+    """A stroke along the diagonal, from the upper left to the lower right."""
     box = browser.execute_script(
-        "const canvas = document.getElementById('canvas'); canvas.scrollIntoView({block: 'center'});"
-        "const {x, y, width, height} = canvas.getBoundingClientRect(); return {x, y, width, height}"
+        "const canvas = document.getElementById(arguments[0]); canvas.scrollIntoView({block: 'center'});"
+        "const {x, y, width, height} = canvas.getBoundingClientRect(); return {x, y, width, height}",
+        on,
     )
-    points = [(box["x"] + box["width"] * part, box["y"] + box["height"] * part) for part in (0.2, 0.5, 0.8)]
+    points = [(box["x"] + box["width"] * part, box["y"] + box["height"] * part) for part in parts]
     if kind == "touch":
         send = partial(browser.execute_cdp_cmd, "Input.dispatchTouchEvent")
         for number, (x, y) in enumerate(points):
@@ -271,6 +285,124 @@ def test_pictures_from_outside(browser: Any, server: Server, tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_pictures_that_are_handed_over(browser: Any, server: Server, way: str):
+    visit(browser, server.address)
+    hand = """
+        const canvas = new OffscreenCanvas(60, 40), context = canvas.getContext("2d"), [way, done] = arguments;
+        context.fillStyle = "rgb(10, 200, 90)";
+        context.fillRect(0, 0, 60, 40);
+        canvas.convertToBlob().then((blob) => {
+          const data = new DataTransfer();
+          data.items.add(new File([blob], "green.png", {type: "image/png"}));
+          const event = {drop: () => new DragEvent("drop", {dataTransfer: data, bubbles: true}),
+            paste: () => new ClipboardEvent("paste", {clipboardData: data, bubbles: true})}[way]();
+          document.body.dispatchEvent(event);
+          done();
+        });
+    """
+    change(browser, lambda: browser.execute_async_script(hand, way))
+    assert np.array_equal(pixels(browser), np.full((SIDE, SIDE, 3), (10, 200, 90), np.uint8))
+
+
+def test_label_brush_and_objects(browser: Any, tmp_path: Path):
+    """What is painted has a class and an object; the network sees both as in training."""
+    maps = LabelMaps(classes=3, dont_care=True, instances=True)
+    spec = SpadeSpec.uniform(2, in_channels=maps.channels, upsampling="normal")
+    toy = alone(tmp_path / "spade.onnx", spec, labels=maps, paints=paints_of_labels(maps), examples=[])
+
+    def as_in_python() -> np.ndarray:
+        found = pixels(browser)
+        with torch.inference_mode():
+            made = toy.networks["compressed"](encode(found[None], maps))[0]
+        np.testing.assert_allclose(planes(browser), made, atol=1e-3)
+        return found
+
+    with serving(toy.offer) as server:
+        visit(browser, server.address)
+        assert not as_in_python().any()
+        browser.execute_script(
+            "pocketgan.drawing.size = 8; document.querySelectorAll('#palette button')[2].click()"
+        )
+        change(browser, lambda: draw(browser, parts=(0.1, 0.4)))
+        first = as_in_python()
+        assert first[SIDE // 4, SIDE // 4].tolist() == [2, 1, 0]
+        # another object of the same class: an edge where they meet, and only there a difference to one object
+        click(browser, "instance")
+        change(browser, lambda: draw(browser, parts=(0.4, 0.9)))
+        both = as_in_python()
+        assert {tuple(each) for each in both.reshape(-1, 3)} == {(0, 0, 0), (2, 1, 0), (2, 2, 0)}
+        # the eye sees the edge
+        shown = "return Array.from(pocketgan.drawing.image().data)"
+        image = np.array(browser.execute_script(shown), np.uint8).reshape(SIDE, SIDE, 4)[:, :, :3]
+        assert np.array_equal(
+            (image == toy.offer.paints[2].colour).all(2), (both[:, :, 0] == 2) & ~edges(both[None])[0]
+        )
+        # a file of class numbers keeps them; one in the colours of the palette finds them
+        numbers = np.repeat(np.array([0, 1, 2, 255], np.uint8), SIDE // 4)[None].repeat(SIDE, 0)
+        Image.fromarray(numbers).save(tmp_path / "numbers.png")
+        colours = {paint.label: paint.colour for paint in toy.offer.paints}
+        painted = np.array([[colours[label] for label in row] for row in numbers.tolist()], np.uint8)
+        Image.fromarray(painted).resize((3 * SIDE, 3 * SIDE), 0).save(tmp_path / "colours.png")
+        for name in ("numbers.png", "colours.png"):
+            field = browser.find_element("id", "file")
+            change(browser, lambda name=name, field=field: field.send_keys(str(tmp_path / name)))
+            assert np.array_equal(as_in_python()[:, :, 0], numbers)
+        # and what is painted next is an object of its own
+        change(browser, lambda: draw(browser))
+        assert as_in_python()[SIDE // 2, SIDE // 2].tolist() == [2, 3, 0]
+        browser.get("about:blank")
+
+
+def test_style_pad(browser: Any, tmp_path: Path):
+    toy = alone(tmp_path / "munit.onnx", MunitSpec.uniform(2), values=Values(), paints=[], style=8, examples=[])
+    with serving(toy.offer) as server:
+        visit(browser, server.address)
+        seen = []
+        for act in (
+            lambda: draw(browser, on="style-pad", parts=(0.5, 0.9)),
+            lambda: click(browser, "style-new"),
+            lambda: browser.find_element("id", "style-pad").send_keys("\ue012"),  # the left arrow
+        ):
+            change(browser, act)
+            style = torch.tensor(browser.execute_script("return Array.from(pocketgan.pad.style)"))
+            assert all(not torch.allclose(style, before) for before in seen)
+            with torch.inference_mode():
+                image = to_tensor(pixels(browser)[None])
+                made = toy.networks["compressed"](image, style=style.view(1, 8, 1, 1))[0]
+            np.testing.assert_allclose(planes(browser), made, atol=1e-3)
+            seen.append(style)
+        browser.get("about:blank")
+
+
+@pytest.mark.parametrize("channels", [(1, 3), (3, 1), (1, 1)])
+def test_gray_pictures_before_and_after(browser: Any, tmp_path: Path, channels: tuple[int, int]):
+    """A task of pictures: a file, gray where the network takes gray, behind a curtain; in browser and server."""
+    spec = ResnetSpec.uniform(2, blocks=1, in_channels=channels[0], out_channels=channels[1])
+    values = Values(channels=channels[0])
+    toy = alone(tmp_path / "gray.onnx", spec, values=values, paints=[], examples=[])
+    picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "picture.png")
+    with serving(toy.offer) as server:
+        visit(browser, server.address)
+        change(browser, lambda: browser.find_element("id", "file").send_keys(str(tmp_path / "picture.png")))
+        # halves between two levels of gray may be rounded either way
+        seen = pixels(browser)[:, :, : channels[0]]
+        assert np.abs(seen.astype(int) - values.pixels(picture)).max() <= 1
+        made = expected(toy, "compressed", seen)
+        np.testing.assert_allclose(planes(browser), made, atol=1e-3)
+        for canvas, own in (("over-canvas", seen), ("student-canvas", to_uint8(torch.from_numpy(made[None]))[0])):
+            look = canvas_pixels(browser, canvas).astype(int)
+            assert np.abs(look - np.broadcast_to(own, look.shape)).max() <= 1
+        engine = (
+            "const engine = document.getElementById('engine');"
+            "engine.value = 'server'; engine.dispatchEvent(new Event('change'))"
+        )
+        change(browser, lambda: browser.execute_script(engine))
+        np.testing.assert_allclose(planes(browser), made, atol=1e-3)
+        browser.get("about:blank")
+
+
 def test_curtain_and_report(browser: Any, server: Server, static: str):
     visit(browser, server.address)
     look = (
@@ -280,11 +412,7 @@ def test_curtain_and_report(browser: Any, server: Server, static: str):
     seen = "return getComputedStyle(document.getElementById('over-canvas')).clipPath"
     browser.execute_script(look, "target")
     assert "50%" in browser.execute_script(seen)
-    data = (
-        "return Array.from(document.getElementById('over-canvas').getContext('2d').getImageData(0, 0, 32, 32).data)"
-    )
-    shown = np.array(browser.execute_script(data), np.uint8).reshape(SIDE, SIDE, 4)[:, :, :3]
-    assert np.array_equal(shown, 255 - drawn(0))
+    assert np.array_equal(canvas_pixels(browser, "over-canvas"), 255 - drawn(0))
     # the report of the static folder shows the page
     browser.get(f"{static}report.html")
     browser.switch_to.frame(browser.find_element("tag name", "iframe"))

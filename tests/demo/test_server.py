@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -240,7 +241,7 @@ class Recorded:
 @pytest.fixture
 def recorded(toy: Toy) -> Callable[..., tuple[Translator, Recorded]]:
     def make(labels: LabelMaps | None, style: int) -> tuple[Translator, Recorded]:
-        session, translator = Recorded(), Translator([toy.offer.teacher], (SIDE, SIDE), labels, style)
+        session, translator = Recorded(), Translator(replace(toy.offer, labels=labels, style=style))
         translator._sessions["teacher"] = session
         return translator, session
 

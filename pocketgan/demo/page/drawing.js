@@ -1,6 +1,8 @@
 // The input: its pixels as they are stored, how they look, and what hands do to them.
 
-import { fill, filled, stroke } from "./pixels.js";
+import { edges, instanceAt } from "./encode.js";
+import { fitted } from "./pictures.js";
+import { fill, filled, imageOf, stroke } from "./pixels.js";
 import { History } from "./history.js";
 
 export class Drawing extends EventTarget {
@@ -18,13 +20,15 @@ export class Drawing extends EventTarget {
     [this.height, this.width] = about.size;
     this.canvas = canvas;
     this.labels = about.labels;
+    this.gray = about.channels === 1;
     this.paints = about.paints;
     this.paint = farthest(this.paints);
     canvas.width = this.width;
     canvas.height = this.height;
     this.context = canvas.getContext("2d");
-    this.colours = new Map(this.paints.map((paint) => [paint.label, paint.colour]));
-    this.pixels = filled(this.height, this.width, this.paints.length ? this.#value(this.paints[0], 0) : [128, 128, 128]);
+    this.colours = [];
+    for (const paint of this.paints) this.colours[paint.label] = paint.colour;
+    this.pixels = this.#empty();
     this.#hear();
     this.show();
   }
@@ -33,11 +37,17 @@ export class Drawing extends EventTarget {
   replace(pixels, kept = true) {
     if (kept) this.#history.remember(this.pixels);
     this.pixels = pixels.slice();
+    this.nextInstance();
     this.#changed();
   }
 
+  /** Puts the middle of a picture in place, as this task stores it. */
+  take(picture, kept = true) {
+    this.replace(this.#stored(fitted(picture, this.height, this.width, !this.labels)), kept);
+  }
+
   clear() {
-    this.replace(filled(this.height, this.width, this.paints.length ? this.#value(this.paints[0], 0) : [128, 128, 128]));
+    this.replace(this.#empty());
   }
 
   undo() {
@@ -58,31 +68,22 @@ export class Drawing extends EventTarget {
 
   /** What is painted from now on is another object, where the network sees the edges of objects. */
   nextInstance() {
-    this.#instance = (this.#instance % 65535) + 1;
+    if (!this.labels?.instances) return;
+    const taken = new Set();
+    for (let i = 0; i < this.width * this.height; i++) taken.add(instanceAt(this.pixels, i));
+    for (this.#instance = 1; this.#instance < 65535 && taken.has(this.#instance); ) this.#instance++;
   }
 
-  /** Pixels of a picture as this task stores them: for label maps, the class of the nearest colour. */
-  stored(rgb) {
-    if (!this.labels) return rgb;
-    const found = new Map();
-    const pixels = new Uint8Array(rgb.length);
-    for (let i = 0; i < rgb.length; i += 3) {
-      const key = (rgb[i] << 16) | (rgb[i + 1] << 8) | rgb[i + 2];
-      if (!found.has(key)) found.set(key, this.#nearest(rgb[i], rgb[i + 1], rgb[i + 2]));
-      pixels[i] = found.get(key);
-    }
-    return pixels;
-  }
-
-  /** The pixels for the eye: label maps in the colours of their classes. */
+  /** The pixels for the eye: label maps in the colours of their classes, the edges of objects darker. */
   image(pixels = this.pixels) {
-    const image = new ImageData(this.width, this.height);
-    for (let i = 0; i < this.width * this.height; i++) {
-      const colour = this.labels ? this.colours.get(pixels[i * 3]) ?? [0, 0, 0] : pixels.subarray(i * 3, i * 3 + 3);
-      image.data.set(colour, i * 4);
-      image.data[i * 4 + 3] = 255;
+    if (!this.labels) return imageOf(pixels, this.height, this.width);
+    const coloured = new Uint8Array(pixels.length);
+    const lines = this.labels.instances ? edges(pixels, this.height, this.width) : null;
+    for (let i = 0; i < pixels.length / 3; i++) {
+      const colour = this.colours[pixels[i * 3]];
+      if (colour) for (let c = 0; c < 3; c++) coloured[i * 3 + c] = colour[c] * (lines?.[i] ? 0.45 : 1);
     }
-    return image;
+    return imageOf(coloured, this.height, this.width);
   }
 
   show() {
@@ -92,6 +93,32 @@ export class Drawing extends EventTarget {
       this.context.strokeStyle = "#f0f";
       this.context.strokeRect(x - half, y - half, 2 * half, 2 * half);
     }
+  }
+
+  #empty() {
+    return filled(this.height, this.width, this.paints.length ? this.#value(this.paints[0], 0) : [128, 128, 128]);
+  }
+
+  /** Pixels as this task stores them: gray, or for label maps the class of the nearest colour, or the class itself
+   * where a picture holds nothing but gray with the numbers of classes. */
+  #stored(rgb) {
+    const pixels = new Uint8Array(rgb.length);
+    const known = new Set(this.paints.map((paint) => paint.label));
+    const numbers = this.labels && rgb.every((value, i) => known.has(value) && value === rgb[i - (i % 3)]);
+    const found = new Map();
+    for (let i = 0; i < rgb.length; i += 3) {
+      const [red, green, blue] = [rgb[i], rgb[i + 1], rgb[i + 2]];
+      if (!this.labels) {
+        const gray = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
+        for (let c = 0; c < 3; c++) pixels[i + c] = this.gray ? gray : rgb[i + c];
+        continue;
+      }
+      const key = (red << 16) | (green << 8) | blue;
+      if (!found.has(key)) found.set(key, numbers ? red : this.#nearest(red, green, blue));
+      pixels[i] = found.get(key);
+      if (this.labels.instances) pixels[i + 1] = pixels[i]; // edges of the labels stand for those of the objects
+    }
+    return pixels;
   }
 
   #nearest(red, green, blue) {

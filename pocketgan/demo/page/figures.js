@@ -10,6 +10,7 @@ export function si(value) {
 }
 
 export function megabytes(bytes) {
+  if (bytes < 95e3) return `${(bytes / 1e3).toFixed(0)} kB`;
   return `${(bytes / 1e6).toFixed(bytes < 9.95e6 ? 1 : 0)} MB`;
 }
 

@@ -9,7 +9,8 @@ import { isolate } from "./isolate.js";
 import { fragmentOf, read } from "./link.js";
 import { Loop } from "./loop.js";
 import { showPalette } from "./palette.js";
-import { Camera, fetched, fitted, hear, opened } from "./pictures.js";
+import { Camera, fetched, hear, opened } from "./pictures.js";
+import { imageOf } from "./pixels.js";
 import { StylePad } from "./style-pad.js";
 
 const $ = (id) => document.getElementById(id);
@@ -24,7 +25,7 @@ async function main() {
   document.body.classList.toggle("embed", link.embed);
   document.title = `${about.title} · PocketGAN`;
   $("title").textContent = about.title;
-  $("lead").textContent = LEADS[about.kind];
+  $("lead").textContent = LEADS[about.kind] + (about.deep ? " Pictures have 8 bits a pixel here." : "");
   $("report").hidden = !about.report;
 
   const drawing = new Drawing($("canvas"), about);
@@ -53,7 +54,7 @@ async function main() {
     teacher,
     engine: () => engine,
     input() {
-      if (camera.on) drawing.replace(drawing.stored(fitted(camera.video, drawing.height, drawing.width)), false);
+      if (camera.on) drawing.take(camera.video, false);
       return { pixels: drawing.pixels, style: pad?.style ?? null };
     },
     busy: () => drawing.active || camera.on,
@@ -111,7 +112,7 @@ async function main() {
     try {
       const picture = await opened(file);
       say("");
-      own(() => drawing.replace(drawing.stored(fitted(picture, drawing.height, drawing.width))));
+      own(() => drawing.take(picture));
     } catch (error) {
       say(error.message);
     }
@@ -133,7 +134,7 @@ async function main() {
   const show = async (example, kept = true) => {
     camera.stop();
     $("webcam").setAttribute("aria-pressed", "false");
-    target = example.target ? image(await fetched(example.target), about.size) : null;
+    target = example.target ? imageOf(await fetched(example.target), ...about.size) : null;
     views();
     drawing.replace(await fetched(example.source), kept);
   };
@@ -205,15 +206,6 @@ async function main() {
 function why(about, name, failures) {
   if (failures.length) return ` (${failures.join("; ")})`;
   return name === "server" && !about.runtimes.length ? " The browser's own runtime is not installed with this page." : "";
-}
-
-function image(pixels, [height, width]) {
-  const made = new ImageData(width, height);
-  for (let i = 0; i < height * width; i++) {
-    made.data.set(pixels.subarray(i * 3, i * 3 + 3), i * 4);
-    made.data[i * 4 + 3] = 255;
-  }
-  return made;
 }
 
 async function thumbnail(example, number, drawing, show) {

@@ -2,14 +2,15 @@
 
 const LARGEST = 40e6; // bytes
 
-/** The pixels of a picture (three bytes each), its middle, scaled to height and width. */
-export function fitted(source, height, width) {
+/** The pixels of a picture (three bytes each), its middle, scaled to height and width; `smooth`: colours may blend. */
+export function fitted(source, height, width, smooth = true) {
   const [wide, high] = [source.videoWidth ?? source.width, source.videoHeight ?? source.height];
   const scale = Math.max(width / wide, height / high);
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.fillStyle = "#fff";
   context.fillRect(0, 0, width, height);
+  context.imageSmoothingEnabled = smooth;
   context.imageSmoothingQuality = "high";
   const [w, h] = [wide * scale, high * scale];
   context.drawImage(source, (width - w) / 2, (height - h) / 2, w, h);
@@ -19,7 +20,11 @@ export function fitted(source, height, width) {
 /** RGBA to RGB. */
 export function threeBytes(rgba) {
   const pixels = new Uint8Array((rgba.length / 4) * 3);
-  for (let i = 0; i < rgba.length / 4; i++) pixels.set(rgba.subarray(i * 4, i * 4 + 3), i * 3);
+  for (let from = 0, to = 0; to < pixels.length; from += 4, to += 3) {
+    pixels[to] = rgba[from];
+    pixels[to + 1] = rgba[from + 1];
+    pixels[to + 2] = rgba[from + 2];
+  }
   return pixels;
 }
 

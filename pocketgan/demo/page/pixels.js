@@ -7,6 +7,18 @@ export function filled(height, width, value) {
   return pixels;
 }
 
+/** Pixels for a canvas. */
+export function imageOf(pixels, height, width) {
+  const image = new ImageData(width, height), { data } = image;
+  for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) {
+    data[to] = pixels[from];
+    data[to + 1] = pixels[from + 1];
+    data[to + 2] = pixels[from + 2];
+    data[to + 3] = 255;
+  }
+  return image;
+}
+
 /** A round dab of a brush; `size` is its diameter in pixels. */
 export function dab(pixels, height, width, x, y, size, value) {
   const radius = size / 2;

@@ -1,6 +1,7 @@
 // Runs the networks, away from the page: in WebAssembly, on WebGPU, or by asking the server.
 
 import { encodeImage, encodeLabels } from "./encode.js";
+import { imageOf } from "./pixels.js";
 
 let engine, about;
 const sessions = new Map();
@@ -26,7 +27,8 @@ self.onmessage = async ({ data }) => {
 };
 
 function encode(pixels, height, width) {
-  return about.labels ? encodeLabels(pixels, height, width, about.labels) : encodeImage(pixels, height, width);
+  const { labels, channels } = about;
+  return labels ? encodeLabels(pixels, height, width, labels) : encodeImage(pixels, height, width, channels);
 }
 
 const ENGINES = {
@@ -50,12 +52,7 @@ const ENGINES = {
       text: "by the server on this computer: ONNX Runtime in Python",
       encodes: false,
       async run(model, pixels, style) {
-        const picture = context.createImageData(width, height);
-        for (let i = 0; i < height * width; i++) {
-          picture.data.set(pixels.subarray(i * 3, i * 3 + 3), i * 4);
-          picture.data[i * 4 + 3] = 255;
-        }
-        context.putImageData(picture, 0, 0);
+        context.putImageData(imageOf(pixels, height, width), 0, 0);
         const body = await canvas.convertToBlob({ type: "image/png" });
         const query = style ? `?style=${Array.from(style).join(",")}` : "";
         const answer = await fetch(`translate/${model.name}${query}`, { method: "POST", body });
@@ -96,9 +93,7 @@ async function local(ort, provider, text) {
       const image = new ort.Tensor("float32", planes, [1, planes.length / (height * width), height, width]);
       const feed = style ? { image, style: new ort.Tensor("float32", style, [1, style.length, 1, 1]) } : { image };
       const { image_out: made } = await (await session(model)).run(feed);
-      const copy = Float32Array.from(await made.getData());
-      made.dispose();
-      return copy;
+      return made.getData(true); // its own memory, which can be handed on
     },
   };
 }
