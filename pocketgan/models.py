@@ -51,6 +51,11 @@ class Model(NamedTuple):
         """What the pictures hold that it makes."""
         return self._values("output", self.spec.out_channels)
 
+    def domains(self, direction: str) -> tuple[Values, Values]:
+        """What the images of A and of B hold; label maps are no images, and get the usual."""
+        source = Values() if self.spec.kind == "spade" else self.source
+        return (source, self.target) if direction == "AtoB" else (self.target, source)
+
     def _values(self, name: str, channels: int) -> Values:
         if name not in self.card:
             return Values(channels=channels)

@@ -311,6 +311,31 @@ def test_a_finished_run_again(cli: Cli, toy_run: ToyRun):
     assert {path: path.stat().st_mtime_ns for path in (toy_run.folder / "stages").rglob("*")} == times
 
 
+@pytest.mark.parametrize("metric", ["psnr", "ssim", "l1"])
+def test_another_metric_takes_what_is_finished(
+    cli: Cli, toy_run: ToyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str
+):
+    """On the same --out, which compress goes on with: trainings are done, and the search begins anew."""
+    monkeypatch.setattr(
+        "pocketgan.runs.run.estimate_seconds",
+        lambda recipe, store, runtime: dict.fromkeys(recipe.all_stages, 0.0),
+    )
+    run = copytree(toy_run.folder, tmp_path / "run")
+    words = (*toy_run.words[1:7], run, *TOY, "--set", f"metric={metric}")
+    plan = json.loads(cli("plan", *words, "--json").out)
+    statuses = {stage["stage"]: stage["status"] for stage in plan["stages"]}
+    again = {name for name, status in statuses.items() if status != "finished"}
+    assert {"teacher", "supernet", "scores of the teacher", "export of the teacher"}.isdisjoint(again)
+    assert "search" in again
+    started = []
+    monkeypatch.setattr("pocketgan.runs.run.run_recipe", lambda recipe, *others: started.append(recipe) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli("compress", *words)
+    assert {name: stage.digest for name, stage in started[0].all_stages.items()} == {
+        stage["stage"]: stage["digest"] for stage in plan["stages"]
+    }
+
+
 def test_a_run_as_json(cli: Cli, toy_run: ToyRun):
     report = json.loads(printed(cli(*toy_run.words, "--json")))
     assert report == json.loads((toy_run.folder / "report.json").read_text())

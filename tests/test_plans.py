@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from pocketgan.data.values import Values
 from pocketgan.models import save_model
 from pocketgan.networks import ResnetSpec
-from tests.conftest import TOY, Outcome
+from tests.conftest import TOY, TOY_STUDENT, Outcome
 from tests.data.pictures import write_folders, write_labels, write_picture, write_sets
 
 Cli = Callable[..., Outcome]
@@ -66,6 +69,100 @@ def test_a_plan_is_that_of_compress(cli: Cli, tmp_path: Path, monkeypatch: pytes
     plan = json.loads(cli("plan", *words, "--json").out)
     assert cli("compress", *words, "--out", tmp_path / "run", "--yes").code == 2
     assert started == [{stage["stage"]: stage["digest"] for stage in plan["stages"]}]
+
+
+def write_values(folder: Path, a: np.ndarray, b: np.ndarray) -> Path:
+    """Twelve equal pairs of images of these values: .npy, or PNG of one channel."""
+    for name, values in (("A", a), ("B", b)):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            if values.ndim == 2:
+                Image.fromarray(values).save(folder / name / f"p{number}.png")
+            else:
+                np.save(folder / name / f"p{number}.npy", values)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "A: gray, values 0 to 1,023; B: 4 channels, values 0 to 255"),
+        (("--range", "0:4095"), "A: gray, values 0 to 4,095; B: 4 channels, values 0 to 255"),
+        (
+            ("--range", "A=-100:900", "--range", "B=0:1"),
+            "A: gray, values -100 to 900; B: 4 channels, values 0 to 1",
+        ),
+        (("--channels", "3:4"), "A: 3 channels (as colours), values 0 to 1,023; B: 4 channels, values 0 to 255"),
+        (("--direction", "BtoA"), "A: gray, values 0 to 1,023; B: 4 channels, values 0 to 255"),
+    ],
+)
+def test_a_plan_says_what_images_hold(cli: Cli, tmp_path: Path, words: tuple, told: str):
+    values = np.arange(24 * 24, dtype=np.uint16).reshape(24, 24)
+    folder = write_values(tmp_path / "pairs", values, np.dstack([values.astype(np.uint8)] * 4))
+    ended = cli("plan", folder, "--budget", "1G", "--size", 24, *words, *TOY)
+    assert (ended.code, ended.err) == (0, "")
+    assert f"images of {told}\n" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--range", "0-4095"), "--range '0-4095' cannot be read; write the lower and the higher value, as 0:4095"),
+        (("--range", "C=0:9"), "--range 'C=0:9' cannot be read; write 0:4095, A=0:4095 or B=0:4095"),
+        (("--range", "9:9"), "--range '9:9' cannot be read; write the lower and the higher value, as 0:4095"),
+        (("--channels", "0"), "--channels '0' cannot be read; write 1, or 4:3 for those of A and of B"),
+        (("--channels", "1:2:3"), "--channels '1:2:3' cannot be read; write 1, or 4:3 for those of A and of B"),
+    ],
+)
+def test_what_images_cannot_hold(cli: Cli, tmp_path: Path, words: tuple, message: str):
+    ended = cli("plan", write_folders(tmp_path / "pairs", 12, side=24), "--budget", "1G", "--size", 24, *words)
+    assert (ended.code, ended.err) == (2, f"pocketgan: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("into", "out", "told"),
+    [
+        (Values(), Values(channels=1), "A: 3 channels (as colours), values 0 to 255; B: gray, values 0 to 255"),
+        (Values(channels=1), Values(channels=1), "A: gray, values 0 to 255; B: gray, values 0 to 255"),
+        (
+            Values(channels=1, high=2000, dtype="uint16"),
+            Values(channels=4),
+            "A: gray, values 0 to 2,000; B: 4 channels, values 0 to 255",
+        ),
+    ],
+)
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_a_teacher_says_what_images_hold(cli: Cli, tmp_path: Path, into: Values, out: Values, told: str, direction):
+    """As it learnt, though the files themselves tell of gray and of 10 bits."""
+    spec = ResnetSpec.uniform(4, blocks=1, in_channels=into.channels, out_channels=out.channels)
+    card = {"direction": direction, "input": into.model_dump(), "output": out.model_dump()}
+    save_model(tmp_path / "teacher", spec.build(), card)
+    values = np.arange(24 * 24, dtype=np.uint16).reshape(24, 24)
+    source, target = (
+        np.dstack([values.astype(np.uint8)] * 4) if own.channels == 4 else values.astype(own.dtype)
+        for own in (into, out)
+    )
+    both = (source, target) if direction == "AtoB" else (target, source)
+    words = ("--budget", "1G", "--size", 24, "--teacher", tmp_path / "teacher", "--direction", direction)
+    ended = cli("plan", write_values(tmp_path / "pairs", *both), *words, *TOY_STUDENT)
+    assert (ended.code, ended.err) == (0, "")
+    if direction == "BtoA":
+        told = "; ".join(f"{name}: {each[3:]}" for name, each in zip("AB", told.split("; ")[::-1], strict=True))
+    assert f"images of {told}\n" in ended.out
+
+
+@pytest.mark.parametrize("verb", ["plan", "run", "compress"])
+def test_settings_without_use_are_refused(cli: Cli, tmp_path: Path, verb: str):
+    what = ("demo",)
+    if verb == "compress":
+        what = (write_folders(tmp_path / "pairs", 12, side=28), "--budget", "1G", "--size", 24, *TOY)
+    ended = cli(verb, *what, "--set", "feature_network.name=vgg16", "--out", tmp_path / "run")
+    assert ended.code == 2
+    assert (
+        ended.err == "pocketgan: --set feature_network.name=vgg16 has no use here: the recipe is the same without "
+        "it; leave it out\n"
+    )
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -162,6 +259,7 @@ def test_folders_that_are_not_there_are_made_and_nothing_is_overwritten(cli: Cli
             ("export", tmp_path / "model", "--format", "official", "-o", tmp_path / "far" / "off" / "g.pth"),
             "far/off/g.pth",
         ),
+        (("export", tmp_path / "model", "-o", tmp_path / "on" / "nx" / "g.onnx"), "on/nx/g.onnx"),
     ):
         assert cli(*words).code == 0
         before = (tmp_path / left).read_bytes()

@@ -13,7 +13,6 @@ from pocketgan.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     from pocketgan.data.labels import LabelMaps
-    from pocketgan.data.values import Values
     from pocketgan.metrics.evaluation import Evaluation
     from pocketgan.models import Model
 
@@ -134,7 +133,7 @@ def evaluate(
         unpaired=unpaired,
         classes=classes,
         labels=None if classes else _labels_of(found[0]),
-        values=_values_of(found[0], way),
+        values=found[0].domains(way),
     )
     for each in found:
         if (each.spec.in_channels, each.spec.out_channels) != (task.in_channels, task.out_channels):
@@ -188,14 +187,6 @@ def _labels_of(model: Model) -> LabelMaps | None:
 
     labels = model.card.get("labels")
     return LabelMaps.model_validate(labels) if labels else None
-
-
-def _values_of(model: Model, direction: str) -> tuple[Values, Values]:
-    """What the images of A and of B hold."""
-    from pocketgan.data.values import Values
-
-    source = Values() if model.spec.kind == "spade" else model.source
-    return (source, model.target) if direction == "AtoB" else (model.target, source)
 
 
 def _content(result: Evaluation) -> dict[str, Any]:

@@ -161,18 +161,14 @@ def of_catalog(given: dict[str, Any]) -> Job:
 
 def as_learnt(teacher: TeacherFile, direction: str, told: dict[str, Any]) -> dict[str, Any]:
     """What images hold, as arguments of `open_task`: what the user says, else what the teacher learnt from."""
-    from pocketgan.data.values import Values
     from pocketgan.models import load_model
 
     spec = teacher.generator
     counts: Any = (None if spec.kind == "spade" else spec.in_channels), spec.out_channels
-    known: Any = (Values(), Values())
-    if teacher.file.is_dir() and spec.kind != "spade":
-        model = load_model(teacher.file)
-        known = model.source, model.target
     if direction == "BtoA":
-        counts, known = counts[::-1], known[::-1]
-    ranges = {name: (own.low, own.high) for name, own in zip("AB", known, strict=True) if own.learnt_deep}
+        counts = counts[::-1]
+    known = load_model(teacher.file).domains(direction) if teacher.file.is_dir() else ()
+    ranges = {name: (own.low, own.high) for name, own in zip("AB", known, strict=False) if own.learnt_deep}
     return {
         "channels": tuple(own or each for own, each in zip(told["channels"], counts, strict=True)),
         "ranges": told["ranges"] or ranges,

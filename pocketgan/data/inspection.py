@@ -79,7 +79,7 @@ class DomainSurvey:
         if path not in self.domains:
             return
         self.headers[path] = header
-        raster = read_raster(data, path) if Survey.wants(header) and self.known is None else None
+        raster = read_raster(data, path) if header.deep and self.known is None else None
         for side in self.domains[path]:
             self.found[side].add(header, raster, path)
 

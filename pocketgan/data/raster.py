@@ -60,7 +60,6 @@ class Header(NamedTuple):
     Attributes:
         dtype: of its numbers; those of 8 bits are uint8.
         alpha: whether the last of its channels is a picture's transparency.
-        halved: whether its numbers have 16 bits, and only the upper 8 are read.
     """
 
     width: int
@@ -68,7 +67,6 @@ class Header(NamedTuple):
     channels: int
     dtype: np.dtype[Any]
     alpha: bool = False
-    halved: bool = False
 
     @property
     def deep(self) -> bool:
@@ -88,14 +86,14 @@ def header_of(data: bytes, path: Path) -> Header:
             if image.format != "TIFF" and Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _SIDEWAYS:
                 width, height = height, width
             alpha = _has_alpha(image)
+            layout = _sixteen_bits(image)
             gray = image.mode in ("1", "L", "I", "F", "LA", "La") or image.mode.startswith("I;16")
-            halved = image.format == "PNG" and len(image.tile) > 0 and ";16B" in str(image.tile[0][3])
-            halved &= not image.mode.startswith("I")
+            gray |= layout == "LA;16B"
             dtype = np.dtype({"I": np.int32, "F": np.float32}.get(image.mode, np.uint8))
-            if image.mode.startswith("I;16"):
+            if image.mode.startswith("I;16") or layout:
                 dtype = np.dtype(np.uint16)
             channels = (1 if gray else 3) + alpha
-            return Header(width, height, channels, dtype, alpha, halved)
+            return Header(width, height, channels, dtype, alpha)
 
 
 def read_raster(data: bytes, path: Path, channels: int | None = None) -> Raster:
@@ -110,6 +108,8 @@ def read_raster(data: bytes, path: Path, channels: int | None = None) -> Raster:
                 raise DataError(f"{path} holds NaN or infinity; replace these values")
             return array
         with Image.open(io.BytesIO(data)) as image:
+            if layout := _sixteen_bits(image):
+                return _of_sixteen_bits(data, layout, channels)
             image.load()
             upright = ImageOps.exif_transpose(image)
     mode = upright.mode
@@ -159,6 +159,36 @@ def save_raster(raster: Raster, path: Path) -> None:
 
 def _has_alpha(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
+
+
+def _sixteen_bits(image: Image.Image) -> str:
+    """How the numbers lie in a PNG of 16 bits a colour, which Pillow reads in 8; '' of any other image."""
+    layout = str(image.tile[0][3]) if image.format == "PNG" and image.tile else ""  # type: ignore[attr-defined]
+    return layout if layout in ("RGB;16B", "RGBA;16B", "LA;16B") else ""
+
+
+def _of_sixteen_bits(data: bytes, layout: str, channels: int | None) -> Raster:
+    """All 16 bits of a PNG: of each number Pillow gives the first byte, and where it is told that the bytes lie in
+    the other order, the second; of gray with transparency, told that it is a colour of 8 bits, both."""
+
+    def read(told: str) -> np.ndarray:
+        with Image.open(io.BytesIO(data)) as image:
+            image.tile = [(*tile[:3], told) for tile in image.tile]  # type: ignore[misc]
+            image.load()
+            clear.append(image.info.get("transparency"))
+            return np.ascontiguousarray(ImageOps.exif_transpose(image))
+
+    clear: list[Any] = []
+    if layout == "LA;16B":
+        array = read("RGBA").view(">u2").astype(np.uint16)
+    else:
+        array = read(layout).astype(np.uint16) << 8 | read(layout.replace("16B", "16L"))
+    if layout == "RGB;16B" and clear[0]:  # one colour stands for what is transparent
+        array = np.dstack([array, np.where((array == clear[0]).all(axis=2), 0, 65535).astype(np.uint16)])
+    if array.shape[2] in (3, channels):
+        return array
+    cover = array[:, :, -1:] / 65535
+    return (array[:, :, :-1] * cover + 65535 * (1 - cover)).round().astype(np.uint16)
 
 
 def _array(data: bytes, path: Path, whole: bool) -> Raster | None:

@@ -65,7 +65,7 @@ class Values(BaseModel):
         return " to ".join(f"{end:,.0f}" if end == int(end) else number_text(end) for end in (self.low, self.high))
 
     def __str__(self) -> str:
-        kinds = {1: "gray", 3: "red, green and blue"}
+        kinds = {1: "gray", 3: "3 channels (as colours)"}
         return f"{kinds.get(self.channels, f'{self.channels} channels')}, values {self._range}"
 
     def accepts(self, header: Header) -> bool:
@@ -124,27 +124,16 @@ class Survey:
         self.shallow = self.deep = 0
         self.least, self.most = np.inf, -np.inf
         self.whole = True
-        self.halved: tuple[Path, int] | None = None
 
     def add(self, header: Header, raster: Raster | None, path: Path) -> None:
-        """`raster`: the values of an image that `wants` them."""
+        """`raster`: the values of an image that is deep, whose range only these tell."""
         self.first.setdefault((header.channels - header.alpha, header.alpha), path)
         if raster is None:
             self.shallow += 1
             return
-        most = raster.max()
-        if header.halved:
-            self.shallow += 1
-            self.halved = (path, int(max(most, self.halved[1] if self.halved else 0)))
-            return
         self.deep += 1
-        self.least, self.most = min(self.least, float(raster.min())), max(self.most, float(most))
+        self.least, self.most = min(self.least, float(raster.min())), max(self.most, float(raster.max()))
         self.whole &= raster.dtype.kind in "ui"
-
-    @staticmethod
-    def wants(header: Header) -> bool:
-        """Whether pixels must be read to know their range."""
-        return header.deep or header.halved
 
     def values(self, channels: int | None = None, range_: Range | None = None) -> Values:
         """What the set holds.
@@ -154,11 +143,6 @@ class Survey:
 
         Raises `DataError` where files differ in their channels, or cannot have that many.
         """
-        if self.halved and self.halved[1] < 128 and range_ is None:
-            raise DataError(
-                f"{self.halved[0]} holds colours of 16 bits, of which the upper 8 are read, and these reach only "
-                f"{self.halved[1]} of 255 in this set: save the images as TIFF or .npy"
-            )
         if range_ and not self.deep and range_[1] > 255:
             raise SpecError(
                 f"--range {range_[0]:g}:{range_[1]:g} is beyond the 0 to 255 of images of 8 bits, as "

@@ -1,7 +1,8 @@
 """Scoring a generator: its images are made once, batch by batch, and scored by every metric.
 
 Images are rounded to 8 bits before every metric, but for those of the papers, which cut fractions off: what is
-scored is what a user saves.
+scored is what a user saves. Pictures of 16 bits or floats, whose range is that of their set, are rounded alike, to
+256 steps from low to high: no metric sees finer ones.
 """
 
 from __future__ import annotations

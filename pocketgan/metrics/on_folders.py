@@ -89,7 +89,7 @@ def _values(paths: Sequence[Path]) -> Values:
     survey = Survey()
     for path in paths:
         header = header_of(data := read_bytes(path), path)
-        survey.add(header, read_raster(data, path) if survey.wants(header) else None, path)
+        survey.add(header, read_raster(data, path) if header.deep else None, path)
     return survey.values()
 
 

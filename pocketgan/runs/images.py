@@ -28,8 +28,10 @@ def selection_of(
     run = Path(text)
     task = None
     if data is not None:
-        told = model.card.get("labels")
-        task = open_task(data, size=size, labels=LabelMaps.model_validate(told) if told else None)
+        told, way = model.card.get("labels"), model.card.get("direction", "AtoB")
+        labels = LabelMaps.model_validate(told) if told else None
+        sight = model.sight if size == model.size else {}
+        task = open_task(data, direction=way, size=size, **sight, labels=labels, values=model.domains(way))
     elif run.is_dir() and not is_model(run):
         try:
             task = read_recipe(run).task.model_copy(update={"size": size})

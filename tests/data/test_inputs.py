@@ -1,4 +1,5 @@
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -90,6 +91,28 @@ def test_no_images(tmp_path, task):
     write_picture(tmp_path / "more" / "deeper" / "u0.png")
     expected = f"{tmp_path / 'more'} holds no images; folders within it are not searched; put some there"
     assert line(DataError, tmp_path / "more", task) == expected
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\xfcber", b"\x93\xfa\x96{"])
+def test_names_that_are_not_utf_8(tmp_path, task, name):
+    """As archives in Latin 1 or Shift JIS leave them."""
+    path = write_picture(tmp_path / "more" / "u.png", 300, 20, 20)
+    path.rename(os.fsdecode(os.fsencode(path.parent) + b"/" + name + b".png"))
+    inputs = open_inputs(tmp_path / "more", task)
+    union = load_inputs(inputs, task, "train", tmp_path / "cache")
+    assert union.sources.names[-1] == name.decode("utf-8", "backslashreplace") + ".png"
+    np.testing.assert_array_equal(union.sources.pixels[-1], shrunk(300, 18))
+    content = hashlib.sha256((tmp_path / "more" / os.fsdecode(name + b".png")).read_bytes()).hexdigest()
+    assert inputs.data_digest == hashlib.sha256(name + f".png\0{content}\n".encode()).hexdigest()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_broken_links_are_counted(tmp_path, task, inputs, count):
+    for number in range(count):
+        (tmp_path / "more" / f"gone{number}.png").symlink_to("nowhere.png")
+    there = open_inputs(tmp_path / "more", task)
+    assert there.data_digest == inputs.data_digest
+    assert there.note == f"4 inputs without a partner, {count} broken link{'s' * (count > 1)} left out"
 
 
 def test_the_smallest_image_is_named(tmp_path, task, inputs):

@@ -307,7 +307,7 @@ def test_a_run_on_crops_is_judged_as_it_learns(cli: Callable[..., Outcome], tmp_
         "random crops of 24 from images as they are, judged by their middle 24, not mirrored, turned by 90 degrees"
     )
     assert f"training sees {told} at random" in made.out
-    assert "images of A: 4 channels, values 0 to 255; B: red, green and blue, values 0 to 255" in made.out
+    assert "images of A: 4 channels, values 0 to 255; B: 3 channels (as colours), values 0 to 255" in made.out
     report = json.loads((run / "report.json").read_text())
     assert (
         "Pictures, and metrics and terms that look through a feature network, show the first three channels."

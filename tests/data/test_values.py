@@ -1,5 +1,8 @@
 """Images of other channels and other values than red, green and blue of 8 bits: read, kept, encoded, restored."""
 
+import struct
+import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,8 @@ from pocketgan.data.raster import header_of, read_raster, save_raster
 from pocketgan.data.task import Task, open_task
 from pocketgan.data.values import Values
 from pocketgan.errors import DataError, SpecError
+from pocketgan.models import save_model
+from pocketgan.networks import ResnetSpec
 
 RNG = np.random.default_rng(0)
 
@@ -153,6 +158,25 @@ def test_tiffs_that_are_no_images(tmp_path):
             raster(tmp_path / "cut.tif")
 
 
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="the package is there")
+@pytest.mark.parametrize(("dtype", "way"), [("uint8", "tiff_lzw"), ("uint16", "tiff_lzw"), ("uint8", "jpeg")])
+def test_a_package_that_is_needed_is_named(cli, tmp_path, dtype, way):
+    """Several pages that are compressed; one page is read without it."""
+    path = tmp_path / "a.tif"
+    pages = [Image.fromarray(plane) for plane in numbers(dtype, 3, 0, 255).transpose(2, 0, 1)]
+    pages[0].save(path, save_all=True, append_images=pages[1:], compression=way)
+    spec = ResnetSpec.uniform(2, blocks=1, in_channels=3)
+    save_model(tmp_path / "model", spec.build(), {})
+    ended = cli("translate", tmp_path / "model", path, "-o", tmp_path / "made")
+    assert (ended.code, ended.err) == (
+        2,
+        f"pocketgan: {path} is compressed in a way that is read with the package imagecodecs alone; install that "
+        "(pip install imagecodecs), or save the image uncompressed\n",
+    )
+    pages[0].save(path, compression=way)
+    assert raster(path).shape == (16, 16, 1)
+
+
 @pytest.mark.parametrize(
     ("dtype", "channels", "low", "high", "suffix"),
     [
@@ -193,10 +217,11 @@ def test_rasters_are_written_as_they_are(tmp_path, dtype, channels, low, high, s
             -1,
             1,
             "float32",
-            "red, green and blue, values -1 to 1",
+            "3 channels (as colours), values -1 to 1",
         ),
         (form(".npy", "float32", 4, low=2, high=50), 4, 2, 50, "float32", "4 channels, values 2 to 50"),
         (form(".tif", "uint8", 5), 5, 0, 255, "uint8", "5 channels, values 0 to 255"),
+        (form(".tif", "uint16", 3, high=4000), 3, 0, 4095, "uint16", "3 channels (as colours), values 0 to 4,095"),
         (form(".png", "uint8", 1), 1, 0, 255, "uint8", "gray, values 0 to 255"),
         (form(".npy", "bool", high=1), 1, 0, 1, "uint16", "gray, values 0 to 1"),
         (
@@ -215,7 +240,7 @@ def test_the_values_of_a_set_are_found(tmp_path, of, channels, low, high, dtype,
     assert task.b == Values()
     assert (task.in_channels, task.out_channels) == (channels, 3)
     assert str(task.a) == words
-    assert task.values_note == f"A: {words}; B: red, green and blue, values 0 to 255"
+    assert task.values_note == f"A: {words}; B: 3 channels (as colours), values 0 to 255"
     back = open_task(tmp_path, size=8, direction="BtoA")
     assert (back.in_channels, back.out_channels) == (3, channels)
     assert Task.model_validate({**task.model_dump(mode="json"), "root": tmp_path}) == task
@@ -259,28 +284,52 @@ def test_what_cannot_be(tmp_path):
         Values(low=5, high=5)
 
 
-def test_colours_of_16_bits_are_not_dark_in_silence(tmp_path):
-    """Of PNGs Pillow reads the upper 8 bits: enough where all are used."""
-    from struct import pack
-    from zlib import compress, crc32
+def png_of_16_bits(path: Path, values: np.ndarray, clear: tuple[int, ...] = ()) -> Path:
+    """A PNG that Pillow cannot write: 2 channels are gray and its transparency; `clear`: the transparent colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    height, width, channels = values.shape
+    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"tRNS", struct.pack(">3H", *clear) if clear else b"")]
+    chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    written = (
+        struct.pack(">I", len(own)) + kind + own + struct.pack(">I", zlib.crc32(kind + own))
+        for kind, own in chunks
+        if own or kind == b"IEND"
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(written))
+    return path
 
-    def png(path: Path, values: np.ndarray) -> None:
-        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-        head = pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 2, 0, 0, 0)
-        chunks = ((b"IHDR", head), (b"IDAT", compress(rows)), (b"IEND", b""))
-        parts = (pack(">I", len(own)) + kind + own + pack(">I", crc32(kind + own)) for kind, own in chunks)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
 
-    for name, most in (("dark", 4095), ("full", 65535)):
-        for index in range(5):
-            for folder in "AB":
-                png(tmp_path / name / folder / f"p{index}.png", numbers("uint16", 3, 0, most))
-    with pytest.raises(
-        DataError, match=r"colours of 16 bits, of which the upper 8 are read, and these reach only 15 "
-    ):
-        open_task(tmp_path / "dark", size=8)
-    assert open_task(tmp_path / "full", size=8).a == Values()
+@pytest.mark.parametrize(("channels", "most"), [(2, 65535), (3, 4095), (3, 65535), (4, 1023), (4, 65535)])
+def test_all_16_bits_of_a_png(tmp_path, channels, most):
+    """Of which Pillow gives the upper 8: colours, with transparency or without, and gray with it."""
+    values = numbers("uint16", channels, 0, most)
+    path = png_of_16_bits(tmp_path / "a.png", values)
+    header = header_of(path.read_bytes(), path)
+    assert (header.channels, header.alpha, header.dtype) == (channels, channels != 3, np.uint16)
+    np.testing.assert_array_equal(raster(path, channels), values)
+    if channels != 3:
+        cover = values[..., -1:] / 65535
+        white = values[..., :-1] * cover + 65535 * (1 - cover)
+        np.testing.assert_allclose(raster(path, channels - 1), white, atol=0.5001)
+
+
+def test_a_transparent_colour_of_16_bits(tmp_path):
+    values = numbers("uint16", 3, 0, 4095)
+    path = png_of_16_bits(tmp_path / "a.png", values, clear=tuple(values[2, 3].tolist()))
+    assert header_of(path.read_bytes(), path)[2:5] == (4, np.uint16, True)
+    expected = values.copy()
+    expected[2, 3] = 65535
+    np.testing.assert_array_equal(raster(path, 3), expected)
+
+
+@pytest.mark.parametrize(("most", "high"), [(900, 1023), (4095, 4095), (65535, 65535)])
+def test_colours_of_16_bits_are_not_dark(tmp_path, most, high):
+    for index in range(5):
+        for folder in "AB":
+            png_of_16_bits(tmp_path / folder / f"p{index}.png", numbers("uint16", 3, 0, most))
+    assert open_task(tmp_path, size=8).a == Values(high=high, dtype="uint16")
 
 
 # -- pixels ------------------------------------------------------------------------------------------------------

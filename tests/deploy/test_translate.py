@@ -13,7 +13,7 @@ from pocketgan.data.values import Values
 from pocketgan.deploy.translate import translate_images
 from pocketgan.errors import DataError, OutputError, SpecError
 from pocketgan.models import Model, of_images
-from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec
+from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec, UnetSpec
 
 from ..data.pictures import numbers, write_map, write_picture
 
@@ -58,6 +58,8 @@ def pixels(path: Path) -> np.ndarray:
         (None, 24, 40, "each at its own size"),
         (None, 101, 77, "each at its own size, 1 padded by reflection to multiples of 4 and cut back"),
         (None, 5, 1, "each at its own size, 1 padded by reflection to multiples of 4 and cut back"),
+        (None, 150, 200, "each at its own size, 1 padded by reflection to multiples of 4 and cut back"),
+        (None, 90, 160, "each at its own size, 1 padded by reflection to multiples of 4 and cut back"),
     ],
 )
 def test_pictures_are_those_of_the_network(
@@ -112,11 +114,22 @@ def test_names_that_file_systems_have(model: Model, tmp_path: Path):
     }
 
 
-def test_dropout_stays_on_where_one_asks(tmp_path: Path):
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ResnetSpec.uniform(2, blocks=1, dropout=0.5),
+        ResnetSpec.uniform(2, blocks=1, dropout=0.2, separable=("residual",)),
+        UnetSpec.uniform(2, levels=6, dropout=0.5),
+    ],
+    ids=["resnet", "mobile", "unet"],
+)
+def test_dropout_stays_on_where_one_asks(tmp_path: Path, spec):
     torch.manual_seed(0)
-    spec = ResnetSpec.uniform(2, blocks=1, dropout=0.5)
-    model = Model(spec.build().eval(), spec, {})
-    path = write_picture(tmp_path / "a.png", 1)
+    network = spec.build().eval()
+    for weight in network.parameters():
+        weight.data.mul_(3)  # so that the pictures are no plain gray
+    model = Model(network, spec, {})
+    path = write_picture(tmp_path / "a.png", 1, 64, 64)
     made = {}
     for name, seed in (("off", None), ("first", 3), ("again", 3), ("second", 4), ("off again", None)):
         translate_images(model, [path], tmp_path / name, dropout_seed=seed)

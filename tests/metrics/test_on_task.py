@@ -1,6 +1,7 @@
 """Evaluating the images of a task, and the verb that does."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ from PIL import Image
 from torch import nn
 
 from pocketgan.data.task import open_task
+from pocketgan.data.values import Values
 from pocketgan.errors import DataError, SpecError
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.on_task import evaluator_on
 from pocketgan.models import save_model
-from pocketgan.networks import init_normal, parse_spec
+from pocketgan.networks import ResnetSpec, init_normal, parse_spec
 
 from ..conftest import draw_pairs
 from ..data.pictures import write_picture
@@ -158,6 +160,58 @@ def test_a_teacher_and_unpaired_data(cli, home):
     assert "worst 5 %" in text
 
 
+def test_every_image_of_two_sets(cli, home):
+    words = ("evaluate", home / "a", home / "apart", "--split", "all", "--metrics", "kd_mobilenet_v2")
+    found = json.loads(answer(cli(*words, "--json")))
+    assert (found["images"], found["split"]) == (6 + 4, "train+select+test")
+    assert "10 images of the train+select+test split at 24 pixels" in answer(cli(*words))
+
+
+def save_values(place, name, array):
+    """As PNG where that can hold them, else as .npy; `name` in bytes."""
+    place.mkdir(parents=True, exist_ok=True)
+    gray = array.ndim == 2 and array.dtype.kind == "u"
+    with open(os.fsencode(place) + b"/" + name + (b".png" if gray else b".npy"), "wb") as file:
+        Image.fromarray(array).save(file, "PNG") if gray else np.save(file, array)
+
+
+@pytest.mark.parametrize(
+    ("into", "out", "name"),
+    [
+        (Values(channels=1), Values(channels=1, high=4095, dtype="uint16"), b"caf\xe9"),
+        (Values(channels=1, low=-900, high=900, dtype="int16"), Values(channels=5), b"\xfcber"),
+        (Values(channels=4, high=1, dtype="float32"), Values(channels=2, low=2, high=9, dtype="float32"), b"p"),
+    ],
+)
+def test_images_of_any_values_and_names_are_scored(cli, tmp_path, into, out, name):
+    """All of a folder, as the arithmetic says: steps of a 255th count, as of pictures of 8 bits."""
+    rng = np.random.default_rng(0)
+    values = [
+        [rng.uniform(own.low, own.high, (16, 20, own.channels)).astype(own.dtype).squeeze() for _ in range(5)]
+        for own in (into, out)
+    ]
+    names = [name + b"%d" % number for number in range(5)]
+    for folder, arrays in zip("AB", values, strict=True):
+        for each, array in zip(names, arrays, strict=True):
+            save_values(tmp_path / "data" / folder, each, array)
+    spec = ResnetSpec.uniform(2, blocks=1, in_channels=into.channels, out_channels=out.channels)
+    network = init_normal(spec.build(), torch.Generator().manual_seed(0)).eval()
+    card = {"size": [16, 20], "input": into.model_dump(), "output": out.model_dump()}
+    save_model(tmp_path / "model", network, card)
+    words = ("evaluate", tmp_path / "model", tmp_path / "data", "--metrics", "l1", "--split", "all")
+    found = json.loads(answer(cli(*words, "--json")))
+
+    def seen(array, own):
+        array = torch.from_numpy(array.reshape(16, 20, own.channels).astype(np.float64))
+        return ((array - own.low) / (own.high - own.low) * 2 - 1).permute(2, 0, 1)[None].float()
+
+    expected = [(network(seen(x, into)) - seen(y, out)).abs().mean().item() for x, y in zip(*values, strict=True)]
+    assert found["images"] == 5
+    assert found["scores"]["l1"] == pytest.approx(np.mean(expected), abs=2 / 255)
+    shown = {each.decode("utf-8", "backslashreplace") for each in names}
+    assert found["worst"]["l1"]["names"][0] in shown
+
+
 def test_every_image_of_a_folder(cli, home):
     """The mean over all is that over the splits."""
     words = ("evaluate", home / "a", home / "pairs", "--metrics", "l1", "--json", "--split")
@@ -216,6 +270,9 @@ def test_pictures_as_sets(cli, home, tmp_path):
         (("--metrics", "fid_lagacy"), "unknown metric 'fid_lagacy'; did you mean fid_legacy"),
         (("--protocol", "heldout"), "unknown protocol 'heldout'; did you mean held-out"),
         (("--metrics", "fid_clean"), "inception needs its trained weights: "),
+        (("--metrics", "fid"), "inception needs its trained weights: "),
+        (("--metrics", "FID"), "inception needs its trained weights: "),
+        (("--metrics", "Lpips"), "alexnet needs its trained weights: "),
         (("--metrics", "fd_dinov2"), "dinov2 needs its trained weights"),
         (("--metrics", "teacher_l1"), "teacher_l1 needs a teacher's outputs; give one with --teacher"),
         (("--metrics", "ms_ssim"), "ms_ssim needs images of at least 176 pixels a side, and these are 24 x 24"),
