@@ -1,7 +1,7 @@
 """Frames a second of the page in Chromium: a compressed generator of the demo's size at 128 pixels, in WebAssembly.
 
 A stroke is drawn on the page for every frame. The page measures the wall time of the network, and of all that it
-adds to a frame itself (encoding, decoding, drawing); the system tells the processor time, which neighbours hardly
+adds to a frame itself (painting, encoding, decoding); the system tells the processor time, which neighbours hardly
 change where there is one thread. Networks that end earlier show what each part costs.
 """
 
@@ -43,16 +43,20 @@ PARTS = {"stem": 1, "downsampling": 3, "residual blocks": 39, "upsampling": 41}
 DRAW = """
 const [name, frames, done] = arguments, { about, drawing, student, loop } = window.pocketgan;
 const show = Object.getPrototypeOf(student).show, times = [];
+let painting = 0;
 student.model = about.front.find((model) => model.name === name);
 student.show = (answer, before) => {
   const began = performance.now();
   show.call(student, answer, before);
-  times.push([answer.run, before + answer.encode + performance.now() - began, performance.now()]);
+  times.push([answer.run, painting + before + answer.encode + performance.now() - began, performance.now()]);
   if (times.length === frames) done(times);
   else next();
 };
 const next = () => {
+  const began = performance.now();
   drawing.pixels.set([255, 255, 255], ((times.length * 97) % 4096) * 3);
+  drawing.show();
+  painting = performance.now() - began;
   drawing.dispatchEvent(new Event("change"));
 };
 next();

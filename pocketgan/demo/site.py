@@ -22,6 +22,8 @@ RUNTIMES = {
     "wasm": ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm.xz"),
     "webgpu": ("ort.jspi.min.mjs", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm.xz"),
 }
+#: the most bytes of examples, so that the page has less than 6 MB beside networks and report; one there always is
+ROOM = 800_000
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -62,20 +64,33 @@ def site_of(offer: Offer, *, served: bool, assets: Path = ASSETS) -> dict[str, F
     """
     files = {path.relative_to(assets).as_posix(): File(path) for path in _files(assets)}
     runtimes = [name for name, parts in RUNTIMES.items() if all(f"ort/{part}" in files for part in parts)]
+    examples, left = [], ROOM
     for number, example in enumerate(offer.examples):
-        files[f"examples/{number}.png"] = File(_png(example.source))
+        source, target = f"examples/{number}.png", f"examples/{number}-target.png"
+        pictures = {source: _png(example.source)}
         if example.target is not None:
-            files[f"examples/{number}-target.png"] = File(_png(example.target))
+            pictures[target] = _png(example.target)
+        left -= sum(len(each) for each in pictures.values())
+        if examples and left < 0:
+            break
+        examples.append({"name": example.name, "source": source, "target": target if target in pictures else None})
+        files |= {address: File(picture) for address, picture in pictures.items()}
     files |= {each.place: File(each.file) for each in offer.contestants}
     if offer.report and offer.report.is_file():
         files["report.html"] = File(offer.report)
-    about = {**described(offer), "runtimes": runtimes, "served": served, "report": "report.html" in files}
+    about = {
+        **described(offer),
+        "examples": examples,
+        "runtimes": runtimes,
+        "served": served,
+        "report": "report.html" in files,
+    }
     files["demo.json"] = File(json.dumps(about, indent=1).encode())
     return files
 
 
 def described(offer: Offer) -> dict[str, Any]:
-    """What the page is told of the offer."""
+    """What the page is told of the offer, but for the examples."""
     return {
         "title": offer.title,
         "kind": offer.kind,
@@ -88,14 +103,6 @@ def described(offer: Offer) -> dict[str, Any]:
         "start": offer.start,
         "teacher": offer.teacher.described() if offer.teacher else None,
         "style": offer.style,
-        "examples": [
-            {
-                "name": example.name,
-                "source": f"examples/{number}.png",
-                "target": None if example.target is None else f"examples/{number}-target.png",
-            }
-            for number, example in enumerate(offer.examples)
-        ],
         "version": __version__,
     }
 

@@ -278,6 +278,9 @@ def test_pictures_from_outside(browser: Any, server: Server, tmp_path: Path):
     # the camera, a pattern that the browser makes up: pictures follow each other until it is turned off
     click(browser, "webcam")
     wait(browser, "return new Set(pocketgan.drawing.pixels).size > 8")
+    # the teacher keeps up
+    browser.execute_script("pocketgan.teacher.planes = null")
+    wait(browser, "return Boolean(pocketgan.teacher.planes)")
     click(browser, "webcam")
     wait(browser, SETTLED)
     assert (

@@ -1,6 +1,8 @@
-// When which network runs: the compressed one for the latest input; the teacher when the hand rests.
+// When which network runs: the compressed one for the latest input; the teacher when the hand rests, and while a
+// camera films now and then.
 
 const SPARING = 100; // milliseconds between frames that spare the battery
+const PATIENCE = 5; // while a camera films, the teacher waits for that many times as long as it takes
 
 export class Loop {
   sparing = false;
@@ -8,8 +10,10 @@ export class Loop {
   #late = false; // whether the teacher's picture is of an older input
   #running = false;
   #last = 0;
+  #patience = 0; // when the teacher has waited long enough
 
-  /** `parts`: engine(), input() -> {pixels, style}, busy(), student, teacher or null, shown(), failed(error). */
+  /** `parts`: engine(), input() -> {pixels, style}, student, teacher or null, drawing(), filming(), shown(), failed(error);
+   * compared(): whether the teacher's picture is seen. */
   constructor(parts) {
     Object.assign(this, parts);
   }
@@ -20,7 +24,7 @@ export class Loop {
     this.#run();
   }
 
-  /** The hand rests. */
+  /** The hand rests, or the teacher's picture is seen again. */
   rested() {
     this.#run();
   }
@@ -34,7 +38,7 @@ export class Loop {
     this.#running = true;
     try {
       while (this.#dirty || this.#teacherIsDue()) {
-        const target = this.#dirty ? this.student : this.teacher;
+        const target = this.#teacherIsDue() && (!this.#dirty || this.filming()) ? this.teacher : this.student;
         if (this.sparing && this.#dirty) await this.#pause();
         if (target === this.student) this.#dirty = false;
         else this.#late = false;
@@ -42,6 +46,7 @@ export class Loop {
         const { pixels, style } = this.input();
         const before = performance.now() - start;
         target.show(await this.engine().run(target.model, pixels, style), before);
+        if (target === this.teacher) this.#patience = performance.now() + PATIENCE * (performance.now() - start);
         this.shown();
         await new Promise((resolve) => setTimeout(resolve)); // what the hand did meanwhile comes first
       }
@@ -54,7 +59,8 @@ export class Loop {
   }
 
   #teacherIsDue() {
-    return this.#late && this.teacher && !this.busy();
+    if (!this.#late || !this.teacher || !this.compared() || this.drawing()) return false;
+    return !this.filming() || performance.now() > this.#patience;
   }
 
   async #pause() {

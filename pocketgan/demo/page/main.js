@@ -57,7 +57,9 @@ async function main() {
       if (camera.on) drawing.take(camera.video, false);
       return { pixels: drawing.pixels, style: pad?.style ?? null };
     },
-    busy: () => drawing.active || camera.on,
+    drawing: () => drawing.active,
+    filming: () => camera.on,
+    compared: () => ["side", "teacher"].includes($("view").value),
     shown() {
       if ($("view").value !== "side") over();
       if (camera.on) setTimeout(() => loop.changed());
@@ -144,7 +146,10 @@ async function main() {
     if ($("view").selectedOptions[0].disabled) $("view").value = "side";
     over();
   };
-  $("view").addEventListener("change", over);
+  $("view").addEventListener("change", () => {
+    over();
+    loop.rested();
+  });
   if (about.kind === "photo") $("view").value = "input";
   for (const [i, example] of about.examples.entries()) await thumbnail(example, i, drawing, show);
 
