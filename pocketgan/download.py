@@ -4,7 +4,6 @@ Nothing unpinned is ever downloaded: the SHA-256 is part of the question. An int
 target as `<name>.part` and is continued by the next call (HTTP Range). `POCKETGAN_OFFLINE=1` forbids connections.
 """
 
-import hashlib
 import http.client
 import os
 import shutil
@@ -20,6 +19,7 @@ from filelock import FileLock
 
 from pocketgan import __version__
 from pocketgan.errors import DataError, OutputError
+from pocketgan.files import file_sha256
 
 Progress = Callable[[int, int], None]
 
@@ -59,12 +59,6 @@ def fetch(
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}; choose another place") from error
     return target
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file in 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(url: str, target: Path, sha256: str, size: int | None, progress: Progress | None) -> None:

@@ -1,16 +1,18 @@
-"""Every error that PocketGAN raises on purpose.
+"""Every error that PocketGAN raises on purpose, and how it speaks without one.
 
     PocketGANError
     ├── UserError        the user can mend it: one line, exit code 2
     │   ├── SpecError    a network, space, recipe or setting that does not exist or does not fit
     │   ├── DataError    images, pairs and folders
     │   ├── BudgetError  a budget that cannot be read or met
-    │   └── OutputError  a place that cannot be written, or that belongs to somebody else
+    │   ├── OutputError  a place that cannot be written, or that belongs to somebody else
+    │   └── OutOfMemory  work that needs more memory than there is
     └── NonFiniteLoss    training diverged; stopped before the update
 
 A message states the rule, the value and the remedy, in the user's words.
 """
 
+import logging
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -43,8 +45,26 @@ class OutputError(UserError):
     """A destination that cannot be written or belongs to another run."""
 
 
+class OutOfMemory(UserError):
+    """Work that needs more memory than there is; with what may become smaller.
+
+    Attributes:
+        batch: the images of one step, where that is it.
+    """
+
+    def __init__(self, what: str, batch: int = 1, setting: str = "SCHEDULE.batch_size") -> None:
+        remedy = f"add --set {setting}={batch // 2}" if batch > 1 else "choose a smaller --size or network"
+        super().__init__(f"{what} than there is; {remedy}")
+        self.what, self.batch = what, batch
+
+
 class NonFiniteLoss(PocketGANError):
     """A loss became NaN or infinite; nothing was updated with it."""
+
+
+def note(text: str) -> None:
+    """Tell the user in one line of what was met and mended: on stderr, unless the program logs elsewhere."""
+    logging.getLogger("pocketgan").warning("note: %s", text)
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> SpecError:

@@ -19,6 +19,7 @@ class Runtime(BaseModel):
         checkpoint_seconds: how much work an interruption by force may cost, in seconds.
         log_steps: every so many steps the losses are logged. Odd, so that terms of every second step are seen.
         weights: files of weights of feature networks, by the network's name; others are found by `find_weights`.
+        store: where stages are kept, for any number of runs; default in each run's own folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +28,7 @@ class Runtime(BaseModel):
     checkpoint_seconds: float = 60.0
     log_steps: int = 25
     weights: dict[str, Path] = {}
+    store: Path | None = None
 
     @property
     def place(self) -> torch.device:
@@ -42,6 +44,14 @@ def device_named(name: str) -> torch.device:
     if name in present and not present[name]():
         raise SpecError(f"this machine has no device {name} that PyTorch can use; choose --device cpu or auto")
     return torch.device(name)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory left: of the computer, or of its accelerator."""
+    words = ("can't allocate memory", "out of memory")  # PyTorch's allocators of the CPU and of Apple's GPUs
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
 
 
 def synchronise(device: torch.device) -> None:

@@ -36,8 +36,8 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
     "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip "
-    "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
-    "--unlabelled --unpaired --weights --yes -o data",
+    "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --store "
+    "--teacher --unlabelled --unpaired --weights --yes -o data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
     "demo": "--data --port --static model",
@@ -46,12 +46,14 @@ OPTIONS = {
     "list": "--json",
     "pick": "--budget --data --device --json --out --weights -o run",
     "plan": "--budget --channels --classes --crop --data --device --direction --discriminator --effort --flip "
-    "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --teacher "
-    "--unlabelled --unpaired --weights -o recipe",
+    "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --store "
+    "--teacher --unlabelled --unpaired --weights -o recipe",
     "prepare": "--from --json --list --out --yes -o task",
     "profile": "--json --layers --runtime --size --threads model",
     "report": "--data run",
-    "run": "--budget --data --device --json --out --precision --set --size --unpaired --weights --yes -o recipe",
+    "run": "--budget --data --device --json --out --precision --set --size --store --unpaired --weights --yes -o "
+    "recipe",
+    "store": "--json --keep --yes action place",
     "study": "--crop --device --direction --flip --json --list --load-size --out --precision --rotate --seconds "
     "--seeds --size --unpaired --width -o data name",
     "translate": "--device --dropout-seed --instances --out --overwrite --range --size --style-seed -o images "

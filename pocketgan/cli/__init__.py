@@ -23,6 +23,7 @@ from pocketgan.cli.models import profile, translate
 from pocketgan.cli.pick import pick
 from pocketgan.cli.prepare import prepare
 from pocketgan.cli.runs import list_, report, run
+from pocketgan.cli.store import store
 from pocketgan.cli.study import study
 from pocketgan.errors import PocketGANError
 
@@ -42,6 +43,7 @@ VERBS: dict[Callable[..., None], str] = {
     pick: "pocketgan pick runs/demo --budget 100M",
     demo: "pocketgan demo runs/demo",
     study: "pocketgan study trade-off path/to/pairs --seeds 3 --seconds 150 --size 64",
+    store: "pocketgan store check runs/demo",
     profile: "pocketgan profile mobile-resnet:32_32_48_32_48_48_16_16 --size 256 --json",
     evaluate: "pocketgan evaluate runs/demo path/to/pairs --size 128",
     translate: "pocketgan translate runs/demo sketches/*.png -o pictures",
@@ -79,21 +81,39 @@ def common(
 
 
 def main() -> None:
-    """Run a command: 0 on success, 2 with one line on the user's mistake or interruption, 1 on ours."""
-    # a polite kill is a Ctrl-C: training saves where it stands
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    """Run a command: 0 on success, 2 with one line on the user's mistake or Ctrl-C, 143 on SIGTERM, 1 on ours."""
     command = typer.main.get_command(app)
-    try:
+
+    def invoke() -> None:
         # not `app()`, which would turn Ctrl-C into a success
         with command.make_context("pocketgan", sys.argv[1:] or ["--help"]) as context:
             command.invoke(context)
         sys.stdout.flush()
+
+    carry_through(invoke)
+
+
+def carry_through(work: Callable[[], None]) -> None:
+    """Do the work; whatever ends it, exit with one line and the code that `main` tells."""
+    terminated = False
+
+    def terminate(number: int, frame: Any) -> None:
+        """A polite kill is a Ctrl-C: training saves where it stands. Asked again, it is still about that."""
+        nonlocal terminated
+        terminated = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        work()
     except BrokenPipeError:
         # the reader has left, as `head` does; and nothing more is to be written at the end of Python
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
-        _fail("stopped; run the same command again to go on from here", 2)
+        # 128 + 15 is what schedulers such as SLURM expect of a job that they pre-empt
+        _fail("stopped; run the same command again to go on from here", 143 if terminated else 2)
     except PocketGANError as error:
         _fail(str(error), error.exit_code)
     except UsageError as error:
@@ -101,6 +121,12 @@ def main() -> None:
         _fail(f"{error.format_message().replace('Value error, ', '')} (see {verb} --help)", 2)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        from pocketgan.runtime import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        _fail("this needs more memory than there is; choose a smaller --size, or another --device", 2)
 
 
 def _fail(text: str, code: int) -> None:

@@ -247,7 +247,7 @@ def _compare(first: Path, second: Path, as_json: bool) -> None:
 
 
 def _is_run(folder: Path) -> bool:
-    from pocketgan.pipeline.store import MARK
+    from pocketgan.pipeline.owner import MARK
 
     return (folder / MARK).is_file()
 

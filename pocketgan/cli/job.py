@@ -54,6 +54,7 @@ class Job:
         unlabelled: Path | None,
         weights: list[str] | None,
         out: Path | None,
+        store: Path | None,
         precision: str | None,
         set_: list[str] | None,
         device: Any,
@@ -62,7 +63,7 @@ class Job:
         from pocketgan.data.inputs import open_inputs
         from pocketgan.data.task import open_task
         from pocketgan.elastic.budget import Budget
-        from pocketgan.pipeline.store import MARK
+        from pocketgan.pipeline.owner import MARK
         from pocketgan.pipeline.teacher_file import TeacherFile
         from pocketgan.recipes.changes import changed, check_used
         from pocketgan.recipes.channels import with_channels
@@ -117,7 +118,7 @@ class Job:
             return with_channels(final, task).recipe(name, task, bound, finished, inputs)
 
         check_used(base, changes, recipe)
-        return cls(settings, recipe, out or Path("runs") / name, Runtime(device=device, weights=files))
+        return cls(settings, recipe, out or Path("runs") / name, Runtime(device=device, weights=files, store=store))
 
 
 def of_catalog(given: dict[str, Any]) -> Job:
@@ -135,6 +136,7 @@ def of_catalog(given: dict[str, Any]) -> Job:
         "unpaired",
         "weights",
         "out",
+        "store",
         "precision",
         "set_",
         "device",
@@ -155,7 +157,8 @@ def of_catalog(given: dict[str, Any]) -> Job:
         return recipe_on(entry, final, task, given["budget"])
 
     check_used(base, changes, recipe)
-    runtime = Runtime(device=given["device"], weights=read_weights(given["weights"] or []))
+    files = read_weights(given["weights"] or [])
+    runtime = Runtime(device=given["device"], weights=files, store=given["store"])
     return Job(settings, recipe, given["out"] or Path("runs") / entry.name, runtime)
 
 

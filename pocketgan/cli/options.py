@@ -15,6 +15,12 @@ Data = Annotated[
     Path, typer.Argument(help="Folder of images: pairs, two sets, or label maps with photos.", show_default=False)
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/NAME.")]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", help="Keep the stages here, for several runs that share some; default in the run folder."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one setting, e.g. supernet.constant=40.")]
 ModelText = Annotated[

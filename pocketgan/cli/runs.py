@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,12 +22,13 @@ from pocketgan.cli.options import (
     Precision,
     Recipe_,
     Sides,
+    StoreOption,
     Unpaired,
     Weights,
     Yes,
 )
 from pocketgan.cli.show import command_line, print_json, progress_shown, table
-from pocketgan.errors import SpecError
+from pocketgan.errors import OutOfMemory, SpecError
 
 if TYPE_CHECKING:
     from pocketgan.runtime import Runtime
@@ -67,6 +69,7 @@ def run(
     precision: Precision = None,
     set_: Changes = None,
     out: Out = None,
+    store: StoreOption = None,
     device: Device = "auto",
     yes: Yes = False,
     as_json: Json = False,
@@ -98,7 +101,7 @@ def show_plan(
     from pocketgan.runs.run import estimate_seconds, store_of
     from pocketgan.units import duration_text, size_text
 
-    store = store_of(out)
+    store = store_of(out, runtime.store)
     left = estimate_seconds(recipe, store, runtime)
     total = sum(left.values())
     rows = [
@@ -142,8 +145,8 @@ def carry_out(
     as_json: bool,
 ) -> None:
     """Run the recipe that `recipe_of` makes of the settings, with networks of others that are there."""
+    from pocketgan.pipeline.owner import check_owner
     from pocketgan.pipeline.recipe import owner
-    from pocketgan.pipeline.store import check_owner
     from pocketgan.runs.run import run_recipe
     from pocketgan.units import duration_text
 
@@ -159,7 +162,7 @@ def carry_out(
             f"this would take about {duration_text(seconds)} here, more than {LONG_HOURS:g} hours; "
             "add --yes to start it all the same, or choose a smaller --effort or --size"
         )
-    with progress_shown() as progress:
+    with progress_shown() as progress, _less_memory(settings):
         result = run_recipe(
             recipe,
             out,
@@ -173,6 +176,16 @@ def carry_out(
 
     table(*summary_lines(result))
     print(out / "report.html")
+
+
+@contextmanager
+def _less_memory(settings: Any) -> Iterator[None]:
+    """Say where the memory is not enough which of these settings makes the batch smaller."""
+    try:
+        yield
+    except OutOfMemory as error:
+        names = [name for name, value in settings if getattr(value, "batch_size", None) == error.batch]
+        raise OutOfMemory(error.what, error.batch, *(f"{name}.batch_size" for name in names[:1])) from error
 
 
 def at_terminal() -> bool:

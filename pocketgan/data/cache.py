@@ -1,6 +1,7 @@
 """The pixels of a split, decoded and resized once into one file a domain, then mapped into memory."""
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -21,8 +22,8 @@ from pocketgan.data.raster import read_raster
 from pocketgan.data.samples import Sample, Split
 from pocketgan.data.task import Task
 from pocketgan.data.values import Values
-from pocketgan.errors import OutputError
-from pocketgan.files import replacing
+from pocketgan.errors import OutputError, note
+from pocketgan.files import is_sealed, replacing
 from pocketgan.units import Size, size_text
 
 Progress = Callable[[int, int], None]
@@ -187,6 +188,9 @@ def stored(
     """
     found = [_mapped(path, form) for path, form in zip(paths, forms, strict=True)]
     if any(pixels is None for pixels in found):
+        for path, pixels in zip(paths, found, strict=True):
+            if pixels is None and path.exists():
+                note(f"{path} is damaged, or of an earlier version; its images are decoded again")
         _write(paths, forms, rows, progress)
         found = [_mapped(path, form) for path, form in zip(paths, forms, strict=True)]
     return [pixels for pixels in found if pixels is not None]
@@ -194,9 +198,11 @@ def stored(
 
 def _mapped(path: Path, form: Form) -> Any:
     """The array of a cache file; None where there is none, or a damaged one."""
-    if len(form.shape) == 2:
-        return Ragged.mapped(path, *form.shape, form.dtype)
     try:
+        if not is_sealed(path):
+            return None
+        if len(form.shape) == 2:
+            return Ragged.mapped(path, *form.shape, form.dtype)
         pixels = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return None
@@ -214,22 +220,33 @@ def _write(
             parts = [stack.enter_context(replacing(path, shared=True)) for path in paths]
             files = [stack.enter_context(part.open("wb")) for part in parts]
             sides: list[list[tuple[int, ...]]] = [[] for _ in files]
-            for file, form in zip(files, forms, strict=True):
-                descr = np.lib.format.dtype_to_descr(np.dtype(form.dtype))
-                header = {"descr": descr, "fortran_order": False, "shape": form.shape}
+            seals = [hashlib.sha256() for _ in files]
+
+            def write(place: int, content: bytes) -> None:
+                files[place].write(content)
+                seals[place].update(content)
+
+            for place, form in enumerate(forms):
                 if len(form.shape) > 2:
-                    np.lib.format.write_array_header_1_0(file, header)
+                    write(place, _header(form))
             for done, row in enumerate(rows, 1):
-                for file, own, pixels in zip(files, sides, row, strict=True):
-                    file.write(pixels.tobytes())
-                    own.append(pixels.shape[:2])
+                for place, pixels in enumerate(row):
+                    write(place, pixels.tobytes())
+                    sides[place].append(pixels.shape[:2])
                 if progress:
                     progress(done, forms[0].shape[0])
-            for file, own, form in zip(files, sides, forms, strict=True):
+            for place, form in enumerate(forms):
                 if len(form.shape) == 2:
-                    file.write(Ragged.ending(own))
+                    write(place, Ragged.ending(sides[place]))
+                files[place].write(seals[place].digest())
     except OSError as error:
         raise OutputError(f"cannot write the cache {paths[0]}: {error.strerror}; choose another place") from error
+
+
+def _header(form: Form) -> bytes:
+    file, descr = io.BytesIO(), np.lib.format.dtype_to_descr(np.dtype(form.dtype))
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": form.shape})
+    return file.getvalue()
 
 
 def _rows(task: Task, frame: _Frame, domains: str, samples: list[list[Sample]]) -> Iterator[list[Pixels]]:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, UInt
 
+from pocketgan.files import SEAL
+
 
 class Ragged:
-    """A sequence of images, each (height, width, channels), as one file holds them: pixels, then all sizes.
+    """A sequence of images, each (height, width, channels), as one file holds them: pixels, all sizes, its seal.
 
     Attributes:
         sides: height and width of each.
@@ -27,7 +29,7 @@ class Ragged:
     def mapped(cls, path: Path, count: int, channels: int, dtype: Any = np.uint8) -> Ragged | None:
         """The images of a file; None where there is no such file, or not of so many."""
         try:
-            every = np.asarray(np.memmap(path, np.uint8, mode="r"))
+            every = np.asarray(np.memmap(path, np.uint8, mode="r"))[:-SEAL]
         except (OSError, ValueError):
             return None
         if len(every) < 16 * count:

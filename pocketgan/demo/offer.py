@@ -24,12 +24,12 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, SpecError
 from pocketgan.models import Model, find_model, load_model
 from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.owner import MARK, claim
 from pocketgan.pipeline.pick import Pick
-from pocketgan.pipeline.recipe import Recipe, owner
-from pocketgan.pipeline.store import MARK, claim
+from pocketgan.pipeline.recipe import Recipe
 from pocketgan.report import CandidatePoint, Report
 from pocketgan.runs.report import read_report
-from pocketgan.runs.run import export_of, finished_recipe, store_of
+from pocketgan.runs.run import export_of, finished_recipe, owner_of, store_of
 from pocketgan.runtime import Runtime
 from pocketgan.units import Size, number_text
 
@@ -156,7 +156,7 @@ def _front(recipe: Recipe, run: Path, report: Report, progress: Progress) -> lis
         points[i] for i in np.unique(np.linspace(0, len(points) - 1, min(SUBNETS, len(points))).round().astype(int))
     ]
     store, found = store_of(run), []
-    with claim(run, owner(recipe)):
+    with claim(run, owner_of(recipe, run, store)):
         for done, point in enumerate(points):
             progress("subnets of the front", done, len(points))
             pick = Pick(search=recipe.search, budget=Budget(macs=point.macs))

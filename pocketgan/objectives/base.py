@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pocketgan.data.batches import Batch
+from pocketgan.errors import NonFiniteLoss
 from pocketgan.losses.adversarial import GanMode
-from pocketgan.objectives.finite import Finite
+from pocketgan.objectives.finite import REMEDY, Finite
 from pocketgan.objectives.precision import Call, Precision, in_precision
 
 Losses = dict[str, Tensor]
@@ -85,9 +86,10 @@ class Objective:
         self.players, self.networks, self.optimizers = game.players, game.networks, game.optimizers
         self.finite = game.finite
 
-    def backward(self, loss: Tensor, *players: str, keep_graph: bool = False) -> None:
-        """Add the loss's gradients to these players' own; whatever else is on the way gets none."""
-        self.finite.see(loss, " and ".join(players))
+    def backward(self, loss: Tensor, *players: str, terms: Losses | None = None, keep_graph: bool = False) -> None:
+        """Add the loss's gradients to these players' own; whatever else is on the way gets none. `terms`: of which
+        it is the sum, to be named where it is not finite."""
+        self.finite.see(loss, " and ".join(players), terms)
         inputs = [p for name in players for p in self.players[name].parameters() if p.requires_grad]
         torch.autograd.backward(loss, inputs=inputs, retain_graph=keep_graph)
 
@@ -115,6 +117,17 @@ class Objective:
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+    def check(self) -> None:
+        """Raises `NonFiniteLoss` where a loss since the last check, or a weight, is not finite, and says which."""
+        self.finite.check()
+        for name, network in self.players.items():
+            weights = [weight for weight in network.state_dict().values() if weight.is_floating_point()]
+            if not torch.stack([weight.isfinite().all() for weight in weights]).all():
+                raise NonFiniteLoss(
+                    f"weights of {name} became NaN or infinite; training stopped, and nothing of it was saved. "
+                    f"{REMEDY}"
+                )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that training changes."""

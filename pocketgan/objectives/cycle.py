@@ -78,7 +78,7 @@ class CycleGan(Objective):
         if s.identity:
             terms["G_identity"] = s.identity * pixel_loss(to_b(b), b, "l1")
             terms["G_identity_backward"] = s.identity * pixel_loss(to_a(a), a, "l1")
-        self.backward(total(terms), "generator", "backward")
+        self.backward(total(terms), "generator", "backward", terms=terms)
         self.update("generator", "backward")
 
         for name, fake, real, way in (
@@ -88,9 +88,10 @@ class CycleGan(Objective):
             discriminator = self.networks[name]
             d_fake = fake_loss(discriminator(self.pools[name].exchange(fake, rng)), s.gan_mode)
             d_real = real_loss(discriminator(real), s.gan_mode)
-            self.backward((d_fake + d_real) / 2, name)
+            scored = {f"D_fake{way}": d_fake, f"D_real{way}": d_real}
+            self.backward((d_fake + d_real) / 2, name, terms=scored)
             self.update(name)
-            terms |= {f"D_fake{way}": d_fake, f"D_real{way}": d_real}
+            terms |= scored
         return detached(**terms)
 
     def state_dict(self) -> dict[str, Any]:

@@ -80,8 +80,9 @@ class Distiller(StudentGame):
             distil = s.distil * total(errors)
             # one after the other, so that several subnets need no more memory than one
             self.backward(d_fake / 2 / len(subnets), "discriminator", keep_graph=True)
-            self.backward((fool + recon + distil) / len(subnets), "student")
-            rounds.append(detached(D_fake=d_fake, G_gan=fool, G_recon=recon, G_distil=distil))
+            terms = {"G_gan": fool, "G_recon": recon, "G_distil": distil}
+            self.backward((fool + recon + distil) / len(subnets), "student", terms=terms)
+            rounds.append(detached(D_fake=d_fake, **terms))
         d_real = real_loss(discriminator(seen(batch.y)), s.gan_mode)
         self.backward(d_real / 2, "discriminator")
         self.update("discriminator", "student")

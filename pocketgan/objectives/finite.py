@@ -8,11 +8,16 @@ skip itself from then on, and the losses are looked at only now and then.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pocketgan.errors import NonFiniteLoss
+
+#: what a user can do
+REMEDY = "Lower the learning rate, or use precision fp32, and run again"
 
 
 class Finite:
@@ -25,23 +30,24 @@ class Finite:
 
     def __init__(self) -> None:
         self.flag: Tensor | None = None
-        self._since: list[tuple[str, Tensor]] = []  # those that nobody has looked at, in order
+        self._since: list[_Seen] = []  # those that nobody has looked at, in order
         self._flagged = 0  # of these, how many the flag knows
 
     def place(self, device: torch.device) -> None:
         """Where losses are from now on."""
         self.flag = None if device.type == "cpu" else torch.zeros((), device=device)
 
-    def see(self, loss: Tensor, whose: str) -> None:
-        """A loss before its gradients are taken. On a CPU raises `NonFiniteLoss` for one that is not finite."""
-        self._since.append((whose, loss.detach()))
+    def see(self, loss: Tensor, whose: str, terms: Mapping[str, Tensor] | None = None) -> None:
+        """A loss, the sum of these terms, before its gradients are taken. On a CPU raises `NonFiniteLoss` for one
+        that is not finite."""
+        self._since.append(_Seen(whose, loss.detach(), {n: term.detach() for n, term in (terms or {}).items()}))
         if self.flag is None:
             self.check()  # a look costs nothing here
 
     def before_update(self) -> None:
         """Set the flag if one of the losses that led to this update was not finite."""
         if self.flag is not None and self._flagged < len(self._since):
-            losses = torch.stack([loss for _, loss in self._since[self._flagged :]])
+            losses = torch.stack([seen.loss for seen in self._since[self._flagged :]])
             self._flagged = len(self._since)
             self.flag.logical_or_(losses.isfinite().all().logical_not())
 
@@ -51,9 +57,18 @@ class Finite:
         seen, self._since, self._flagged = self._since, [], 0
         if self.flag is not None and seen and not self.flag.item():
             return  # one number says it for all of them
-        for whose, loss in seen:
+        for whose, loss, terms in seen:
             if not math.isfinite(value := loss.item()):
+                bad = [name for name, term in terms.items() if not math.isfinite(term.item())]
+                which = f" ({', '.join(bad)})" if bad else ""
                 raise NonFiniteLoss(
-                    f"the loss of {whose} became {value}; training stopped before the update. "
-                    "Lower the learning rate, or use precision fp32, and run again"
+                    f"the loss of {whose} became {value}{which}; training stopped before the update. {REMEDY}"
                 )
+
+
+class _Seen(NamedTuple):
+    """A loss that was seen, and the terms of which it is the sum."""
+
+    whose: str
+    loss: Tensor
+    terms: dict[str, Tensor]

@@ -160,7 +160,7 @@ class ImitationGame(Objective):
             if channels:
                 terms["G_channel"] = self._imitation.channel * total(channels)
             # one after the other, so that several subnets need no more memory than one
-            self.backward(total(terms) / len(subnets), "student")
+            self.backward(total(terms) / len(subnets), "student", terms=terms)
             rounds.append(detached(**terms))
         return mean_losses(rounds)
 

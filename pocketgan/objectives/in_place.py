@@ -114,7 +114,7 @@ class InPlace(Objective):
         x, y = (half.repeat(len(subnets), 1, 1, 1) for half in (batch.x, batch.y))
 
         scored, real = self._discriminator_terms(batch, x, made.detach())
-        self.backward(total(scored) / 2, "discriminator")
+        self.backward(total(scored) / 2, "discriminator", terms=scored)
         self.update("discriminator")
 
         seen = Taps(self._taps)
@@ -131,7 +131,7 @@ class InPlace(Objective):
         if s.imitation and len(subnets) > 1:
             target = images[0].detach().repeat(len(subnets) - 1, 1, 1, 1)
             terms["G_imitation"] = s.imitation * pixel_loss(torch.cat(images[1:]), target, s.recon_loss)
-        self.backward(total(terms), "generator")
+        self.backward(total(terms), "generator", terms=terms)
         self.update("generator")
         self._steps += 1
         if self._average:

@@ -87,7 +87,7 @@ class Munit(Objective):
             "G_content": s.content * errors["content"],
             "G_style": s.style * errors["style"],
         }
-        self.backward(total(terms), "generators")
+        self.backward(total(terms), "generators", terms=terms)
         self.update("generators")
 
         with torch.no_grad():
@@ -96,7 +96,7 @@ class Munit(Objective):
             "D_fake": fake_loss(d_a(fake_a), s.gan_mode) + fake_loss(d_b(fake_b), s.gan_mode),
             "D_real": real_loss(d_a(a), s.gan_mode) + real_loss(d_b(b), s.gan_mode),
         }
-        self.backward(total(scored), "discriminator", "backward_discriminator")
+        self.backward(total(scored), "discriminator", "backward_discriminator", terms=scored)
         self.update("discriminator", "backward_discriminator")
         return detached(**scored, **terms)
 

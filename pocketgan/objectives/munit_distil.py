@@ -97,7 +97,7 @@ class MunitDistiller(StudentGame):
                 terms["G_style"] = s.style * errors["style"]
             # one after the other, so that several subnets need no more memory than one
             self.backward(d_fake / len(subnets), "discriminator", keep_graph=True)
-            self.backward(total(terms) / len(subnets), "student")
+            self.backward(total(terms) / len(subnets), "student", terms=terms)
             rounds.append(detached(D_fake=d_fake, **terms))
         d_real = real_loss(discriminator(batch.y), s.gan_mode)
         self.backward(d_real, "discriminator")

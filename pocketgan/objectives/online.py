@@ -134,9 +134,9 @@ class OnlineDistiller(ImitationGame):
         """The gradients of the teachers and of the discriminator."""
         assert self.teaching is not None, "only teachers that learn have a turn"
         scored = self.teaching.discriminator_terms(batch, images)
-        self.backward(total(scored) / 2, "discriminator")
+        self.backward(total(scored) / 2, "discriminator", terms=scored)
         terms = self.teaching.image_terms(batch, images)
-        self.backward(total(terms), *self.names)
+        self.backward(total(terms), *self.names, terms=terms)
         return detached(**scored, **terms)
 
     def state_dict(self) -> dict[str, Any]:

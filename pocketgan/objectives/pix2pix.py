@@ -78,11 +78,11 @@ class Pix2Pix(Objective):
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         fakes = {name: self.networks[name](batch.x) for name in self.names}
         scored = self.discriminator_terms(batch, fakes)
-        self.backward(total(scored) / 2, "discriminator")
+        self.backward(total(scored) / 2, "discriminator", terms=scored)
         self.update("discriminator")
 
         terms = self.image_terms(batch, fakes)
-        self.backward(total(terms), *self.names)
+        self.backward(total(terms), *self.names, terms=terms)
         self.update(*self.names)
         return detached(**scored, **terms)
 

@@ -126,12 +126,12 @@ class Spade(SpadeGame):
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         generator = self.networks["generator"]
         terms = self.image_terms(batch, generator(batch.x), self.real_features(batch))
-        self.backward(total(terms), "generator")
+        self.backward(total(terms), "generator", terms=terms)
         self.update("generator")
 
         with torch.no_grad():
             fake = generator(batch.x)
         scored = self.discriminator_terms(batch, fake)
-        self.backward(total(scored), "discriminator")
+        self.backward(total(scored), "discriminator", terms=scored)
         self.update("discriminator")
         return detached(**scored, **terms)

@@ -65,7 +65,7 @@ class SpadeDistiller(StudentGame, SpadeGame):
             fake, features = student(batch.x, teacher_features, subnet)
             terms = self.image_terms(batch, fake, real_features)
             terms["G_distil"] = self.settings.distil * total(features)
-            self.backward(total(terms) / len(subnets), "student")
+            self.backward(total(terms) / len(subnets), "student", terms=terms)
             rounds.append(detached(**terms))
         self.update("student")
 
@@ -74,7 +74,7 @@ class SpadeDistiller(StudentGame, SpadeGame):
             with torch.no_grad():
                 fake, _ = student(batch.x, teacher_features, subnet)
             terms = self.discriminator_terms(batch, fake)
-            self.backward(total(terms) / len(subnets), "discriminator")
+            self.backward(total(terms) / len(subnets), "discriminator", terms=terms)
             turns.append(detached(**terms))
         self.update("discriminator")
         return {**mean_losses(turns), **mean_losses(rounds)}

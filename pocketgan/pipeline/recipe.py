@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from pocketgan.metrics.catalog import DEFAULT_PAIRED, DEFAULT_UNPAIRED
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.front_latency import FrontLatency
+from pocketgan.pipeline.owner import MARK, Owner, read_mark
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.stages import stages_of, table_of
-from pocketgan.pipeline.store import MARK, Owner
+from pocketgan.pipeline.stages import all_inputs, stages_of, table_of
 
 #: how far a student's images are from its teacher's
 AGAINST_TEACHER = ("teacher_l1", "teacher_ssim")
@@ -116,6 +116,10 @@ class Recipe(BaseModel):
         stages["teacher on select"] = self.scores(self.teacher, "select")
         return stages
 
+    def every_stage(self) -> Iterable[Stage]:
+        """The stages of the recipe and all that these build on."""
+        return all_inputs(self.all_stages.values()).values()
+
     @property
     def unlabelled(self) -> Inputs | None:
         """Inputs without a partner from which a student learns besides."""
@@ -163,7 +167,7 @@ def read_recipe(run: Path, data: Path | None = None) -> Recipe:
     if not (run / MARK).is_file():
         raise DataError(f"{run} is no run folder: there is no {MARK} in it; give the --out of a run")
     try:
-        content = json.loads((run / MARK).read_text())
+        content = read_mark(run / MARK)
         if "study" in content:
             raise DataError(f"{run} holds a study, see {run / 'study.html'}; give the --out of a run")
         places = {**content, **({"data": str(data)} if data else {})}
@@ -172,8 +176,12 @@ def read_recipe(run: Path, data: Path | None = None) -> Recipe:
         fields["stages"] = {name: stages[digest] for name, digest in fields["stages"].items()}
         fields["task"] = {**fields["task"], "root": places["data"]}
         recipe = Recipe.model_validate(fields)
+        if recipe.digest != content["digest"]:
+            raise ValueError
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{run / MARK} is damaged; remove {run} and run again") from error
+        raise DataError(
+            f"{run / MARK} is damaged, or of another version; remove it and run the same command again"
+        ) from error
     if not recipe.task.root.is_dir():
         raise DataError(
             f"the images of {run} are no longer in {recipe.task.root}; put them back, "

@@ -1,31 +1,30 @@
-"""The store: one folder a stage, `<kind>-<digest12>/{stage.json, artifact/, state/, log.jsonl}`.
+"""The store: one folder a stage, `<kind>-<digest12>/{stage.json, artifact/, digests.json, state/, log.jsonl}`.
 
-An artifact is written under a temporary name and renamed when it is complete: what is there is whole.
+An artifact is written under a temporary name and renamed when it is complete, with the digests of its files beside
+it: what is there is whole, or is found to be damaged and made again. Several runs may use one store.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from pocketgan.errors import OutputError
+from pocketgan.errors import OutOfMemory, OutputError, note
 from pocketgan.files import replacing
+from pocketgan.pipeline.manifest import damaged, seal, spoils_the_artifact
 from pocketgan.pipeline.stage import Stage, Workspace
-from pocketgan.runtime import Runtime
+from pocketgan.runtime import Runtime, is_out_of_memory
 
-#: where a run folder says whose it is, and where its store is
-MARK = "recipe.json"
-STAGES = "stages"
-
-Status = Literal["finished", "partial", "missing"]
+Status = Literal["finished", "damaged", "partial", "missing"]
 Watch = Callable[[Stage, int, int], None]
 
 
@@ -47,44 +46,96 @@ class Store:
         return self.home(stage) / "artifact"
 
     def status(self, stage: Stage) -> Status:
-        if self.artifact(stage).is_dir():
-            return "finished"
-        return "partial" if (self.home(stage) / "state").is_dir() else "missing"
+        return status_of(self.home(stage))
+
+    def beside(self, stage: Stage, name: str) -> Path:
+        """A file beside the artifact of a finished stage; an empty one in place of a damaged one, which is said."""
+        path = self.home(stage) / name
+        if name in damaged(self.home(stage)):
+            note(f"{path} is damaged and left out; no result depends on it")
+            return Path(os.devnull)
+        return path if path.exists() else Path(os.devnull)
 
     def seconds(self, stage: Stage) -> float:
-        """How long a finished stage ran, over all its sessions."""
-        return _Clock(self.home(stage) / "seconds.json").wall
+        """How long a finished stage ran, over all its sessions; 0 where that is not known."""
+        return _Clock(self.beside(stage, "seconds.json")).wall
 
     def processor_seconds(self, stage: Stage) -> float:
-        """How much processor time a finished stage took, over all its sessions and threads."""
-        return _Clock(self.home(stage) / "seconds.json").processor
+        """How much processor time a finished stage took, over all its sessions and threads; 0 where not known."""
+        return _Clock(self.beside(stage, "seconds.json")).processor
 
     def realise(self, stage: Stage, runtime: Runtime, watch: Watch = lambda stage, done, total: None) -> Path:
         """The artifact of a stage: loaded if finished, resumed if partial, else made; inputs first."""
-        if self.status(stage) == "finished":
-            # left where a kill fell between the artifact and its own clearing away
-            shutil.rmtree(self.home(stage) / "state", ignore_errors=True)
-            return self.artifact(stage)
-        for needed in stage.inputs():
-            self.realise(needed, runtime, watch)
         home = self.home(stage)
-        with writing(home):
-            home.mkdir(parents=True, exist_ok=True)
-            (home / "stage.json").write_text(json.dumps(stage.fields(), indent=1) + "\n")
-            with replacing(self.artifact(stage)) as unfinished, _Clock(home / "seconds.json").running():
-                unfinished.mkdir()
-                stage.run(
-                    Workspace(
-                        folder=home,
-                        artifact=unfinished,
-                        cache=self.cache,
-                        inputs=self.artifact,
-                        runtime=runtime,
-                        progress=lambda done, total: watch(stage, done, total),
-                    )
-                )
-            shutil.rmtree(home / "state", ignore_errors=True)
+        if self.status(stage) != "finished":
+            for needed in stage.inputs():
+                self.realise(needed, runtime, watch)
+            with writing(home), alone(home):
+                if (status := self.status(stage)) != "finished":  # else another process has made it meanwhile
+                    if status == "damaged":
+                        note(f"{home} is damaged ({', '.join(damaged(home))}) and made again")
+                    self._make(stage, runtime, watch)
+        # a kill may have fallen between the artifact and this
+        shutil.rmtree(home / "state", ignore_errors=True)
         return self.artifact(stage)
+
+    def _make(self, stage: Stage, runtime: Runtime, watch: Watch) -> None:
+        home = self.home(stage)
+        with replacing(home / "stage.json") as part:
+            part.write_text(json.dumps(stage.fields(), indent=1) + "\n")
+        with replacing(self.artifact(stage)) as unfinished:
+            unfinished.mkdir()
+            work = Workspace(
+                folder=home,
+                artifact=unfinished,
+                cache=self.cache,
+                inputs=self.artifact,
+                runtime=runtime,
+                progress=lambda done, total: watch(stage, done, total),
+            )
+            with _Clock(home / "seconds.json").running(), memory_for(stage):
+                stage.run(work)
+            seal(home, unfinished)
+
+
+def status_of(home: Path) -> Status:
+    """How far the stage in a folder of a store is."""
+    if (home / "artifact").is_dir():
+        return "damaged" if any(map(spoils_the_artifact, damaged(home))) else "finished"
+    return "partial" if (home / "state").is_dir() else "missing"
+
+
+@contextmanager
+def alone(home: Path, wait: bool = True) -> Iterator[None]:
+    """Nobody else works on a stage while the context lasts: who does is waited for, or `OutputError` is raised.
+
+    The lock is the operating system's, which takes it from a process that is killed.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            raise OutputError(f"{home} is being made by a run that is going on; wait for it") from None
+        note(f"{home} is being made by another run; this one waits for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def memory_for(stage: Stage) -> Iterator[None]:
+    """Raise `OutOfMemory` where the stage's work finds no memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        schedule = getattr(stage, "schedule", None)
+        raise OutOfMemory(f"{stage.address} needs more memory", getattr(schedule, "batch_size", 1)) from error
 
 
 class _Clock:
@@ -117,6 +168,8 @@ REASONS = {
     errno.EROFS: "the file system is read-only; choose another --out",
     errno.ENOTDIR: "a file stands where a folder should be; choose another --out",
     errno.EEXIST: "a file stands where a folder should be; choose another --out",
+    errno.EIO: "the disk reports an error; see to it, or choose another --out",
+    errno.ESTALE: "the network's disk is gone; see to it, or choose another --out",
     errno.ENAMETOOLONG: "the name is too long; choose another --out",
 }
 
@@ -130,102 +183,3 @@ def writing(folder: Path) -> Iterator[None]:
         if error.errno not in REASONS:
             raise
         raise OutputError(f"{folder} cannot be written: {REASONS[error.errno]}") from error
-
-
-class Owner(NamedTuple):
-    """Who a run folder belongs to, and what `recipe.json` in it says beside that."""
-
-    name: str
-    digest: str
-    content: dict[str, Any]
-
-
-@contextmanager
-def claim(folder: Path, owner: Owner) -> Iterator[None]:
-    """Take a run folder for one recipe while the context lasts.
-
-    When the context fails before anything in a new folder was finished or saved, the folder is left as it was.
-
-    Raises `OutputError` when it cannot be written, belongs to another recipe, or a run is going on in it.
-    """
-    check_owner(folder, owner)
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    _make(folder)
-    with writing(folder):
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise OutputError(
-                f"{folder} is in use by a run that is going on; wait for it or choose another --out"
-            ) from None
-        new = not (folder / MARK).exists()
-        stages = folder / STAGES
-        try:
-            check_owner(folder, owner)
-            _mark(folder, owner)
-            yield
-        except BaseException:
-            if new and not any((*stages.glob("*/artifact"), *stages.glob("*/state"))):
-                _unmake(folder, made)
-            raise
-        finally:
-            lock.release()
-
-
-def check_owner(folder: Path, owner: Owner) -> None:
-    """Raise `OutputError` when a run folder is somebody else's. Writes nothing.
-
-    A recipe that differs by the metric alone may go on: what is finished and the same is taken as it is.
-    """
-    mark = folder / MARK
-    with writing(folder):
-        if mark.is_file():
-            digest, name, recipe = _read_mark(mark)
-            if digest != owner.digest and not _but_for_the_metric(recipe, owner.content.get("recipe")):
-                raise OutputError(
-                    f"{folder} belongs to another recipe ({name}, {digest[:12]}; this one is "
-                    f"{owner.name}, {owner.digest[:12]}); choose another --out or remove it"
-                )
-        elif folder.is_dir() and any(item.name != ".lock" and item.suffix != ".part" for item in folder.iterdir()):
-            raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
-
-
-def _but_for_the_metric(first: Any, second: Any) -> bool:
-    """Whether two recipes, as JSON, differ by the score that chooses, and by nothing that a user said beside it."""
-    said = ("name", "method", "task", "budget", "seed", "roles")
-    alike = first and second and all(first.get(name) == second.get(name) for name in said)
-    return bool(alike) and first.get("metric") != second.get("metric")
-
-
-def _read_mark(mark: Path) -> tuple[str, str, Any]:
-    try:
-        found = json.loads(mark.read_text())
-        return str(found["digest"]), str(found["name"]), found.get("recipe")
-    except (ValueError, KeyError, TypeError):
-        raise OutputError(f"{mark} is damaged; choose another --out or remove {mark.parent}") from None
-
-
-def _mark(folder: Path, owner: Owner) -> None:
-    """Write down whose the folder is."""
-    content = {"name": owner.name, "digest": owner.digest, **owner.content}
-    with replacing(folder / MARK) as part:
-        part.write_text(json.dumps(content) + "\n")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = REASONS.get(error.errno or 0, f"{error.strerror}; choose another --out")
-        raise OutputError(f"{folder} cannot be written: {reason}") from error
-
-
-def _unmake(folder: Path, made: list[Path]) -> None:
-    """Remove what a run writes, then the folder and its parents as far as they were made for it and are empty."""
-    shutil.rmtree(folder / STAGES, ignore_errors=True)
-    with suppress(OSError):
-        for name in (MARK, ".lock"):
-            (folder / name).unlink(missing_ok=True)
-        for path in made:
-            path.rmdir()

@@ -50,12 +50,11 @@ class TeacherFile(Stage):
         if isinstance(discriminator, (NetworkSpec, SharedPatchSpec)):
             what = "generator" if isinstance(discriminator, NetworkSpec) else "discriminator of several generators"
             raise DataError(f"{discriminator_file} holds a {what}; give the teacher's discriminator")
-        files = (path for path in (file, discriminator_file) if path)
         return cls(
             generator=cast(GeneratorSpec, spec),
             discriminator=discriminator,
             direction=load_model(file).card.get("direction") if file.is_dir() else None,
-            content=hashlib.sha256(b"".join(map(_bytes, files))).hexdigest(),
+            content=_content(file, discriminator_file),
             file=file,
             discriminator_file=discriminator_file,
         )
@@ -68,6 +67,8 @@ class TeacherFile(Stage):
         return self.generator.folded
 
     def run(self, work: Workspace) -> None:
+        if _content(self.file, self.discriminator_file) != self.content:
+            raise DataError(f"{self.file} is no longer the teacher that this run was given; put that one back")
         for name, file in (("model", self.file), ("discriminator", self.discriminator_file)):
             if file:
                 save_model(work.artifact / name, _network(file), {"made_by": self.address})
@@ -76,6 +77,10 @@ class TeacherFile(Stage):
 def _network(file: Path) -> Any:
     """The network of a model folder or of a foreign checkpoint."""
     return load_model(file).network if file.is_dir() else import_checkpoint(file).network
+
+
+def _content(*files: Path | None) -> str:
+    return hashlib.sha256(b"".join(_bytes(file) for file in files if file)).hexdigest()
 
 
 def _bytes(file: Path) -> bytes:

@@ -17,7 +17,7 @@ from pocketgan.metrics.catalog import FRECHET, METRICS, NETWORKS
 from pocketgan.metrics.encoders import Encoders
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.pipeline.games import FeatureNetwork, needs_features
-from pocketgan.pipeline.store import MARK
+from pocketgan.pipeline.owner import MARK
 from pocketgan.pretrained.perceptual import PerceptualName
 from pocketgan.recipes.settings import RecipeSettings
 

@@ -17,14 +17,15 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.errors import OutputError, SpecError
 from pocketgan.files import replacing
 from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.owner import claim
 from pocketgan.pipeline.pick import Pick
-from pocketgan.pipeline.recipe import Recipe, owner, read_recipe
+from pocketgan.pipeline.recipe import Recipe, read_recipe
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.store import Store, claim, writing
+from pocketgan.pipeline.store import Store, writing
 from pocketgan.report import Report
 from pocketgan.runs.report import read_report, row_of
-from pocketgan.runs.run import Watch, export_of, finished_recipe, store_of
+from pocketgan.runs.run import Watch, export_of, finished_recipe, owner_of, store_of
 from pocketgan.runtime import Runtime
 
 
@@ -78,7 +79,7 @@ def pick(
         raise OutputError(f"{out} is no folder; choose another --out")
     if out.exists() and any(out.iterdir()):
         raise OutputError(f"{out} is not empty; choose another --out")
-    with claim(run, owner(recipe)):
+    with claim(run, owner_of(recipe, run, store)):
         stages: dict[str, Stage] = {
             **({"search": search} if wider else {}),
             "subnet": chosen,

@@ -200,7 +200,7 @@ def loss_curves(recipe: Recipe, store: Store) -> dict[str, dict[str, list[tuple[
 
 def _curves(store: Store, stage: Stage) -> dict[str, list[tuple[int, float]]]:
     curves: dict[str, list[tuple[int, float]]] = {}
-    for line in read_log(store.home(stage) / "log.jsonl"):
+    for line in read_log(store.beside(stage, "log.jsonl")):
         for name in line.keys() - {"step", "epoch", "images_per_second"}:
             curves.setdefault(name, []).append((line["step"], line[name]))
     return dict(sorted(curves.items()))

@@ -26,9 +26,10 @@ from pocketgan.metrics.on_task import task_evaluator
 from pocketgan.metrics.resident import BATCH
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.online import OnlineDistil
+from pocketgan.pipeline.owner import MARK, STAGES, Owner, claim, read_mark
 from pocketgan.pipeline.recipe import Recipe, owner, read_recipe
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.store import STAGES, Store, claim, writing
+from pocketgan.pipeline.store import Store, writing
 from pocketgan.pipeline.timing import Stopwatch
 from pocketgan.report import Report, write_report
 from pocketgan.runs.report import grids, loss_curves, report_of
@@ -37,8 +38,23 @@ from pocketgan.runtime import Runtime
 Watch = Callable[[str, Stage, int, int], None]
 
 
-def store_of(run: Path) -> Store:
-    return Store(run / STAGES)
+def store_of(run: Path, chosen: Path | None = None) -> Store:
+    """Where the stages of a run are: in the store that is chosen, else in that which it names, else in its own.
+
+    Raises `DataError` where that one is gone.
+    """
+    if chosen is None and (run / MARK).is_file() and (named := read_mark(run / MARK).get("store")):
+        chosen = Path(named)
+        if not chosen.is_dir():
+            raise DataError(f"the store of {run} is no longer in {named}; put it back, or name it with --store")
+    return Store(chosen or run / STAGES)
+
+
+def owner_of(recipe: Recipe, run: Path, store: Store) -> Owner:
+    """What marks the run folder: also where its store is, if that is not in it."""
+    mine = owner(recipe)
+    elsewhere = {} if store.folder == run / STAGES else {"store": str(store.folder.resolve())}
+    return mine._replace(content={**elsewhere, **mine.content})
 
 
 def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str, float]:
@@ -57,8 +73,8 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
 
     Raises `OutputError` when the folder belongs to another recipe or cannot be written.
     """
-    with claim(out, owner(recipe)):
-        store = store_of(out)
+    store = store_of(out, runtime.store)
+    with claim(out, owner_of(recipe, out, store)):
         # every image is decoded before anything is trained: a damaged one is named at once
         for split in SPLITS:
             seen = partial(watch, f"images of {split}", recipe.teacher)
@@ -131,11 +147,10 @@ def finished_recipe(run: Path, data: Path | None = None) -> Recipe:
     """The recipe of a run folder. Raises `DataError` when there is none, or the run is not finished."""
     recipe = read_recipe(run, data)
     store = store_of(run)
-    unfinished = [name for name, stage in recipe.all_stages.items() if store.status(stage) != "finished"]
-    if unfinished:
+    status = {name: store.status(stage) for name, stage in recipe.all_stages.items()}
+    if left := [name + " damaged" * (each == "damaged") for name, each in status.items() if each != "finished"]:
         raise DataError(
-            f"the run in {run} is not finished ({', '.join(unfinished)} left); "
-            "run its command again to go on with it"
+            f"the run in {run} is not finished ({', '.join(left)} left); run its command again to go on with it"
         )
     return recipe
 
@@ -143,5 +158,5 @@ def finished_recipe(run: Path, data: Path | None = None) -> Recipe:
 def report_again(out: Path, command: str, data: Path | None = None) -> Report:
     """Write the report of a finished run anew. Raises `DataError` when the run is not finished."""
     recipe = finished_recipe(out, data)
-    with claim(out, owner(recipe)), writing(out):
+    with claim(out, owner_of(recipe, out, store_of(out))), writing(out):
         return finish(recipe, out, command)

@@ -1,12 +1,13 @@
 """The journal: every step of a search in one append-only file, read again when the search resumes.
 
-The lines are those of Optuna's own journal file, so that its tools read it.
+The lines are those of Optuna's own journal file, so that its tools read it; each ends with a checksum.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +21,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from pocketgan.errors import OutputError
+from pocketgan.errors import OutputError, note
 from pocketgan.metrics.catalog import Better
 
-#: how every journal begins
-_START = b'{"op_code":'
+#: how every journal begins, and what stands before the checksum of a line
+_START, _CHECK = b'{"op_code":', b',"check":"'
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def open_study(path: Path, sampler: BaseSampler, better: Better, description: di
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        _cut_unfinished_line(path)
+        _cut_damaged_lines(path)
         storage = _read(path)
         if "search" not in optuna.get_all_study_names(storage):
             optuna.create_study(
@@ -70,22 +71,40 @@ class _Journal(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         with self._path.open("ab") as file:
-            file.write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
+            file.write(b"".join(map(_line, logs)))
             if any("state" in log for log in logs):
                 file.flush()
                 os.fsync(file.fileno())
 
 
-def _cut_unfinished_line(path: Path) -> None:
-    """A process killed while writing leaves half a line, which would spoil the next one."""
-    if path.exists():
-        content = path.read_bytes()
-        # A file of somebody else is not ours to cut; a journal may end within its first word.
-        if content[: len(_START)] != _START[: len(content)]:
+def _line(log: dict[str, Any]) -> bytes:
+    return _checked(json.dumps(log, separators=(",", ":")).encode()[:-1])
+
+
+def _checked(text: bytes) -> bytes:
+    return b'%b%b%08x"}\n' % (text, _CHECK, zlib.crc32(text))
+
+
+def _cut_damaged_lines(path: Path) -> None:
+    """A process killed while writing leaves half a line, which would spoil the next one. Of a line that is damaged
+    and of those after it nothing is kept: the search finds the same again."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    # A file of somebody else is not ours to cut; a journal may end within its first word.
+    if content[: len(_START)] != _START[: len(content)]:
+        raise _no_journal(path)
+    kept, lines = 0, content.splitlines(keepends=True)
+    for line in lines:
+        if _checked(line.rpartition(_CHECK)[0]) != line:
+            break
+        kept += len(line)
+    if content[kept:].count(b"\n"):
+        if not kept:
             raise _no_journal(path)
-        complete = content.rfind(b"\n") + 1
-        if complete < len(content):
-            os.truncate(path, complete)
+        note(f"{path} is damaged after {kept} bytes; the search goes on from there")
+    if kept < len(content):
+        os.truncate(path, kept)
 
 
 def _read(path: Path) -> JournalStorage:

@@ -28,9 +28,10 @@ from pocketgan.metrics.pool import pool
 from pocketgan.models import load_model
 from pocketgan.networks import write_numbers
 from pocketgan.pipeline.evaluate import Evaluate
+from pocketgan.pipeline.owner import STAGES, Owner, claim
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
-from pocketgan.pipeline.store import STAGES, Owner, Store, claim, writing
+from pocketgan.pipeline.store import Store, writing
 from pocketgan.report.study import Curve, CurveMember, Member, StudyPoint, StudyReport
 from pocketgan.report.study_page import write_study
 from pocketgan.runs.report import summary_of

@@ -23,7 +23,7 @@ from pocketgan.runtime import Runtime, synchronise
 from pocketgan.seeds import derive_seed
 from pocketgan.training.log import Log
 from pocketgan.training.schedule import Rates
-from pocketgan.training.state import load_state, saving
+from pocketgan.training.state import load_last, saving
 
 Progress = Callable[[int, int], None]
 
@@ -50,8 +50,8 @@ def fit(
         progress: called after each step with (steps done, steps in all).
 
     Raises:
-        NonFiniteLoss: a loss became NaN or infinite; what is saved is a state before that. Off the CPU it may be
-            said up to `log_steps` steps later, in which nothing changed any more.
+        NonFiniteLoss: a loss or a weight became NaN or infinite; what is saved is a state before that. Off the CPU
+            it may be said up to `log_steps` steps later, in which nothing changed any more.
         KeyboardInterrupt: after the running step was finished and saved.
     """
     # set up, then resume: so that what is loaded, optimizers' moments too, lands on the device
@@ -59,8 +59,7 @@ def fit(
     objective.setup(device, precision)
     state_file = folder / "state" / "state.safetensors"
     step = 0
-    if state_file.exists():
-        state = load_state(state_file)
+    if state := load_last(state_file):
         step = state["step"]
         objective.load_state_dict(state["objective"])
     log = Log(folder / "log.jsonl", step)
@@ -68,7 +67,7 @@ def fit(
     saved, logged = time.monotonic(), (time.monotonic(), step)
 
     def save() -> None:
-        objective.finite.check()
+        objective.check()
         save_soon({"step": step, "objective": objective.state_dict()})
 
     if step and step % steps_per_epoch == 0:
@@ -100,6 +99,7 @@ def fit(
                 if stopped.is_set():
                     return
             sample(epoch + 1)
+        objective.check()
         if stopped.is_set():
             save()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,5 +26,11 @@ class Log:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a log; a last line cut short by a kill is left out."""
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    """The whole lines of a log: one cut short by a kill, or damaged, is left out."""
+    lines = []
+    for line in path.read_text(errors="replace").splitlines(keepends=True):
+        with suppress(ValueError, KeyError, TypeError):
+            found = json.loads(line)
+            if line.endswith("\n") and isinstance(found["step"], int):
+                lines.append(found)
+    return lines

@@ -1,11 +1,13 @@
 """Saving and loading nested state: one safetensors file, tensors as tensors and the rest as JSON in its header.
 
-The file appears whole or not at all.
+The file appears whole or not at all, and knows its SHA-256; the one before it stays beside it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,18 +18,33 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from pocketgan.errors import DataError
+from pocketgan.errors import DataError, note
 from pocketgan.files import replacing
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write a tree of dicts, lists, tensors and JSON scalars."""
+    """Write a tree of dicts, lists, tensors and JSON scalars. What was at `path` becomes `previous(path)`."""
     tensors: dict[str, torch.Tensor] = {}
-    rest = _split(state, tensors)
+    rest = json.dumps(_split(state, tensors))
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         # not `save_file`, which hides a full disk behind an error of its own
-        part.write_bytes(save(tensors, metadata={"rest": json.dumps(rest)}))
+        part.write_bytes(save(tensors, metadata={"rest": rest, "sha256": _sha256(rest, tensors)}))
+        if path.exists():
+            os.replace(path, previous(path))
+
+
+def previous(path: Path) -> Path:
+    """Where the state before the one at `path` lies."""
+    return path.with_name(f"{path.stem}-previous{path.suffix}")
+
+
+def _sha256(rest: str, tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(rest.encode())
+    for name in sorted(tensors, key=int):
+        digest.update(f"{tensors[name].dtype}{tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -64,9 +81,27 @@ def load_state(path: Path) -> dict[str, Any]:
     """The tree that `save_state` wrote. Raises `DataError` when the file is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            return _join(json.loads(file.metadata()["rest"]), file)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            rest, digest = file.metadata()["rest"], file.metadata()["sha256"]
+        if digest != _sha256(rest, tensors):
+            raise ValueError("some bytes are others than those that were written")
+        return _join(json.loads(rest), tensors)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"the saved state {path} is damaged; remove it to begin that stage anew") from error
+
+
+def load_last(path: Path) -> dict[str, Any] | None:
+    """The state at `path`, or where that is damaged the one before it; None where none is whole. Says so."""
+    for each in (path, previous(path)):
+        if each.exists():
+            try:
+                return load_state(each)
+            except DataError:
+                goes_on = (
+                    "from the state before it" if each == path and previous(path).exists() else "from the start"
+                )
+                note(f"the saved state {each} is damaged; the stage goes on {goes_on}")
+    return None
 
 
 def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -82,10 +117,10 @@ def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return {"value": value}
 
 
-def _join(node: dict[str, Any], file: Any) -> Any:
+def _join(node: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     ((kind, value),) = node.items()
     if kind == "tensor":
-        return file.get_tensor(value)
+        return tensors[value]
     if kind == "dict":
-        return {k: _join(v, file) for k, v in value}
-    return [_join(v, file) for v in value] if kind == "list" else value
+        return {k: _join(v, tensors) for k, v in value}
+    return [_join(v, tensors) for v in value] if kind == "list" else value

@@ -72,7 +72,7 @@ def test_a_run_folder_with_a_damaged_mark(cli: Cli, pairs: Path, tmp_path: Path,
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "recipe.json").write_text(content)
-    refused(cli(*toy(pairs, folder)), "recipe.json is damaged; choose another --out")
+    refused(cli(*toy(pairs, folder)), "recipe.json is damaged; remove it and run the same command again")
     refused(cli("report", folder), "recipe.json is damaged")
     assert [path.name for path in folder.iterdir()] == ["recipe.json"]
 
@@ -108,7 +108,7 @@ def full_disk(*_: object, **__: object) -> None:
         "pocketgan.pipeline.training.save_model",
         "pocketgan.training.fit.Log.write",
         "pocketgan.data.cache.resize",
-        "pocketgan.pipeline.store._mark",
+        "pocketgan.pipeline.owner._mark",
     ],
 )
 def test_a_full_disk(

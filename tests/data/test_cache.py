@@ -99,18 +99,19 @@ def test_existing_cache_is_mapped_not_decoded(task, tmp_path, monkeypatch):
     np.testing.assert_array_equal(first.sources.pixels, again.sources.pixels)
 
 
-@pytest.mark.parametrize("keep", [0, 5, 50, 200, -1])
+@pytest.mark.parametrize("keep", [0, 5, 50, 200, -1, "flipped"])
 @pytest.mark.parametrize("domain", ["A", "B"])
-def test_a_damaged_cache_is_made_again(task, tmp_path, keep, domain):
+def test_a_damaged_cache_is_made_again(task, tmp_path, keep, domain, caplog):
     first = load_examples(task, "train", tmp_path / "cache", training=True)
     pixels = [np.array(images.pixels) for images in (first.sources, first.targets)]
     (path,) = (tmp_path / "cache").glob(f"train-{domain}-*.npy")
     whole = path.read_bytes()
-    path.write_bytes(whole[:keep])
+    path.write_bytes(whole[:300] + bytes([whole[300] ^ 1]) + whole[301:] if keep == "flipped" else whole[:keep])
     again = load_examples(task, "train", tmp_path / "cache", training=True)
     np.testing.assert_array_equal(pixels[0], again.sources.pixels)
     np.testing.assert_array_equal(pixels[1], again.targets.pixels)
     assert path.read_bytes() == whole
+    assert caplog.messages == [f"note: {path} is damaged, or of an earlier version; its images are decoded again"]
 
 
 def test_a_cache_of_another_shape_is_made_again(task, tmp_path):

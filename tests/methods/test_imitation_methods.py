@@ -33,8 +33,9 @@ from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline import timing
 from pocketgan.pipeline.games import FeatureNetwork
 from pocketgan.pipeline.online import TeacherOf
+from pocketgan.pipeline.owner import claim
 from pocketgan.pipeline.recipe import owner, read_recipe
-from pocketgan.pipeline.store import Store, claim
+from pocketgan.pipeline.store import Store
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.pipeline.timing import step_of
 from pocketgan.recipes.changes import changed

@@ -20,8 +20,8 @@ from pocketgan.networks import MunitSpec, PatchSpec, ResnetSpec, init_normal
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.munit_distil import MunitDistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.pipeline.owner import claim
 from pocketgan.pipeline.recipe import owner, read_recipe
-from pocketgan.pipeline.store import claim
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule

@@ -20,8 +20,9 @@ from pocketgan.methods.fast_gan_compression import FastGanCompression
 from pocketgan.methods.gan_compression import GanCompression
 from pocketgan.models import load_model
 from pocketgan.networks import UnetSpec
+from pocketgan.pipeline.owner import claim
 from pocketgan.pipeline.recipe import Recipe, owner
-from pocketgan.pipeline.store import Store, claim
+from pocketgan.pipeline.store import Store
 from pocketgan.recipes.availability import Choices, choices_of, with_available
 from pocketgan.recipes.games import GAMES, LABELS, PAIRS, UNPAIRED, data_of, game_for
 from pocketgan.recipes.method import Wish

@@ -242,6 +242,21 @@ def test_a_file_that_is_no_journal_is_left_alone(run, tmp_path, content):
     assert path.read_text() == content
 
 
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.95])
+def test_a_damaged_journal_goes_on_from_its_last_whole_line(run, tmp_path, place, caplog):
+    path, strategy = tmp_path / "journal", Random(candidates=5)
+    result = run(path, strategy)
+    whole = path.read_bytes()
+    at = int(place * len(whole))
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    score = Scorer()
+    assert run(path, strategy, score) == result
+    kept = whole[:at].rfind(b"\n") + 1
+    assert caplog.messages == [f"note: {path} is damaged after {kept} bytes; the search goes on from there"]
+    assert 0 < score.calls < 5 or place == 0.3
+    assert path.read_bytes()[:kept] == whole[:kept]
+
+
 def test_optuna_is_silent_and_reads_the_journal(run, tmp_path, capfd):
     verbosity = optuna.logging.get_verbosity()
     result = run(tmp_path / "journal", Random(candidates=5))

@@ -230,6 +230,45 @@ def test_a_loss_that_is_not_finite_keeps_the_state_before_it(uninterrupted, tmp_
     finish(name, tmp_path, *wanted)
 
 
+def test_a_weight_that_is_not_finite_is_never_saved(tmp_path):
+    """Its loss was: a gradient alone was not."""
+
+    def broken(step: int) -> Callable[[int, int], None]:
+        def progress(done: int, total: int) -> None:
+            if done == step:
+                next(game.players["generator"].parameters()).data[0] = float("nan")
+
+        return progress
+
+    for step, saved in ((5, 4), (TOTAL, TOTAL - 1)):
+        game = pix2pix()
+        with pytest.raises(NonFiniteLoss, match="weights of generator became NaN or infinite; training stopped"):
+            train(game, tmp_path / str(step), progress=broken(step))
+        assert load_state(tmp_path / str(step) / "state" / "state.safetensors")["step"] == saved
+
+
+def test_the_terms_that_are_not_finite_are_named(tmp_path):
+    game = pix2pix()
+    game.settings = game.settings.model_copy(update={"recon": float("inf")})
+    with pytest.raises(NonFiniteLoss, match=r"^the loss of generator became inf \(G_recon\); training stopped"):
+        train(game, tmp_path)
+
+
+def test_a_damaged_state_costs_the_steps_since_the_one_before(uninterrupted, tmp_path):
+    name, *wanted = uninterrupted
+    with pytest.raises(KeyboardInterrupt):
+        train(GAMES[name](), tmp_path, progress=stopping_at(6))
+    state, resumed = tmp_path / "state" / "state.safetensors", []
+    content = bytearray(state.read_bytes())
+    content[-9] ^= 1  # of a tensor
+    state.write_bytes(content)
+    game = GAMES[name]()
+    train(game, tmp_path, progress=lambda done, total: resumed.append(done))
+    assert resumed[0] == 5, "the fifth step was saved before the sixth broke off"
+    assert same(tensors(game), wanted[0])
+    assert log_of(tmp_path) == wanted[1]
+
+
 # -- Ctrl-C ------------------------------------------------------------------------------------------------------
 
 
