@@ -9,6 +9,7 @@ run.
 import argparse
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import random
@@ -175,7 +176,14 @@ class Server:
     def told(self):
         return json.loads(self.process.stdout.readline())
 
-    def session(self, folder: Path, given: Path | None, at: str | None, delay: float, how: signal.Signals):
+    def session(
+        self,
+        folder: Path,
+        given: Path | None,
+        at: str | None = None,
+        delay: float = 0.0,
+        how: signal.Signals = signal.SIGKILL,
+    ) -> tuple[int, dict[str, float], float]:
         """One session, ended so many seconds after the stage `at` began. Returns its exit code, when each stage
         began, and the seconds from the signal to its end."""
         print(json.dumps([str(folder), given and str(given)]), file=self.process.stdin, flush=True)
@@ -199,50 +207,67 @@ class Server:
 
 
 def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng: random.Random) -> list[dict]:
-    """Kill so many sessions, or as many as there is time for. A row for each kind of stage."""
-    server = Server(data, quick)
-    whole = work / "whole"
-    code, began, _ = server.session(whole, None, None, 0, signal.SIGKILL)
+    """Kill so many sessions, or as many as there is time for; after some of them one file of what is saved of an
+    unfinished stage is damaged. A row for each kind of stage."""
+    server, whole, given = Server(data, quick), Store(work / "whole"), work / "given"
+    code, began, _ = server.session(whole.folder, None)
     assert code == 0, code
-    given = work / "given"
     every = stages(open_task(data, size=16), None, quick)
-    shutil.copytree(Store(whole).artifact(every["teacher"]) / "model", given)
-    code, more, _ = server.session(whole, given, None, 0, signal.SIGKILL)
-    assert code == 0, code
+    shutil.copytree(whole.artifact(every["teacher"]) / "model", given)
     every = stages(open_task(data, size=16), given, quick)
-    wanted = artifacts(every, Store(whole))
-    times = [*{**began, **({"given": more["given"]} if "given" in more else {})}.items()]
-    lasts = {
-        name: max(0.05, after - at) for (name, at), (_, after) in zip(times, times[1:] + times[-1:], strict=True)
-    }
+    code, _, _ = server.session(whole.folder, given)
+    assert code == 0, code
+    wanted = artifacts(every, whole)
+    times = list(began.items())
+    lasts = {name: end - at for (name, at), (_, end) in itertools.pairwise(times)}
     rows = {kind: Counter() for kind in dict.fromkeys(stage.kind for stage in every.values())}
     slowest, done, runs, start = 0.0, 0, 0, time.monotonic()
     while done < kills and time.monotonic() - start < seconds:
-        folder, runs, code = work / f"killed-{runs}", runs + 1, None
+        store, runs, code = Store(work / f"killed-{runs}"), runs + 1, None
         while code != 0:
-            store = Store(folder)
             left = [name for name, stage in every.items() if store.status(stage) != "finished"]
             at = rng.choice(left[:3]) if left and done < kills else None
-            how = rng.choice([signal.SIGKILL, signal.SIGTERM])
-            code, _, took = server.session(folder, given, at, rng.uniform(0, lasts.get(at, 0)), how)
-            assert code in (0, -9, 143), code
+            delay, how = rng.uniform(0, lasts.get(at, 0.05)), rng.choice([signal.SIGKILL, signal.SIGTERM])
+            code, _, took = server.session(store.folder, given, at, delay, how)
+            assert code in (0, -signal.SIGKILL, 143), code
             if code:
                 done += 1
-                rows[every[at].kind][how.name] += 1
-            if code == 143:
-                slowest = max(slowest, took)
-        found = artifacts(every, Store(folder))
+                slowest = max(slowest, took if code == 143 else 0)
+                row = rows[every[at].kind]
+                row[how.name] += 1
+                row["states damaged"] += rng.random() < 1 / 3 and spoil_a_state(store, rng)
+        found = artifacts(every, store)
         for name in wanted.keys() | found.keys():
             rows[name.partition("/")[0].rsplit("-", 1)[0]]["files that differ"] += found.get(name) != wanted.get(
                 name
             )
-        assert not [*folder.glob("*/state"), *folder.glob("**/*.part")], "something is left over"
-        shutil.rmtree(folder)
+        assert not [*store.folder.glob("*/state"), *store.folder.glob("**/*.part")], "something is left over"
+        shutil.rmtree(store.folder)
     server.close()
-    columns = ("SIGKILL", "SIGTERM", "files that differ")
+    columns = ("SIGKILL", "SIGTERM", "states damaged", "files that differ")
     per_kind = [{"fault": "kills in", "where": kind, **{c: row[c] for c in columns}} for kind, row in rows.items()]
     totals = {c: sum(row[c] for row in rows.values()) for c in columns}
     return [*per_kind, {"fault": "kills", "where": f"{runs} runs", **totals, "slowest_end_s": figure(slowest)}]
+
+
+def spoil_a_state(store: Store, rng: random.Random) -> bool:
+    """Damage a file of what is saved of an unfinished stage, if there is one. Not its first bytes: a journal that
+    begins otherwise is refused, as it may be somebody else's."""
+    files = [path for path in sorted(store.folder.glob("*/state/*")) if path.suffix in (".safetensors", ".log")]
+    files = [path for path in files if path.stat().st_size > 100]
+    if files:
+        damage(rng.choice(files), rng, first=50)
+    return bool(files)
+
+
+def damage(path: Path, rng: random.Random, first: int = 0) -> bool:
+    """Flip a bit of a byte from the one numbered `first` on, or cut the file there. Whether it was flipped."""
+    content = bytearray(path.read_bytes())
+    at, flipped = rng.randrange(first, len(content)), rng.random() < 0.5
+    if flipped:
+        content[at] ^= 1 << rng.randrange(8)
+    path.write_bytes(content if flipped else content[:at])
+    return flipped
 
 
 # -- bytes -------------------------------------------------------------------------------------------------------
@@ -263,12 +288,7 @@ def spoilt(data: Path, work: Path, places: int, quick: bool, rng: random.Random)
     for _ in range(places):
         path = rng.choice(files)
         place = path.relative_to(store.folder)
-        content = path.read_bytes()
-        at = rng.randrange(len(content))
-        flipped = rng.random() < 0.5
-        path.write_bytes(
-            content[:at] + (bytes([content[at] ^ 1 << rng.randrange(8)]) + content[at + 1 :] if flipped else b"")
-        )
+        flipped = damage(path, rng)
         row = rows.setdefault(
             place.parts[0] if place.parts[0] == "cache" else "/".join(place.parts[1:2]), Counter()
         )
