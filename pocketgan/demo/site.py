@@ -64,7 +64,8 @@ def site_of(offer: Offer, *, served: bool, assets: Path = ASSETS) -> dict[str, F
     """
     files = {path.relative_to(assets).as_posix(): File(path) for path in _files(assets)}
     runtimes = [name for name, parts in RUNTIMES.items() if all(f"ort/{part}" in files for part in parts)]
-    examples, left = [], ROOM
+    examples: list[dict[str, Any]] = []
+    left = ROOM
     for number, example in enumerate(offer.examples):
         source, target = f"examples/{number}.png", f"examples/{number}-target.png"
         pictures = {source: _png(example.source)}

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -17,8 +18,8 @@ from pocketgan.data.images import to_tensor
 from pocketgan.data.labels import LabelMaps
 from pocketgan.data.values import Values
 from pocketgan.demo.folder import MARK, write_folder
-from pocketgan.demo.offer import Offer, examples_of, offer_of
-from pocketgan.demo.site import RUNTIMES, site_of
+from pocketgan.demo.offer import Example, Offer, examples_of, offer_of
+from pocketgan.demo.site import ROOM, RUNTIMES, site_of
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import OutputError, SpecError
 from pocketgan.models import load_model, save_model
@@ -150,6 +151,15 @@ def test_gray_models(tmp_path: Path):
     save_model(tmp_path / "four", ResnetSpec.uniform(2, in_channels=4).build(), {"size": 16})
     with pytest.raises(SpecError, match="takes 4 channels; run it with `pocketgan translate`"):
         offer_of(str(tmp_path / "four"), tmp_path, None, quiet)
+
+
+def test_examples_have_a_size_at_most(toy: Toy):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    site = site_of(replace(toy.offer, examples=[Example(name="noise", source=noise)] * 8), served=False)
+    told = json.loads(site["demo.json"].open()[0].read())["examples"]
+    sizes = [file.open()[1] for address, file in site.items() if address.startswith("examples/")]
+    assert len(told) == len(sizes) == 2
+    assert sum(sizes) <= ROOM < 1.5 * sum(sizes)
 
 
 def test_the_report_of_a_folder_is_live(offer: Offer, tmp_path: Path):

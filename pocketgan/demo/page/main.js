@@ -25,7 +25,7 @@ async function main() {
   document.body.classList.toggle("embed", link.embed);
   document.title = `${about.title} · PocketGAN`;
   $("title").textContent = about.title;
-  $("lead").textContent = LEADS[about.kind] + (about.deep ? " Pictures have 8 bits a pixel here." : "");
+  $("lead").textContent = LEADS[about.kind] + (about.deep ? " Give pictures of 8 bits: a browser reads no more." : "");
   $("report").hidden = !about.report;
 
   const drawing = new Drawing($("canvas"), about);
