@@ -35,29 +35,30 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
+    "doctor": "--json",
     "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip "
-    "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --store "
-    "--teacher --unlabelled --unpaired --weights --yes -o data",
+    "--generator --json --load-size --method --model --out --precision --quiet --range --rotate --set --size "
+    "--store --teacher --unlabelled --unpaired --weights --yes -o -q data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
-    "demo": "--data --port --static model",
+    "demo": "--data --port --quiet --static -q model",
     "export": "--data --fixed --format --out --overwrite --precision --size -o model",
     "import": "--assume --json --labels --network --out --range --size -o file",
     "list": "--json",
-    "pick": "--budget --data --device --json --out --weights -o run",
+    "pick": "--budget --data --device --json --out --quiet --weights -o -q run",
     "plan": "--budget --channels --classes --crop --data --device --direction --discriminator --effort --flip "
     "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --store "
     "--teacher --unlabelled --unpaired --weights -o recipe",
-    "prepare": "--from --json --list --out --yes -o task",
+    "prepare": "--from --json --list --out --quiet --yes -o -q task",
     "profile": "--json --layers --runtime --size --threads model",
     "report": "--data run",
-    "run": "--budget --data --device --json --out --precision --set --size --store --unpaired --weights --yes -o "
-    "recipe",
+    "run": "--budget --data --device --json --out --precision --quiet --set --size --store --unpaired --weights "
+    "--yes -o -q recipe",
     "store": "--json --keep --yes action place",
-    "study": "--crop --device --direction --flip --json --list --load-size --out --precision --rotate --seconds "
-    "--seeds --size --unpaired --width -o data name",
-    "translate": "--device --dropout-seed --instances --out --overwrite --range --size --style-seed -o images "
-    "model",
+    "study": "--crop --device --direction --flip --json --list --load-size --out --precision --quiet --rotate "
+    "--seconds --seeds --size --unpaired --width -o -q data name",
+    "translate": "--device --dropout-seed --instances --out --overwrite --quiet --range --size --style-seed -o -q "
+    "images model",
 }
 
 
@@ -93,7 +94,7 @@ def test_the_options_of_every_verb():
 def test_help_of_every_verb(cli: Cli, verb: str):
     text = " ".join(printed(cli(verb, "--help")).split())
     assert f"Usage: pocketgan {verb} " in text
-    assert f"Example: pocketgan {verb} " in text
+    assert f"Example: pocketgan {verb}" in text
 
 
 @pytest.mark.parametrize("verb", OPTIONS)

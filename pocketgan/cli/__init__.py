@@ -16,6 +16,7 @@ import typer
 from pocketgan import __version__
 from pocketgan.cli.compress import compress, plan
 from pocketgan.cli.demo import demo
+from pocketgan.cli.doctor import doctor
 from pocketgan.cli.evaluate import evaluate
 from pocketgan.cli.export import export
 from pocketgan.cli.foreign import import_
@@ -23,13 +24,26 @@ from pocketgan.cli.models import profile, translate
 from pocketgan.cli.pick import pick
 from pocketgan.cli.prepare import prepare
 from pocketgan.cli.runs import list_, report, run
+from pocketgan.cli.show import say
 from pocketgan.cli.store import store
 from pocketgan.cli.study import study
 from pocketgan.errors import PocketGANError
 
+
+class Verbs(typer.core.TyperGroup):
+    """The help names every verb with its whole sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            sentences = {name: command.get_short_help_str(limit=500) for name, command in self.commands.items()}
+            formatter.write_dl([*sentences.items()])
+
+
 app = typer.Typer(
-    add_completion=False,
+    cls=Verbs,
     pretty_exceptions_enable=False,
+    # plain text: frames and colours cut words where a terminal is narrow
+    rich_markup_mode=None,
     help="Compress conditional image-to-image GANs to a budget that you name.",
 )
 
@@ -50,6 +64,7 @@ VERBS: dict[Callable[..., None], str] = {
     export: "pocketgan export runs/demo --format onnx,openvino -o small",
     import_: "pocketgan import latest_net_G.pth -o models/horse2zebra",
     prepare: "pocketgan prepare horse2zebra",
+    doctor: "pocketgan doctor",
 }
 for _verb, _example in VERBS.items():
     app.command(_verb.__name__.rstrip("_"), epilog=f"Example: {_example}")(_verb)
@@ -82,6 +97,8 @@ def common(
 
 def main() -> None:
     """Run a command: 0 on success, 2 with one line on the user's mistake or Ctrl-C, 143 on SIGTERM, 1 on ours."""
+    if "_POCKETGAN_COMPLETE" in os.environ:
+        app(prog_name="pocketgan")  # a shell asks what may follow
     command = typer.main.get_command(app)
 
     def invoke() -> None:
@@ -131,5 +148,5 @@ def carry_through(work: Callable[[], None]) -> None:
 
 def _fail(text: str, code: int) -> None:
     """End with one line."""
-    print("pocketgan:", " ".join(text.splitlines()), file=sys.stderr)
+    say(f"pocketgan: {' '.join(text.splitlines())}", err=True)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""`python -m pocketgan.cli` is `pocketgan`."""
+"""`python -m pocketgan.cli` is `pocketgan` too."""
 
 from pocketgan.cli import main
 

@@ -22,6 +22,7 @@ from pocketgan.cli.options import (
     LoadSize,
     Out,
     Precision,
+    Quiet,
     Ranges,
     Rotate,
     Sides,
@@ -102,11 +103,12 @@ def compress(
     set_: Changes = None,
     device: Device = "auto",
     yes: Yes = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Turn a folder of images into a small generator, an ONNX file and a report."""
-    job = Job.of(**{name: value for name, value in locals().items() if name not in ("yes", "as_json")})
-    carry_out(job.settings, job.recipe, set_, job.out, job.runtime, yes, as_json)
+    job = Job.of(**{name: value for name, value in locals().items() if name not in ("yes", "quiet", "as_json")})
+    carry_out(job.settings, job.recipe, set_, job.out, job.runtime, yes, quiet, as_json)
 
 
 def plan(
@@ -155,4 +157,7 @@ def plan(
     else:
         job = of_catalog(given)
     made, notes = settled(job.settings, job.recipe, set_, job.out, job.runtime)
-    show_plan(made, job.out, job.runtime, as_json, notes)
+    from pocketgan.runs.run import estimate_seconds, store_of
+
+    kept = store_of(job.out, job.runtime.store)
+    show_plan(made, kept, estimate_seconds(made, kept, job.runtime), notes, as_json)

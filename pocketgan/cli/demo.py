@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.cli.options import ModelText
-from pocketgan.cli.show import progress_shown
+from pocketgan.cli.options import ModelText, Quiet
+from pocketgan.cli.progress import progress_shown
 
 
 def demo(
@@ -23,6 +23,7 @@ def demo(
         Path | None,
         typer.Option(help="Where the images of a run are now; of a model, a folder of images to start from."),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """A page to play with: draw or load an input, see the outputs live, slide the budget."""
     import signal
@@ -37,7 +38,7 @@ def demo(
     from pocketgan.units import bytes_text
 
     with tempfile.TemporaryDirectory() as cache:
-        with progress_shown() as progress:
+        with progress_shown(quiet=quiet) as progress:
             offer = offer_of(model, Path(cache), data, progress)
         site = site_of(offer, served=static is None)
         if static is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pocketgan.cli.options import Classes, Device, Json, Sides, Unpaired, Weights, read_sides, read_weights
-from pocketgan.cli.show import print_json, table
+from pocketgan.cli.show import print_json, say, table
 from pocketgan.errors import DataError, SpecError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def evaluate(
         if as_json:
             return print_json({"pictures": model, "real": str(data), "pairs": pairs, **_content(result)})
         how = "image by image and as sets" if pairs else "as sets alone"
-        print(f"{len(result.names)} pictures against {len(result.images['targets'].names)} real images, {how}")
+        say(f"{len(result.names)} pictures against {len(result.images['targets'].names)} real images, {how}")
         return _show(result)
 
     import tempfile
@@ -171,13 +171,13 @@ def evaluate(
                 **_content(result),
             }
         )
-    print(f"{len(result.names)} images of the {splits} split at {size_text(sides)} pixels")
+    say(f"{len(result.names)} images of the {splits} split at {size_text(sides)} pixels")
     instead = f" (but of {splits})" if split else ""
-    print(f"protocol {evaluator.protocol.name}: {evaluator.protocol.about}{instead}")
+    say(f"protocol {evaluator.protocol.name}: {evaluator.protocol.about}{instead}")
     if also:
-        print(f"mean over {len(results)} models")
+        say(f"mean over {len(results)} models")
     if task.left_out:
-        print(f"note: {task.left_out}")
+        say(f"note: {task.left_out}")
     _show(result)
 
 
@@ -210,7 +210,7 @@ def _show(result: Evaluation) -> None:
     ]
     table(["metric", "score", "95 % interval", "better", "worst 5 %", "among them"], rows)
     for warning in result.warnings:
-        print(f"note: {warning}")
+        say(f"note: {warning}")
 
 
 def _compare(first: Path, second: Path, as_json: bool) -> None:
@@ -230,7 +230,7 @@ def _compare(first: Path, second: Path, as_json: bool) -> None:
                 "differences": [_strict(vars(difference)) for difference in differences],
             }
         )
-    print(f"{len(a.names)} images, protocol {a.protocol}; difference: {second} less {first}")
+    say(f"{len(a.names)} images, protocol {a.protocol}; difference: {second} less {first}")
     rows = [
         [d.metric, _figure(d.first), _figure(d.second), f"{d.difference:+.4g}", _interval(d.interval), _verdict(d)]
         for d in differences
@@ -239,11 +239,9 @@ def _compare(first: Path, second: Path, as_json: bool) -> None:
     absent = {*a.scores, *b.scores} - {d.metric for d in differences}
     for warning in dict.fromkeys((*a.warnings, *b.warnings)):
         if warning.partition(":")[0] not in absent:
-            print(f"note: {warning}")
+            say(f"note: {warning}")
     if left_out:
-        print(
-            f"note: not compared, because computed with other settings, weights or teachers: {', '.join(left_out)}"
-        )
+        say(f"note: not compared, because computed with other settings, weights or teachers: {', '.join(left_out)}")
 
 
 def _is_run(folder: Path) -> bool:

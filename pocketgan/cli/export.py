@@ -9,6 +9,7 @@ import typer
 
 from pocketgan.cli.foreign import export_official
 from pocketgan.cli.options import Images, ModelText, Overwrite, Sides, read_sides
+from pocketgan.cli.show import say
 from pocketgan.errors import OutputError, SpecError, unknown
 
 
@@ -86,4 +87,4 @@ def export(
         describe(target, None if found.spec.kind == "spade" else found.source, found.target)
         files = [target, *(target.with_suffix(suffix) for suffix in runtime.beside)]
         seen = f"{verified.images} images" + ("" if images is not None else " of noise")
-        print(f"{target}: {sum(file.stat().st_size for file in files):,} bytes, {verified} over {seen}")
+        say(f"{target}: {sum(file.stat().st_size for file in files):,} bytes, {verified} over {seen}")

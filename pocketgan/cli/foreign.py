@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketgan.cli.options import Json, Sides, read_range, read_sides
-from pocketgan.cli.show import print_json
+from pocketgan.cli.show import facts, print_json, say
 from pocketgan.errors import OutputError, SpecError
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def import_(
         result["model"] = str(out)
     if as_json:
         return print_json(result)
-    for name, value in _lines(result, height, width):
-        print(f"{name:28} {value}")
+    facts(_lines(result, height, width))
 
 
 def _values(spec: Any, range_: str | None) -> tuple[dict[str, Any], list[str]]:
@@ -152,4 +151,4 @@ def export_official(model: str, target: Path) -> None:
         save_official(found.network, target, **found.card.get("layout", {}))
     except (OSError, RuntimeError) as error:  # PyTorch has errors of its own for a folder that is not there
         raise OutputError(f"{target} cannot be written; choose another --out") from error
-    print(f"{target}: {target.stat().st_size:,} bytes, in the layout of the official code")
+    say(f"{target}: {target.stat().st_size:,} bytes, in the layout of the official code")

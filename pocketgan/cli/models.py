@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.cli.options import Device, Json, ModelText, Overwrite, Sides, read_range, read_sides
-from pocketgan.cli.show import print_json, progress_shown, table
+from pocketgan.cli.options import Device, Json, ModelText, Overwrite, Quiet, Sides, read_range, read_sides
+from pocketgan.cli.progress import progress_shown
+from pocketgan.cli.show import facts, print_json, say, table
 from pocketgan.folders import names_in
 
 
@@ -31,8 +32,7 @@ def profile(
         return print_json(result)
     from pocketgan.deploy.profile import describe
 
-    for name, value in describe(result):
-        print(f"{name:28} {value}")
+    facts(describe(result))
     if layers:
         keys = ["name", "kind", "out_shape", "params", "macs", "true_macs"]
         table(keys, [[str(layer[key]) for key in keys] for layer in result["layers"]])
@@ -63,6 +63,7 @@ def translate(
     ] = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Run a model on images, or on label maps; each result has the image's name."""
     from pocketgan.data.images import readable
@@ -71,7 +72,7 @@ def translate(
     from pocketgan.runtime import device_named
 
     found = find_model(model)
-    with progress_shown() as progress:
+    with progress_shown(quiet=quiet) as progress:
         made = translate_images(
             found,
             images,
@@ -85,6 +86,8 @@ def translate(
             overwrite=overwrite,
             device=device_named(device),
         )
-    print(f"{made.pictures} image{'s' * (made.pictures > 1)} written to {readable(str(out))}, {made.how}")
+    if quiet:
+        return print(readable(str(out)))
+    say(f"{made.pictures} image{'s' * (made.pictures > 1)} written to {readable(str(out))}, {made.how}")
     for note in made.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")

@@ -76,6 +76,9 @@ Precision = Annotated[
 Images = Annotated[
     Path | None, typer.Option("--data", help="Where the images of the run are now, if they were moved.")
 ]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing on the way, and at the end only where the result is.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pocketgan.cli.options import Device, Images, Json, Weights, read_weights
-from pocketgan.cli.show import print_json, progress_shown, table
+from pocketgan.cli.options import Device, Images, Json, Quiet, Weights, read_weights
+from pocketgan.cli.progress import progress_shown
+from pocketgan.cli.show import print_json, say, table
 
 
 def pick(
@@ -23,6 +24,7 @@ def pick(
     data: Images = None,
     weights: Weights = None,
     device: Device = "auto",
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Another budget from a finished run, without training: the best subnet of its supernet within it."""
@@ -33,7 +35,7 @@ def pick(
     if budget is None:
         return show_front(report_of(run, data), as_json)
     runtime = Runtime(device=device, weights=read_weights(weights or []))
-    with progress_shown() as progress:
+    with progress_shown(quiet=quiet) as progress:
         folder, report = pick_from(
             run, budget, out, runtime, lambda name, stage, done, total: progress(name, done, total), data
         )
@@ -42,7 +44,8 @@ def pick(
         return print_json({"budget": budget, "out": str(folder), "split": report.figure_split, "rows": rows})
     from pocketgan.report.summary import side_by_side
 
-    table(*side_by_side(report))
+    if not quiet:
+        table(*side_by_side(report))
     print(folder)
 
 
@@ -64,5 +67,5 @@ def show_front(report: Any, as_json: bool) -> None:
         rows.append([each.subnet, *figures, "chosen" if each.chosen else ""])
     table(["subnet", "MACs", "parameters", *(["latency"] if timed else []), score, ""], rows)
     if timed:
-        print(f"latencies: median of one image on {report.latencies_on}")
-    print(f"the best of {len(report.candidates)} subnets within the run's budget, {report.budget}")
+        say(f"latencies: median of one image on {report.latencies_on}")
+    say(f"the best of {len(report.candidates)} subnets within the run's budget, {report.budget}")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pocketgan.cli.options import Json
-from pocketgan.cli.show import print_json, progress_shown, table
+from pocketgan.cli.options import Json, Quiet
+from pocketgan.cli.progress import progress_shown
+from pocketgan.cli.show import print_json, say, table
 from pocketgan.errors import SpecError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def prepare(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Download without asking.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show the published sets.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Download or convert a published data set, with its licence shown."""
@@ -43,14 +45,16 @@ def prepare(
 
     if not (given or is_prepared(published, folder)):
         _ask(published, yes, as_json)
-    with progress_shown() as progress:
+    with progress_shown(quiet=quiet) as progress:
         made = make(published, folder, given, progress)
     result = {"name": published.name, "folder": str(made.folder), "already": made.already, **_facts(published)}
     if as_json:
         return print_json(result)
-    print(f"{made.folder}: {'was prepared before, nothing to do' if made.already else published.about}")
-    print(f"licence: {published.licence}")
-    print(f"next: {result['command'].replace('FOLDER', str(made.folder))}")
+    if quiet:
+        return print(made.folder)
+    say(f"{made.folder}: {'was prepared before, nothing to do' if made.already else published.about}")
+    say(f"licence: {published.licence}")
+    say(f"next: {result['command'].replace('FOLDER', str(made.folder))}")
 
 
 def _ask(published: PublishedSet, yes: bool, as_json: bool) -> None:
@@ -59,11 +63,11 @@ def _ask(published: PublishedSet, yes: bool, as_json: bool) -> None:
 
     check_obtainable(published)
     if not as_json:
-        print(f"{published.name}: {published.about}")
-        print(f"licence: {published.licence}")
+        say(f"{published.name}: {published.about}")
+        say(f"licence: {published.licence}")
         for archive in published.archives:
             known = f"{archive.size:,} bytes, sha256 {archive.sha256}" if archive.sha256 else "as you brought it"
-            print(f"{archive.url}: {known}")
+            say(f"{archive.url}: {known}")
     if yes:
         return
     if not sys.stdin.isatty():
@@ -87,8 +91,8 @@ def _show_bundled(published: PublishedSet, as_json: bool) -> None:
 
     if as_json:
         return print_json({**_facts(published), "folder": str(BUNDLED), "already": True})
-    print(f"{BUNDLED}: {published.about}")
-    print(f"licence: {published.licence}")
+    say(f"{BUNDLED}: {published.about}")
+    say(f"licence: {published.licence}")
 
 
 def _facts(published: PublishedSet) -> dict[str, Any]:

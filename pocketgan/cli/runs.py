@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +20,7 @@ from pocketgan.cli.options import (
     Json,
     Out,
     Precision,
+    Quiet,
     Recipe_,
     Sides,
     StoreOption,
@@ -27,10 +28,12 @@ from pocketgan.cli.options import (
     Weights,
     Yes,
 )
-from pocketgan.cli.show import command_line, print_json, progress_shown, table
+from pocketgan.cli.progress import progress_shown
+from pocketgan.cli.show import command_line, print_json, say, table
 from pocketgan.errors import OutOfMemory, SpecError
 
 if TYPE_CHECKING:
+    from pocketgan.pipeline.store import Store
     from pocketgan.runtime import Runtime
 
 LONG_HOURS = 12.0
@@ -72,11 +75,12 @@ def run(
     store: StoreOption = None,
     device: Device = "auto",
     yes: Yes = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Carry out a recipe of the catalog, or go on with it where it stopped."""
-    job = of_catalog({name: value for name, value in locals().items() if name != "yes"})
-    carry_out(job.settings, job.recipe, set_, job.out, job.runtime, yes, as_json)
+    job = of_catalog({name: value for name, value in locals().items() if name not in ("yes", "quiet")})
+    carry_out(job.settings, job.recipe, set_, job.out, job.runtime, yes, quiet, as_json)
 
 
 def report(
@@ -93,16 +97,12 @@ def report(
 
 
 def show_plan(
-    recipe: Any, out: Path, runtime: Runtime, as_json: bool, notes: Sequence[str] = (), quiet: bool = False
-) -> float:
-    """Print the stages with what is left of each; returns the seconds left in all."""
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    from pocketgan.runs.run import estimate_seconds, store_of
+    recipe: Any, store: Store, left: Mapping[str, float], notes: Sequence[str], as_json: bool = False
+) -> None:
+    """Print the stages with the seconds `left` of each, after the notes."""
     from pocketgan.units import duration_text, size_text
 
-    store = store_of(out, runtime.store)
-    left = estimate_seconds(recipe, store, runtime)
+    tell(notes)
     total = sum(left.values())
     rows = [
         {
@@ -114,25 +114,27 @@ def show_plan(
         for name, stage in recipe.all_stages.items()
     ]
     if as_json:
-        if not quiet:
-            print_json({"recipe": recipe.name, "digest": recipe.digest, "stages": rows, "seconds_left": total})
-        return total
-    print(
+        return print_json({"recipe": recipe.name, "digest": recipe.digest, "stages": rows, "seconds_left": total})
+    say(
         f"{recipe.name}: {recipe.method}, budget {recipe.budget}, {size_text(recipe.task.size)} pixels, "
         f"{recipe.task.pairing_note}, {recipe.task.split_note}{_labels_text(recipe.task.labels)}"
     )
     if recipe.task.values_note:
-        print(f"images of {recipe.task.values_note}")
+        say(f"images of {recipe.task.values_note}")
     if recipe.task.sight_note:
-        print(f"training sees {recipe.task.sight_note}")
+        say(f"training sees {recipe.task.sight_note}")
     if recipe.unlabelled:
-        print(f"besides {recipe.unlabelled.note}")
+        say(f"besides {recipe.unlabelled.note}")
     table(
         ["stage", "status", "time left on this machine"],
         [[r["stage"], r["status"], duration_text(r["seconds_left"]) if r["seconds_left"] else "-"] for r in rows],
     )
-    print(f"about {duration_text(total)} in all; it can be stopped at any time and goes on where it stopped")
-    return total
+    say(f"about {duration_text(total)} in all; it can be stopped at any time and goes on where it stopped")
+
+
+def tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        say(f"note: {note}", err=True)
 
 
 def carry_out(
@@ -142,27 +144,34 @@ def carry_out(
     out: Path,
     runtime: Runtime,
     yes: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Run the recipe that `recipe_of` makes of the settings, with networks of others that are there."""
     from pocketgan.pipeline.owner import check_owner
     from pocketgan.pipeline.recipe import owner
-    from pocketgan.runs.run import run_recipe
+    from pocketgan.runs.run import estimate_seconds, run_recipe, store_of
     from pocketgan.units import duration_text
 
     recipe, notes = settled(settings, recipe_of, changes, out, runtime)
     check_owner(out, owner(recipe))
-    seconds = show_plan(recipe, out, runtime, as_json, notes, quiet=True)
+    store = store_of(out, runtime.store)
+    left = estimate_seconds(recipe, store, runtime)
+    seconds = sum(left.values())
+    if as_json and not quiet:
+        tell(notes)
+    elif not quiet:
+        show_plan(recipe, store, left, notes)
     if seconds > ASKING_MINUTES * 60 and not yes and at_terminal():
         if not typer.confirm(f"this takes about {duration_text(seconds)}; start it?", default=True, err=True):
-            print("nothing was started; pocketgan plan shows other efforts and budgets", file=sys.stderr)
+            say("nothing was started; pocketgan plan shows other efforts and budgets", err=True)
             raise typer.Exit
     elif seconds > LONG_HOURS * 3600 and not yes:
         raise SpecError(
             f"this would take about {duration_text(seconds)} here, more than {LONG_HOURS:g} hours; "
             "add --yes to start it all the same, or choose a smaller --effort or --size"
         )
-    with progress_shown() as progress, _less_memory(settings):
+    with progress_shown(left, quiet=quiet) as progress, _less_memory(settings):
         result = run_recipe(
             recipe,
             out,
@@ -174,7 +183,8 @@ def carry_out(
         return print(result.model_dump_json(indent=1))
     from pocketgan.report.summary import summary_lines
 
-    table(*summary_lines(result))
+    if not quiet:
+        table(*summary_lines(result))
     print(out / "report.html")
 
 

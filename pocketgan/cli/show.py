@@ -1,70 +1,108 @@
-"""How the verbs show figures and progress."""
+"""How the verbs show text and figures: at a terminal nothing breaks within a word, and no name is cut."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import typer
+
+#: characters between columns, and those that a column of sentences keeps at least
+_GAP, _READABLE = 2, 28
 
 
 def command_line() -> str:
     return " ".join(["pocketgan", *sys.argv[1:]])
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     print(json.dumps(value, indent=1))
 
 
-def table(columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 160).print(shown)
+def say(text: str, *, err: bool = False) -> None:
+    """A line of text, broken between words where a terminal is narrower; as it is for other readers."""
+    stream = sys.stderr if err else sys.stdout
+    print("\n".join(_wrapped(text, _width(stream.isatty()))), file=stream)
 
 
-@contextmanager
-def progress_shown() -> Iterator[Any]:
-    """Gives a function (name, done, total): a live bar on a terminal, a line now and then elsewhere; on stderr."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def facts(lines: Iterable[tuple[str, object]]) -> None:
+    """A name and what there is to say of it, line by line."""
+    width = _width(sys.stdout.isatty())
+    for name, value in lines:
+        first, *more = _wrapped(str(value), width and max(_READABLE, width - 29))
+        print(f"{name:28} {first}")
+        for line in more:
+            print(f"{'':28} {line}")
 
-        columns = (
-            TextColumn("{task.description:24}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as bars:
-            tasks: dict[str, Any] = {}
 
-            def show(name: str, done: int, total: int) -> None:
-                if name not in tasks:
-                    tasks[name] = bars.add_task(name, total=None)
-                bars.update(tasks[name], completed=done, total=total or None)
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows under bold column heads; a block a row where a terminal is too narrow for them side by side."""
+    for line in table_lines(columns, rows, _width(sys.stdout.isatty())):
+        if line.head and not os.environ.get("NO_COLOR"):
+            typer.secho(line.text, bold=True)
+        else:
+            print(line.text)
 
-            yield show
-        return
 
-    import time
+class Line(NamedTuple):
+    """A line of a table; `head`: it names what follows."""
 
-    from pocketgan.units import duration_text
+    text: str
+    head: bool = False
 
-    begun: dict[str, tuple[float, int]] = {}
-    said: dict[str, float] = {}
 
-    def tell(name: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        begun.setdefault(name, (now, done))
-        if total and (said.setdefault(name, now) + 15 < now or done == total):
-            said[name] = now
-            start, first = begun[name]
-            left = (now - start) / max(1, done - first) * (total - done)
-            print(f"{name}: {done} of {total}, {duration_text(left)} left", file=sys.stderr, flush=True)
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[Line]:
+    """The lines of a table that is at most `width` characters wide, but for words that are wider themselves.
 
-    yield tell
+    Sentences are broken between words. Where their columns would get narrower than can be read, each row becomes a
+    block: its first cell, and under that each other one after the name of its column.
+    """
+    cells = [list(columns), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if width is not None and (more := sum(widths) + _GAP * (len(widths) - 1) - width) > 0:
+        least = [
+            max(min(natural, _READABLE), *(len(word) for text in column for word in text.split() or [""]))
+            for natural, column in zip(widths, zip(*cells, strict=True), strict=True)
+        ]
+        if sum(widths) - sum(least) < more:
+            return _blocks(columns, rows, width)
+        while more:
+            # the widest that can still give way loses a character
+            place = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
+            widths[place], more = widths[place] - 1, more - 1
+    lines = []
+    for place, row in enumerate(cells):
+        parts = [_wrapped(text, own) for text, own in zip(row, widths, strict=True)]
+        for number in range(max(map(len, parts))):
+            line = (part[number] if number < len(part) else "" for part in parts)
+            text = (" " * _GAP).join(f"{part:{own}}" for part, own in zip(line, widths, strict=True))
+            lines.append(Line(text.rstrip(), place == 0))
+    return lines
+
+
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Line]:
+    indent = 2 + max(map(len, columns[1:])) + _GAP
+    lines = []
+    for first, *others in rows:
+        lines.append(Line(first, True))
+        for name, text in zip(columns[1:], others, strict=True):
+            if text:
+                told = _wrapped(text, max(_READABLE, width - indent))
+                lines += [Line(f"{'' if i else '  ' + name:{indent}}{line}") for i, line in enumerate(told)]
+    return lines
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    if width is None or len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _width(terminal: bool) -> int | None:
+    """The columns of the terminal; None for a file or a pipe, where a row is a line."""
+    return shutil.get_terminal_size().columns if terminal else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from pocketgan.cli.options import Json, Yes
-from pocketgan.cli.show import print_json, table
+from pocketgan.cli.show import print_json, say, table
 from pocketgan.errors import DataError, SpecError
 
 Action = Annotated[
@@ -70,7 +69,7 @@ def _check(found: Any, rows: list[dict[str, Any]], as_json: bool) -> None:
     else:
         print(*(f"{file} is damaged" for file in files), sep="\n", end="\n" if files else "")
     if files:
-        print("run its command again: what is damaged is made again", file=sys.stderr)
+        say("run its command again: what is damaged is made again", err=True)
         raise typer.Exit(1)
     if not as_json:
         print(f"{len(rows)} stages, every file as it was")

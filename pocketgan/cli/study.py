@@ -15,13 +15,15 @@ from pocketgan.cli.options import (
     Json,
     LoadSize,
     Precision,
+    Quiet,
     Rotate,
     Sides,
     Unpaired,
     read_sides,
     read_sight,
 )
-from pocketgan.cli.show import command_line, print_json, progress_shown, table
+from pocketgan.cli.progress import progress_shown
+from pocketgan.cli.show import command_line, print_json, say, table
 from pocketgan.errors import SpecError
 
 
@@ -42,6 +44,7 @@ def study(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Study folder; default runs/study-NAME.")] = None,
     device: Device = "auto",
     show_list: Annotated[bool, typer.Option("--list", help="The studies, and do nothing.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Put recipes side by side over several seeds: one table, one plot, and whether a paper's order was seen."""
@@ -78,14 +81,15 @@ def study(
         precision=precision or "fp32",
     )
     folder = out or Path("runs") / f"study-{name}"
-    with progress_shown() as progress:
+    with progress_shown(quiet=quiet) as progress:
         made = run_study(chosen, setting, folder, range(seeds), Runtime(device=device), command_line(), progress)
     if as_json:
         return print(made.model_dump_json(indent=1))
-    table(*figures(made))
-    if made.headlines:
-        table(*claims(made))
-    print(summary(made))
+    if not quiet:
+        table(*figures(made))
+        if made.headlines:
+            table(*claims(made))
+        say(summary(made))
     print(folder / "study.html")
 
 

@@ -21,6 +21,7 @@ from pocketgan.pretrained.unpinned import find_unpinned
 
 #: channels of an attention head, in all of these networks
 HEAD = 64
+DINOV2_FILE, CLIP_FILE = "dinov2_vitl14_pretrain.pth", "clip-vit-large-patch14.safetensors"
 #: bytes; CLIP's largest, ViT-L/14, has 1.7 GB with its text tower
 _LARGEST = 2 << 30
 
@@ -185,13 +186,13 @@ class ViT(nn.Module):
 def load_dinov2(weights: Path | None = None) -> ViT:
     """DINOv2 of a given file (S/14, B/14 or L/14), else of that of L/14 in the cache folder."""
     page = "https://github.com/facebookresearch/dinov2"
-    return ViT.load(find_unpinned("dinov2", "dinov2_vitl14_pretrain.pth", page, weights), DINOV2)
+    return ViT.load(find_unpinned("dinov2", DINOV2_FILE, page, weights), DINOV2)
 
 
 def load_clip(weights: Path | None = None) -> ViT:
     """The image tower of OpenAI's CLIP of a given file (B/32, L/14), else of that of L/14 in the cache folder."""
     page = "https://huggingface.co/openai/clip-vit-large-patch14 (model.safetensors)"
-    return ViT.load(find_unpinned("clip", "clip-vit-large-patch14.safetensors", page, weights), CLIP)
+    return ViT.load(find_unpinned("clip", CLIP_FILE, page, weights), CLIP)
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,11 +7,15 @@ from pocketgan.report.model import Report
 
 
 def summary_lines(report: Report) -> tuple[list[str], list[list[str]]]:
-    """Column titles, and one line a figure: teacher, compressed, change."""
+    """Column titles, and one line a figure: teacher, compressed, change, and what it is worth."""
     rows = [row for kind in ("teacher", "compressed") if (row := report.first(kind))]
     titles = ["", *(row.name for row in rows), "change"]
     lines = comparison.lines(report, rows)
-    return titles, [[line.title, *(cell.text for cell in line.cells), line.change.text] for line in lines]
+    return titles, [[line.title, *(cell.text for cell in line.cells), _told(line.change)] for line in lines]
+
+
+def _told(cell: comparison.Cell) -> str:
+    return f"{cell.text} ({cell.remark})" if cell.remark else cell.text
 
 
 def side_by_side(report: Report) -> tuple[list[str], list[list[str]]]:
@@ -20,6 +24,6 @@ def side_by_side(report: Report) -> tuple[list[str], list[list[str]]]:
     lines = [["subnet", *(row.subnet or "" for row in report.rows)]]
     for line in comparison.lines(report, report.rows):
         remarked = line.title in report.better
-        texts = (f"{cell.text} ({cell.remark})" if remarked and cell.remark else cell.text for cell in line.cells)
+        texts = (_told(cell) if remarked else cell.text for cell in line.cells)
         lines.append([line.title, *texts])
     return titles, lines
