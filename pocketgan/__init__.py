@@ -8,12 +8,33 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pocketgan.api.run import Compressed as Compressed
+    from pocketgan.api.run import Run as Run
+    from pocketgan.api.run import compress as compress
+    from pocketgan.api.verbs import evaluate as evaluate
+    from pocketgan.api.verbs import export as export
+    from pocketgan.api.verbs import load as load
+    from pocketgan.api.verbs import profile as profile
+    from pocketgan.api.verbs import translate as translate
+    from pocketgan.errors import PocketGANError as PocketGANError
     from pocketgan.tracing.elastic import Elastic as Elastic
 
 __version__ = "0.1.0"
 
 #: the public names, and the modules that they are in: these are imported when a name is first used
-_PUBLIC = {"Elastic": "tracing.elastic", "elastic": "elastic"}
+_PUBLIC = {
+    "Compressed": "api.run",
+    "Elastic": "tracing.elastic",
+    "PocketGANError": "errors",
+    "Run": "api.run",
+    "compress": "api.run",
+    "elastic": "elastic",
+    "evaluate": "api.verbs",
+    "export": "api.verbs",
+    "load": "api.verbs",
+    "profile": "api.verbs",
+    "translate": "api.verbs",
+}
 __all__ = ["__version__", *_PUBLIC]
 
 

@@ -5,7 +5,7 @@ From low to high; those side by side must not know each other either:
     errors, seeds < units, files, folders, runtime < download < networks, losses < elastic, data
     < models, interop, tracing < pretrained < metrics < deploy, prepare < objectives < training, search < pipeline
     < report
-    < recipes, runs < methods, demo < catalog, studies < cli < __main__
+    < recipes, runs < methods, demo < catalog, studies < api < cli < __main__
 
 `report` is above `pipeline` though it needs nothing of it: it shows what the stages left. `deploy` is below
 `pipeline` because exporting is a stage. `cli` may be a module or a package. The package itself names what is
@@ -38,6 +38,7 @@ LAYERS = (
     {"recipes", "runs"},
     {"methods", "demo"},
     {"catalog", "studies"},
+    {"api"},
     {"cli"},
     {"__main__"},
 )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pocketgan.cli.job import Job, of_catalog
 from pocketgan.cli.options import (
     BudgetOption,
     Changes,
@@ -30,10 +29,17 @@ from pocketgan.cli.options import (
     Unpaired,
     Weights,
     Yes,
+    read_sides,
+    read_values,
+    read_weights,
+    with_precision,
 )
-from pocketgan.cli.runs import carry_out, settled, show_plan
+from pocketgan.cli.runs import carry_out, job_of_recipe, show_plan
 from pocketgan.errors import SpecError
 from pocketgan.methods import DEFAULT, method_names
+
+if TYPE_CHECKING:
+    from pocketgan.api.job import Job
 
 Direction = Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes what.")]
 Model = Annotated[
@@ -107,8 +113,8 @@ def compress(
     as_json: Json = False,
 ) -> None:
     """Turn a folder of images into a small generator, an ONNX file and a report."""
-    job = Job.of(**{name: value for name, value in locals().items() if name not in ("yes", "quiet", "as_json")})
-    carry_out(job.settings, job.recipe, set_, job.out, job.runtime, yes, quiet, as_json)
+    given = {name: value for name, value in locals().items() if name not in ("yes", "quiet", "as_json")}
+    carry_out(_job(given), yes, quiet, as_json)
 
 
 def plan(
@@ -152,12 +158,52 @@ def plan(
             raise SpecError(f"--data is for recipes of the catalog, and {recipe} is a folder itself; leave it out")
         if budget is None:
             raise SpecError(f"a plan for the images of {recipe} needs a budget; add --budget, e.g. --budget 1.5G")
-        own = {name: value for name, value in given.items() if name not in ("recipe", "as_json")}
-        job = Job.of(**{**own, "data": folder})
+        job = _job(
+            {name: value for name, value in given.items() if name not in ("recipe", "as_json")} | {"data": folder}
+        )
     else:
-        job = of_catalog(given)
-    made, notes = settled(job.settings, job.recipe, set_, job.out, job.runtime)
+        job = job_of_recipe(_for_recipes(given))
+    made, notes = job.settled()
     from pocketgan.runs.run import estimate_seconds, store_of
 
     kept = store_of(job.out, job.runtime.store)
     show_plan(made, kept, estimate_seconds(made, kept, job.runtime), notes, as_json)
+
+
+def _job(given: dict[str, Any]) -> Job:
+    """What the options of `compress` ask for."""
+    from pocketgan.api.job import job_of_images
+
+    texts = ("size", "load_size", "channels", "range_", "weights", "precision", "set_")
+    return job_of_images(
+        **{name: value for name, value in given.items() if name not in texts},
+        **read_values(given["channels"], given["range_"] or []),
+        size=read_sides(given["size"]),
+        load_size=read_sides(given["load_size"], "--load-size"),
+        weights=read_weights(given["weights"] or []),
+        changes=with_precision(given["set_"], given["precision"]),
+    )
+
+
+def _for_recipes(given: dict[str, Any]) -> dict[str, Any]:
+    """Those options of `plan` that `run` has too. Raises `SpecError` where another was given."""
+    known = (
+        "recipe",
+        "data",
+        "budget",
+        "size",
+        "unpaired",
+        "weights",
+        "out",
+        "store",
+        "precision",
+        "set_",
+        "device",
+    )
+    usual = {"flip": True, "direction": "AtoB", "method": DEFAULT, "effort": "quick"}
+    for name, value in given.items():
+        default = usual.get(name, False if isinstance(value, bool) else None)
+        if name not in (*known, "as_json") and value != default:
+            option = name.rstrip("_").replace("_", "-") if value else f"no-{name}"
+            raise SpecError(f"--{option} is for folders of images, and {given['recipe']} is a recipe; leave it out")
+    return {name: given[name] for name in known}

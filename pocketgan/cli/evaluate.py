@@ -109,73 +109,44 @@ def evaluate(
         say(f"{len(result.names)} pictures against {len(result.images['targets'].names)} real images, {how}")
         return _show(result)
 
-    import tempfile
-
-    from pocketgan.data.task import open_task
-    from pocketgan.metrics.on_task import evaluator_on
-    from pocketgan.metrics.pool import pool
-    from pocketgan.models import find_model, of_images
-    from pocketgan.pretrained.weights import cache_folder
-    from pocketgan.runtime import device_named
+    from pocketgan.api.verbs import scored
     from pocketgan.units import size_figure, size_text
 
-    found = [find_model(text) for text in (model, *(also or []))]
-    sides, place = read_sides(size) or found[0].size, device_named(device)
-    of_teacher = find_model(teacher) if teacher else None
-    for each in [*found, *([of_teacher] if of_teacher else [])]:
-        each.spec.check_size(*sides)
-    way = direction or found[0].card.get("direction", "AtoB")
-    task = open_task(
+    result, task, rules, count = scored(
+        [model, *(also or [])],
         data,
-        direction=way,
-        size=sides,
-        **({} if size else found[0].sight),
+        metrics=wanted,
+        protocol=protocol,
+        split=split,
+        size=read_sides(size),
+        direction=direction,
         unpaired=unpaired,
         classes=classes,
-        labels=None if classes else _labels_of(found[0]),
-        values=found[0].domains(way),
+        teacher=teacher,
+        segmenter=segmenter,
+        weights=read_weights(weights or []),
+        statistics=statistics,
+        device=device,
     )
-    for each in found:
-        if (each.spec.in_channels, each.spec.out_channels) != (task.in_channels, task.out_channels):
-            raise DataError(
-                f"a model makes {each.spec.out_channels} channels of {each.spec.in_channels}, and {data} is to be "
-                f"read with {task.out_channels} of {task.in_channels}; evaluate models on data of their own kind"
-            )
-    with tempfile.TemporaryDirectory() as pixels:
-        evaluator = evaluator_on(
-            task,
-            Path(pixels),
-            protocol=protocol,
-            split=split,
-            metrics=wanted,
-            segmenter=segmenter,
-            weights=read_weights(weights or []),
-            teacher=of_images(of_teacher.network.to(place)) if of_teacher else None,
-            statistics=statistics,
-            cache=cache_folder() / "features",
-            device=place,
-        )
-        results = [evaluator(of_images(each.network.to(place)), intervals=True) for each in found]
-    result = pool(results) if also else results[0]
     if out:
         result.save(out)
-    splits = "train+select+test" if split == "all" else split or "+".join(evaluator.protocol.sources)
+    splits = "train+select+test" if split == "all" else split or "+".join(rules.sources)
     if as_json:
         return print_json(
             {
                 "model": model,
                 "also": also or [],
                 "split": splits,
-                "size": size_figure(sides),
+                "size": size_figure(task.size),
                 "data_digest": task.data_digest,
                 **_content(result),
             }
         )
-    say(f"{len(result.names)} images of the {splits} split at {size_text(sides)} pixels")
+    say(f"{len(result.names)} images of the {splits} split at {size_text(task.size)} pixels")
     instead = f" (but of {splits})" if split else ""
-    say(f"protocol {evaluator.protocol.name}: {evaluator.protocol.about}{instead}")
+    say(f"protocol {rules.name}: {rules.about}{instead}")
     if also:
-        say(f"mean over {len(results)} models")
+        say(f"mean over {count} models")
     if task.left_out:
         say(f"note: {task.left_out}")
     _show(result)

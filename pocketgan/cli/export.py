@@ -10,7 +10,7 @@ import typer
 from pocketgan.cli.foreign import export_official
 from pocketgan.cli.options import Images, ModelText, Overwrite, Sides, read_sides
 from pocketgan.cli.show import say
-from pocketgan.errors import OutputError, SpecError, unknown
+from pocketgan.errors import unknown
 
 
 def export(
@@ -39,11 +39,9 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""
-    from pocketgan.deploy.metadata import describe
+    from pocketgan.api.verbs import check_target
+    from pocketgan.api.verbs import export as write
     from pocketgan.deploy.runtimes import runtimes_by_format
-    from pocketgan.deploy.ship import export_verified
-    from pocketgan.models import find_model
-    from pocketgan.runs.images import selection_of
 
     runtimes = runtimes_by_format()
     formats = format_.split(",")
@@ -59,32 +57,20 @@ def export(
         for name, suffix in suffixes.items()
     }
     for name, target in targets.items():
-        if target.suffix != suffixes[name] and name != "official" and runtimes[name].beside:
-            raise SpecError(f"a file for {runtimes[name].name} ends in {suffixes[name]}, and '{target}' does not")
-        if target.is_file() and not overwrite:
-            raise OutputError(f"{target} is there already; choose another --out, or say --overwrite")
-    if formats == ["official"]:
-        return export_official(model, targets["official"])
-    found = find_model(model)
-    sides = read_sides(size) or found.size
-    found.spec.check_size(*sides)
-    images = selection_of(model, found, sides, data)
+        check_target(target, name, overwrite)
     for name, target in targets.items():
         if name == "official":
             export_official(model, target)
             continue
-        runtime = runtimes[name]
-        verified = export_verified(
-            found.network,
-            sides,
+        verified = write(
+            model,
             target,
-            images,
-            runtime=runtime.name,
+            format=name,
             precision=precision,
+            size=read_sides(size),
             fixed=fixed,
-            facts=found.card,
+            data=data,
+            overwrite=overwrite,
         )
-        describe(target, None if found.spec.kind == "spade" else found.source, found.target)
-        files = [target, *(target.with_suffix(suffix) for suffix in runtime.beside)]
-        seen = f"{verified.images} images" + ("" if images is not None else " of noise")
-        say(f"{target}: {sum(file.stat().st_size for file in files):,} bytes, {verified} over {seen}")
+        files = [target, *(target.with_suffix(suffix) for suffix in runtimes[name].beside)]
+        say(f"{target}: {sum(file.stat().st_size for file in files):,} bytes, {verified}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pocketgan.cli.job import of_catalog
 from pocketgan.cli.options import (
     BudgetOption,
     Changes,
@@ -27,14 +26,17 @@ from pocketgan.cli.options import (
     Unpaired,
     Weights,
     Yes,
+    read_sides,
+    read_weights,
+    with_precision,
 )
 from pocketgan.cli.progress import progress_shown
 from pocketgan.cli.show import command_line, print_json, say, table
 from pocketgan.errors import OutOfMemory, SpecError
 
 if TYPE_CHECKING:
+    from pocketgan.api.job import Job
     from pocketgan.pipeline.store import Store
-    from pocketgan.runtime import Runtime
 
 LONG_HOURS = 12.0
 #: of work before which a user at a terminal is asked
@@ -79,8 +81,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Carry out a recipe of the catalog, or go on with it where it stopped."""
-    job = of_catalog({name: value for name, value in locals().items() if name not in ("yes", "quiet")})
-    carry_out(job.settings, job.recipe, set_, job.out, job.runtime, yes, quiet, as_json)
+    given = {name: value for name, value in locals().items() if name not in ("yes", "quiet", "as_json")}
+    carry_out(job_of_recipe(given), yes, quiet, as_json)
 
 
 def report(
@@ -137,23 +139,30 @@ def tell(notes: Sequence[str]) -> None:
         say(f"note: {note}", err=True)
 
 
-def carry_out(
-    settings: Any,
-    recipe_of: Callable[[Any], Any],
-    changes: list[str] | None,
-    out: Path,
-    runtime: Runtime,
-    yes: bool,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Run the recipe that `recipe_of` makes of the settings, with networks of others that are there."""
+def job_of_recipe(given: dict[str, Any]) -> Job:
+    """What the options of `run` ask for."""
+    from pocketgan.api.job import job_of_entry
+    from pocketgan.catalog.catalog import entry_named
+
+    texts = ("recipe", "size", "weights", "precision", "set_")
+    return job_of_entry(
+        entry_named(given["recipe"]),
+        **{name: value for name, value in given.items() if name not in texts},
+        size=read_sides(given["size"]),
+        weights=read_weights(given["weights"] or []),
+        changes=with_precision(given["set_"], given["precision"]),
+    )
+
+
+def carry_out(job: Job, yes: bool, quiet: bool, as_json: bool) -> None:
+    """Run the recipe of a job, with networks of others that are there."""
     from pocketgan.pipeline.owner import check_owner
     from pocketgan.pipeline.recipe import owner
     from pocketgan.runs.run import estimate_seconds, run_recipe, store_of
     from pocketgan.units import duration_text
 
-    recipe, notes = settled(settings, recipe_of, changes, out, runtime)
+    out, runtime = job.out, job.runtime
+    recipe, notes = job.settled()
     check_owner(out, owner(recipe))
     store = store_of(out, runtime.store)
     left = estimate_seconds(recipe, store, runtime)
@@ -171,7 +180,7 @@ def carry_out(
             f"this would take about {duration_text(seconds)} here, more than {LONG_HOURS:g} hours; "
             "add --yes to start it all the same, or choose a smaller --effort or --size"
         )
-    with progress_shown(left, quiet=quiet) as progress, _less_memory(settings):
+    with progress_shown(left, quiet=quiet) as progress, _less_memory(job.settings):
         result = run_recipe(
             recipe,
             out,
@@ -201,18 +210,6 @@ def _less_memory(settings: Any) -> Iterator[None]:
 def at_terminal() -> bool:
     """Whether somebody is there to be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def settled(
-    settings: Any, recipe_of: Callable[[Any], Any], changes: list[str] | None, out: Path, runtime: Runtime
-) -> tuple[Any, list[str]]:
-    """The recipe with networks of others that are there, and what to tell the user of them."""
-    from pocketgan.recipes.availability import choices_of, with_available
-
-    recipe_of(settings)  # what is wrong is said before weights are looked for
-    asked = {change.partition("=")[0].partition(".")[0] for change in changes or []}
-    settings, notes = with_available(settings, runtime.weights, asked=asked, written=choices_of(out))
-    return recipe_of(settings), notes
 
 
 def _labels_text(labels: Any) -> str:

@@ -16,7 +16,7 @@ from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.deploy.serving import ServingRuntime
 from pocketgan.elastic.cost import cost, layer_costs, official_macs
 from pocketgan.errors import SpecError
-from pocketgan.models import find_model
+from pocketgan.models import Model, find_model
 from pocketgan.units import Size, both_sides, bytes_text, number_text, si, size_figure, size_text
 
 BYTES_A_WEIGHT = 4
@@ -34,15 +34,22 @@ def profile_model(
     `size`: side of a square image, or height and width; default the model's.
     """
     asked = None if size is None else both_sides(size)
-    chosen = {name: runtime_named(name) for name in runtimes}
     if text.endswith(".onnx"):
         if layers:
             raise SpecError(f"{text} is an ONNX file, whose layers are not told apart; leave --layers out")
+        chosen = {name: runtime_named(name) for name in runtimes}
         return _profile_onnx(Path(text), asked or (256, 256), chosen, threads)
-    model = find_model(text)
-    network, spec, sides = model.network, model.spec, asked or model.size
+    return {"model": text, **profile_network(find_model(text), asked, runtimes, threads, layers)}
+
+
+def profile_network(
+    model: Model, size: Size | None, runtimes: list[str], threads: int = 1, layers: bool = False
+) -> dict[str, Any]:
+    """The same of a network that is at hand."""
+    chosen = {name: runtime_named(name) for name in runtimes}
+    network, spec, sides = model.network, model.spec, size or model.size
     spec.check_size(*sides)
-    result: dict[str, Any] = {"model": text, "size": size_figure(sides)}
+    result: dict[str, Any] = {"size": size_figure(sides)}
     result |= cost(spec, *sides) | official_macs(spec, *sides)
     result["size_bytes"] = BYTES_A_WEIGHT * result["params"]
     result |= _figures({name: latency_of(each, network, sides, threads) for name, each in chosen.items()})

@@ -46,10 +46,12 @@ class Verified(NamedTuple):
     largest: float
     psnr: float
     images: int
+    noise: bool = False
 
     def __str__(self) -> str:
         psnr = "equal" if math.isinf(self.psnr) else f"{self.psnr:.1f} dB"
-        return f"largest difference to PyTorch {self.largest:.1e}, {psnr}"
+        seen = f"{self.images} images" + (" of noise" if self.noise else "")
+        return f"largest difference to PyTorch {self.largest:.1e}, {psnr} over {seen}"
 
 
 def export_verified(
@@ -86,10 +88,11 @@ def export_verified(
     with _appearing(path) as part:
         chosen.export(network, size, part, precision=precision, fixed=fixed, images=images)
         found = verify(part, network, seen, runtime=chosen, bound=bound or BOUNDS[precision])
+        found = found._replace(noise=images is None)
         card = card_of(network, size, chosen, precision, fixed=fixed, facts=facts or {})
         card["verified"] = {
             "against": f"torch {torch.__version__}",
-            "images": found.images if images is not None else f"{found.images} of noise",
+            "images": f"{found.images} of noise" if found.noise else found.images,
             "largest_difference": found.largest,
             "psnr_db": None if math.isinf(found.psnr) else round(found.psnr, 2),
         }

@@ -32,8 +32,16 @@ def generator_named(text: str, arguments: Mapping[str, Any]) -> nn.Module:
     if not hasattr(module, name):
         raise unknown(f"name in {place}", name, [each for each in vars(module) if not each.startswith("_")])
     make = getattr(module, name)
+    return generator_of(make, arguments, f"--generator {text}")
+
+
+def generator_of(make: Any, arguments: Mapping[str, Any], text: str) -> nn.Module:
+    """What a class or function gives for these arguments; its first weights are the same each time.
+
+    Raises `SpecError`, which begins with `text`, where it does not take the arguments, or gives no module.
+    """
     if not callable(make) or isinstance(make, nn.Module):
-        raise SpecError(f"--generator {text} is no class or function; name what makes the generator")
+        raise SpecError(f"{text} is no class or function; name what makes the generator")
     try:
         # always the same first weights: what is known of them is a part of the spec, and so of a run's address
         with torch.random.fork_rng(devices=[]):
@@ -41,10 +49,10 @@ def generator_named(text: str, arguments: Mapping[str, Any]) -> nn.Module:
             made = make(**arguments)
     except Exception as error:  # whatever the user's constructor does
         raise SpecError(
-            f"--generator {text} cannot be made: {_line(error)}; give its arguments with --set generator.NAME=VALUE"
+            f"{text} cannot be made: {_line(error)}; give its arguments with --set generator.NAME=VALUE"
         ) from error
     if not isinstance(made, nn.Module):
-        raise SpecError(f"--generator {text} gives a {type(made).__name__}, not an nn.Module; return the module")
+        raise SpecError(f"{text} gives a {type(made).__name__}, not an nn.Module; return the module")
     return made
 
 

@@ -1,0 +1,1 @@
+"""What `import pocketgan` offers: see the names in the package itself."""

@@ -1,0 +1,262 @@
+"""Compressing from Python, and what a finished run gives: its front, other budgets, the small generator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pocketgan.api.job import Effort, Job, job_of_images
+from pocketgan.api.verbs import export, load
+from pocketgan.data.task import Direction
+from pocketgan.data.values import Range
+from pocketgan.deploy.serving import Precision as FilePrecision
+from pocketgan.deploy.ship import Verified
+from pocketgan.errors import DataError, SpecError
+from pocketgan.interop.checkpoint import read_state
+from pocketgan.methods import DEFAULT
+from pocketgan.models import save_model
+from pocketgan.objectives.precision import Precision
+from pocketgan.pipeline.owner import check_owner
+from pocketgan.pipeline.recipe import owner
+from pocketgan.report import Report
+from pocketgan.report.model import CandidatePoint
+from pocketgan.runs.pick import pick
+from pocketgan.runs.report import read_report
+from pocketgan.runs.run import run_recipe
+from pocketgan.runtime import Runtime
+from pocketgan.tracing.generator import check_generator, generator_of
+from pocketgan.tracing.trace import trace
+from pocketgan.units import Size, both_sides
+
+Progress = Callable[[str, int, int], None]
+
+
+class Compressed:
+    """A folder with a small generator in it: `model/`, and `export/compressed.onnx`.
+
+    Attributes:
+        folder: where it is.
+        report: the figures of its networks and of their teacher.
+    """
+
+    def __init__(self, folder: Path | str, report: Report) -> None:
+        self.folder, self.report = Path(folder), report
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('{self.folder}')"
+
+    @property
+    def model(self) -> nn.Module:
+        """The small generator, in evaluation mode: images (batch, channels, height, width) in [-1, 1] to such."""
+        return load(self.folder / "model")
+
+    def export(self, out: Path | str, *, precision: FilePrecision = "fp32", **options: Any) -> Verified:
+        """See `pocketgan.export`; verified and calibrated on images of the run that were held out."""
+        return export(self.folder, out, precision=precision, **options)
+
+
+class Run(Compressed):
+    """A finished run: what `compress` returns, or a run folder that is there.
+
+        run = pg.Run("runs/demo")
+        for subnet in run.front():
+            print(subnet.subnet, subnet.macs, subnet.scores)
+        small = run.pick("100M").model
+
+    Raises `DataError` where the folder holds no finished run.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        super().__init__(folder, read_report(Path(folder)))
+
+    def front(self) -> tuple[CandidatePoint, ...]:
+        """The subnets that no other one beats at their cost, cheapest first; empty where nothing was searched."""
+        return self.report.front()
+
+    def pick(
+        self,
+        budget: str,
+        *,
+        out: Path | str | None = None,
+        data: Path | str | None = None,
+        device: str = "auto",
+        progress: Progress | None = None,
+    ) -> Compressed:
+        """The best subnet within another budget, without training: as `pocketgan pick`.
+
+        Args:
+            budget: as of `compress`, or latency_ms=20 where the run measured that.
+            out: a new folder; default beside the run, by the budget.
+            data: where the images of the run are now, if they were moved.
+
+        Raises `BudgetError` where no subnet is within it, `SpecError` where the run has no supernet.
+        """
+        tell = progress or _silent
+        folder, report = pick(
+            self.folder,
+            budget,
+            None if out is None else Path(out),
+            Runtime(device=device),
+            lambda name, stage, done, total: tell(name, done, total),
+            None if data is None else Path(data),
+        )
+        return Compressed(folder, report)
+
+
+def compress(
+    generator: nn.Module | Callable[[], nn.Module] | str | Path,
+    data: Path | str | None = None,
+    *,
+    budget: str,
+    size: int | Size | None = None,
+    out: Path | str | None = None,
+    store: Path | str | None = None,
+    method: str = DEFAULT,
+    effort: Effort = "quick",
+    model: str | None = None,
+    direction: Direction = "AtoB",
+    unpaired: bool | None = None,
+    classes: int | None = None,
+    channels: tuple[int | None, int | None] = (None, None),
+    ranges: Mapping[str, Range] | None = None,
+    load_size: int | Size | None = None,
+    crop: bool = False,
+    flip: bool = True,
+    rotate: bool = False,
+    teacher: Path | str | None = None,
+    teacher_weights: Path | str | Mapping[str, Tensor] | None = None,
+    discriminator: Path | str | None = None,
+    unlabelled: Path | str | None = None,
+    weights: Mapping[str, Path | str] | None = None,
+    precision: Precision | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Run:
+    """Turn a folder of images into a small generator, an ONNX file and a report: as `pocketgan compress`.
+
+    The same call goes on where an earlier one was stopped.
+
+        run = pg.compress("path/to/pairs", budget="1.5G", size=128)
+        run = pg.compress(MyGenerator, "path/to/pairs", budget="500M", size=128)
+
+    Args:
+        generator: the data, for a generator of this package; else your own, and the data after it: an `nn.Module`
+            of images, or the class or function that makes it. It is trained as the teacher, from first weights
+            drawn like those that it has. A module whose weights were drawn anew is another generator: to go on
+            with a run that was stopped, give the class.
+        data: folder of images: pairs, two sets, or label maps with photos.
+        budget: MACs of one image by the papers' count ("2.6G"), or "true_macs=1G,params=400K".
+        size: side of the images in pixels, or height and width; default 256.
+        out: run folder; default runs/NAME.
+        store: where the stages are kept, for several runs that share some; default in the run folder.
+        method, effort, model, direction, unpaired, classes, load_size, crop, flip, rotate, discriminator,
+            unlabelled, precision, device: as of the command line, see `pocketgan compress --help`.
+        channels: of the images of A and of B; default as the files have them.
+        ranges: the values that are black and white, under "A", "B" or, for both, "".
+        teacher: a finished teacher, not trained then: a model folder, a run, or a checkpoint that `import` knows.
+        teacher_weights: weights of `generator`, which is then a finished teacher: a state dict, or its file.
+        weights: files of weights of feature networks, by their names.
+        settings: changes of single settings, as {"supernet.constant": 40}.
+        progress: called with (name of the stage, done, total) as each proceeds; default nothing is shown.
+
+    Raises `PocketGANError`, one line with the rule, the value and what to do, for anything that cannot be done.
+    """
+    module: nn.Module | None = None
+    if isinstance(generator, (str, Path)):
+        if data is not None:
+            raise SpecError(
+                f"{generator} is no nn.Module; give compress(generator, data, ...) or compress(data, ...)"
+            )
+        module, folder = None, Path(generator)
+    elif data is None:
+        raise SpecError("a generator needs images to learn from; give their folder as the second argument")
+    else:
+        folder = Path(data)
+        if isinstance(generator, nn.Module):
+            module = generator
+        else:
+            module = generator_of(generator, {}, getattr(generator, "__name__", repr(generator)))
+    if teacher_weights is not None and module is None:
+        raise SpecError("teacher_weights are those of a generator; give it as the first argument")
+    if teacher_weights is not None and teacher is not None:
+        raise SpecError("teacher and teacher_weights both name a finished teacher; leave one of them out")
+    changes = [f"{name}={_text(value)}" for name, value in (settings or {}).items()]
+    with TemporaryDirectory() as place:
+        if module is not None and teacher_weights is not None:
+            sides = both_sides(256 if size is None else size)
+            teacher = _finished(module, teacher_weights, Path(place), channels[direction == "BtoA"], sides)
+        job = job_of_images(
+            data=folder,
+            budget=budget,
+            size=None if size is None else both_sides(size),
+            load_size=None if load_size is None else both_sides(load_size),
+            crop=crop,
+            flip=flip,
+            rotate=rotate,
+            direction=direction,
+            unpaired=unpaired,
+            classes=classes,
+            channels=channels,
+            ranges=ranges or {},
+            model=model,
+            method=method,
+            effort=effort,
+            teacher=None if teacher is None else Path(teacher),
+            discriminator=None if discriminator is None else Path(discriminator),
+            generator=module if teacher_weights is None else None,
+            unlabelled=None if unlabelled is None else Path(unlabelled),
+            weights={name: Path(file) for name, file in (weights or {}).items()},
+            out=None if out is None else Path(out),
+            store=None if store is None else Path(store),
+            changes=[*changes, *([f"precision={precision}"] if precision else [])],
+            device=device,
+        )
+        return carried_out(job, progress or _silent)
+
+
+def carried_out(job: Job, progress: Progress) -> Run:
+    """The finished run of a job."""
+    recipe, _ = job.settled()
+    check_owner(job.out, owner(recipe))
+    run_recipe(
+        recipe,
+        job.out,
+        job.runtime,
+        "pocketgan.compress(...)",
+        lambda name, stage, done, total: progress(name, done, total),
+    )
+    return Run(job.out)
+
+
+def _finished(
+    module: nn.Module, weights: Path | str | Mapping[str, Tensor], place: Path, channels: int | None, size: Size
+) -> Path:
+    """A model folder of a user's trained generator."""
+    state = dict(weights) if isinstance(weights, Mapping) else read_state(Path(weights))
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise DataError(
+            f"the weights are not those of this {type(module).__name__}: {str(error).splitlines()[-1].strip()}; "
+            "give the state dict of the same class"
+        ) from error
+    example = torch.rand(2, channels or 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    check_generator(module, example)
+    save_model(place / "teacher", trace(module, example).generator(), {})
+    return place / "teacher"
+
+
+def _text(value: Any) -> str:
+    """As `--set` reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _silent(name: str, done: int, total: int) -> None:
+    """Shows nothing."""

@@ -1,0 +1,128 @@
+"""The Python API: what the command line does, from a script or a notebook."""
+
+import doctest
+import inspect
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import pocketgan as pg
+from pocketgan.api import run, verbs
+from pocketgan.errors import DataError, PocketGANError, SpecError
+from pocketgan.models import load_model
+from tests.conftest import TOY_STUDENT
+
+
+class Net(nn.Module):
+    """A generator of somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.into, self.middle = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+        self.out = nn.Conv2d(16, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.into(x))
+        return torch.tanh(self.out(x + torch.relu(self.middle(x))))
+
+
+STUDENT = dict(word.split("=", 1) for word in TOY_STUDENT if "=" in word and not word.startswith("space"))
+TOY = {**STUDENT, "teaching.constant": 1, "teaching.decay": 0}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory, pairs):
+    """The run of a user's generator."""
+    return pg.compress(Net, pairs, budget="10M", size=24, settings=TOY, out=tmp_path_factory.mktemp("api") / "run")
+
+
+def test_a_generator_of_ones_own(own, pairs, tmp_path):
+    assert [row.name for row in own.report.rows] == ["teacher", "compressed"]
+    x = torch.rand(1, 3, 24, 24) * 2 - 1
+    assert own.model(x).shape == x.shape
+    macs = [subnet.macs for subnet in own.front()]
+    assert macs == sorted(macs)
+    assert pg.profile(own.folder, 24)["macs"] == own.report.first("compressed").macs
+    picked = own.pick("10M", out=tmp_path / "picked")
+    assert torch.equal(picked.model(x), load_model(tmp_path / "picked" / "model").network(x))
+    assert {row.name: row for row in picked.report.rows}["pick"].macs <= 10**7
+    written = own.export(tmp_path / "small.onnx")
+    assert written.psnr > 60
+    assert not written.noise, "it was verified on images of the run"
+    again = pg.compress(Net, pairs, budget="10M", size=24, settings=TOY, out=own.folder)
+    assert again.report.rows[1].scores == own.report.rows[1].scores, "finished stages are taken as they are"
+    assert pg.Run(own.folder).report.rows == again.report.rows
+
+
+def test_a_trained_generator_is_the_teacher(pairs, tmp_path):
+    torch.manual_seed(3)
+    net = Net()
+    done = pg.compress(
+        Net(),
+        pairs,
+        budget="10M",
+        size=24,
+        settings=STUDENT,
+        teacher_weights=net.state_dict(),
+        out=tmp_path / "run",
+    )
+    (teacher,) = (tmp_path / "run" / "stages").glob("teacher-file-*/artifact/model")
+    x = torch.rand(2, 3, 24, 24)
+    torch.testing.assert_close(load_model(teacher).network(x), net(x))
+    assert done.report.first("teacher").params == sum(p.numel() for p in net.parameters())
+
+
+def test_one_network(tmp_path, pairs):
+    network = pg.load("mobile-resnet:4")
+    made = pg.translate(network, pairs / "A", tmp_path / "pictures")
+    assert made.pictures == len(list((tmp_path / "pictures").iterdir())) == 12
+    few = pg.evaluate([network, "mobile-resnet:4"], pairs, size=24, metrics=["l1", "psnr"], split="all")
+    assert few.members[0] == few.members[1], "the same network twice"
+    assert set(few.scores) == {"l1", "psnr"}
+    assert pg.export(network, tmp_path / "small.onnx", size=32).noise
+    with pytest.raises(PocketGANError, match="is there already"):
+        pg.export(network, tmp_path / "small.onnx", size=32)
+
+
+def test_the_cost_of_any_module():
+    """16 * 3 * 9 + 16 * 16 * 9 + 3 * 16 * 9 multiply-accumulates a pixel."""
+    figures = pg.profile(Net(), 32)
+    assert figures["true_macs"] == (48 + 256 + 48) * 9 * 32 * 32
+    assert figures["params"] == sum(parameter.numel() for parameter in Net().parameters())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(generator="here", data="there"), "here is no nn.Module"),
+        (dict(generator=lambda: 3, data="there"), "<lambda> gives a int, not an nn.Module"),
+        (dict(generator=Net()), "a generator needs images to learn from"),
+        (dict(generator="here", teacher_weights={}), "teacher_weights are those of a generator"),
+        (
+            dict(generator=Net(), data="there", teacher_weights={"x": torch.zeros(1)}),
+            "the weights are not those of",
+        ),
+        (dict(generator=Net(), data="/nowhere"), "/nowhere"),
+        (dict(generator=Net(), data="there", teacher_weights={}, teacher="here"), "both name a finished teacher"),
+    ],
+)
+def test_what_cannot_be_done(arguments, message):
+    with pytest.raises((SpecError, DataError), match=message):
+        pg.compress(budget="1G", **arguments)
+
+
+def test_public_names_are_documented():
+    for name in pg.__all__:
+        thing = getattr(pg, name)
+        assert name == "__version__" or inspect.getdoc(thing), name
+    for module in (run, verbs):
+        tested = doctest.testmod(module)
+        assert tested.failed == 0
+    assert doctest.testmod(verbs).attempted >= 4
+
+
+def test_settings_are_as_on_the_command_line(own):
+    recipe = json.loads((own.folder / "recipe.json").read_text())
+    assert recipe["recipe"]["budget"]["macs"] == 10**7
