@@ -228,7 +228,7 @@ def test_long_work_is_asked_for_on_a_terminal(
     monkeypatch.setattr(
         "pocketgan.runs.run.estimate_seconds",
         lambda recipe, store, runtime: (
-            {"teacher": minutes * 60} | dict.fromkeys(recipe.all_stages.keys() - {"teacher"}, 0.0)
+            {"teacher": minutes * 60.0} | dict.fromkeys(recipe.all_stages.keys() - {"teacher"}, 0.0)
         ),
     )
     words = (

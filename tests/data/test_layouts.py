@@ -375,15 +375,16 @@ def test_the_order_of_names_is_that_of_their_numbers(tmp_path):
     assert partners_in(read_layout(tmp_path, unpaired=False)) == [("a1", "x"), ("a10", "z"), ("a2", "y")]
 
 
-def test_names_that_are_not_utf_8(tmp_path):
-    """As old archives leave them: one byte for an e with an accent."""
+@pytest.mark.parametrize(("ending", "shown"), [(b"\xe9", r"\xe9"), (b"\xfc", r"\xfc"), (b"\x93\xfa", r"\x93\xfa")])
+def test_names_that_are_not_utf_8(tmp_path, ending, shown):
+    """As old archives leave them: one byte for a letter with an accent, or Shift JIS."""
     for number in range(4):
         for folder in "AB":
             place = write_picture(tmp_path / folder / f"{number}.png")
-            os.rename(place, os.fsencode(place.with_name(f"caf{number}")) + b"\xe9.png")
+            os.rename(place, os.fsencode(place.with_name(f"caf{number}")) + ending + b".png")
     layout = read_layout(tmp_path)
     assert layout.kind == "folders"
-    assert sorted(sample.name for sample in layout.samples()) == sorted([rf"caf{n}\xe9" for n in range(4)] * 2)
+    assert sorted(sample.name for sample in layout.samples()) == sorted([f"caf{n}{shown}" for n in range(4)] * 2)
     assert open_task(tmp_path, size=16).data_digest
 
 
