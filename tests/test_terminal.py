@@ -14,9 +14,9 @@ import torch
 from pocketgan import __version__
 from pocketgan.catalog.catalog import ENTRIES
 from pocketgan.cli import progress, show
-from pocketgan.cli.progress import Course, progress_shown
 from pocketgan.cli.show import table_lines
 from pocketgan.deploy import doctor
+from pocketgan.progress import Course, progress_shown
 from pocketgan.studies.catalog import STUDIES
 
 from .conftest import Outcome, ToyRun

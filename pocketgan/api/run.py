@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pocketgan.api.job import Effort, Job, job_of_images
+from pocketgan.api.job import Effort, job_of_images
 from pocketgan.api.verbs import export, load
 from pocketgan.data.task import Direction
 from pocketgan.data.values import Range
@@ -24,17 +25,16 @@ from pocketgan.models import save_model
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.owner import check_owner
 from pocketgan.pipeline.recipe import owner
+from pocketgan.progress import Show, progress_shown
 from pocketgan.report import Report
 from pocketgan.report.model import CandidatePoint
 from pocketgan.runs.pick import pick
 from pocketgan.runs.report import read_report
-from pocketgan.runs.run import run_recipe
+from pocketgan.runs.run import estimate_seconds, run_recipe, store_of
 from pocketgan.runtime import Runtime
 from pocketgan.tracing.generator import check_generator, generator_of
 from pocketgan.tracing.trace import trace
 from pocketgan.units import Size, both_sides
-
-Progress = Callable[[str, int, int], None]
 
 
 class Compressed:
@@ -86,7 +86,8 @@ class Run(Compressed):
         out: Path | str | None = None,
         data: Path | str | None = None,
         device: str = "auto",
-        progress: Progress | None = None,
+        progress: Show | None = None,
+        quiet: bool = False,
     ) -> Compressed:
         """The best subnet within another budget, without training: as `pocketgan pick`.
 
@@ -94,18 +95,19 @@ class Run(Compressed):
             budget: as of `compress`, or latency_ms=20 where the run measured that.
             out: a new folder; default beside the run, by the budget.
             data: where the images of the run are now, if they were moved.
+            progress, quiet: as of `compress`.
 
         Raises `BudgetError` where no subnet is within it, `SpecError` where the run has no supernet.
         """
-        tell = progress or _silent
-        folder, report = pick(
-            self.folder,
-            budget,
-            None if out is None else Path(out),
-            Runtime(device=device),
-            lambda name, stage, done, total: tell(name, done, total),
-            None if data is None else Path(data),
-        )
+        with _telling(progress, {}, quiet) as tell:
+            folder, report = pick(
+                self.folder,
+                budget,
+                None if out is None else Path(out),
+                Runtime(device=device),
+                lambda name, stage, done, total: tell(name, done, total),
+                None if data is None else Path(data),
+            )
         return Compressed(folder, report)
 
 
@@ -137,7 +139,8 @@ def compress(
     precision: Precision | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
+    progress: Show | None = None,
+    quiet: bool = False,
 ) -> Run:
     """Turn a folder of images into a small generator, an ONNX file and a report: as `pocketgan compress`.
 
@@ -164,7 +167,8 @@ def compress(
         teacher_weights: weights of `generator`, which is then a finished teacher: a state dict, or its file.
         weights: files of weights of feature networks, by their names.
         settings: changes of single settings, as {"supernet.constant": 40}.
-        progress: called with (name of the stage, done, total) as each proceeds; default nothing is shown.
+        progress: called with (name of the stage, done, total) as each proceeds; default: it is shown on stderr, as
+            bars at a terminal, as a line now and then elsewhere; if `quiet` not at all.
 
     Raises `PocketGANError`, one line with the rule, the value and what to do, for anything that cannot be done.
     """
@@ -218,21 +222,25 @@ def compress(
             changes=[*changes, *([f"precision={precision}"] if precision else [])],
             device=device,
         )
-        return carried_out(job, progress or _silent)
-
-
-def carried_out(job: Job, progress: Progress) -> Run:
-    """The finished run of a job."""
-    recipe, _ = job.settled()
-    check_owner(job.out, owner(recipe))
-    run_recipe(
-        recipe,
-        job.out,
-        job.runtime,
-        "pocketgan.compress(...)",
-        lambda name, stage, done, total: progress(name, done, total),
-    )
+        recipe, _ = job.settled()
+        check_owner(job.out, owner(recipe))
+        left = (
+            {} if quiet or progress else estimate_seconds(recipe, store_of(job.out, job.runtime.store), job.runtime)
+        )
+        with _telling(progress, left, quiet) as tell:
+            run_recipe(
+                recipe,
+                job.out,
+                job.runtime,
+                "pocketgan.compress(...)",
+                lambda name, stage, done, total: tell(name, done, total),
+            )
     return Run(job.out)
+
+
+def _telling(progress: Show | None, left: Mapping[str, float], quiet: bool) -> AbstractContextManager[Show]:
+    """What to tell of progress: the caller's own function, else what is shown."""
+    return nullcontext(progress) if progress else progress_shown(left, quiet=quiet)
 
 
 def _finished(
@@ -256,7 +264,3 @@ def _finished(
 def _text(value: Any) -> str:
     """As `--set` reads it."""
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _silent(name: str, done: int, total: int) -> None:
-    """Shows nothing."""

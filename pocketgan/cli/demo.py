@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pocketgan.cli.options import ModelText, Quiet
-from pocketgan.cli.progress import progress_shown
+from pocketgan.progress import progress_shown
 
 
 def demo(

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from pocketgan.cli.options import Device, Json, ModelText, Overwrite, Quiet, Sides, read_range, read_sides
-from pocketgan.cli.progress import progress_shown
 from pocketgan.cli.show import facts, print_json, say, table
 from pocketgan.folders import names_in
+from pocketgan.progress import progress_shown
 
 
 def profile(

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from pocketgan.cli.options import Device, Images, Json, Quiet, Weights, read_weights
-from pocketgan.cli.progress import progress_shown
 from pocketgan.cli.show import print_json, say, table
+from pocketgan.progress import progress_shown
 
 
 def pick(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketgan.cli.options import Json, Quiet
-from pocketgan.cli.progress import progress_shown
 from pocketgan.cli.show import print_json, say, table
 from pocketgan.errors import SpecError
+from pocketgan.progress import progress_shown
 
 if TYPE_CHECKING:
     from pocketgan.prepare.sets import PublishedSet

@@ -30,9 +30,9 @@ from pocketgan.cli.options import (
     read_weights,
     with_precision,
 )
-from pocketgan.cli.progress import progress_shown
 from pocketgan.cli.show import command_line, print_json, say, table
 from pocketgan.errors import OutOfMemory, SpecError
+from pocketgan.progress import progress_shown
 
 if TYPE_CHECKING:
     from pocketgan.api.job import Job

@@ -22,9 +22,9 @@ from pocketgan.cli.options import (
     read_sides,
     read_sight,
 )
-from pocketgan.cli.progress import progress_shown
 from pocketgan.cli.show import command_line, print_json, say, table
 from pocketgan.errors import SpecError
+from pocketgan.progress import progress_shown
 
 
 def study(

@@ -35,7 +35,9 @@ TOY = {**STUDENT, "teaching.constant": 1, "teaching.decay": 0}
 @pytest.fixture(scope="module")
 def own(tmp_path_factory, pairs):
     """The run of a user's generator."""
-    return pg.compress(Net, pairs, budget="10M", size=24, settings=TOY, out=tmp_path_factory.mktemp("api") / "run")
+    return pg.compress(
+        Net, pairs, budget="10M", size=24, settings=TOY, quiet=True, out=tmp_path_factory.mktemp("api") / "run"
+    )
 
 
 def test_a_generator_of_ones_own(own, pairs, tmp_path):
@@ -51,23 +53,25 @@ def test_a_generator_of_ones_own(own, pairs, tmp_path):
     written = own.export(tmp_path / "small.onnx")
     assert written.psnr > 60
     assert not written.noise, "it was verified on images of the run"
-    again = pg.compress(Net, pairs, budget="10M", size=24, settings=TOY, out=own.folder)
+    again = pg.compress(Net, pairs, budget="10M", size=24, settings=TOY, quiet=True, out=own.folder)
     assert again.report.rows[1].scores == own.report.rows[1].scores, "finished stages are taken as they are"
     assert pg.Run(own.folder).report.rows == again.report.rows
 
 
 def test_a_trained_generator_is_the_teacher(pairs, tmp_path):
     torch.manual_seed(3)
-    net = Net()
+    net, seen = Net(), []
     done = pg.compress(
         Net(),
         pairs,
         budget="10M",
         size=24,
         settings=STUDENT,
+        progress=lambda *told: seen.append(told),
         teacher_weights=net.state_dict(),
         out=tmp_path / "run",
     )
+    assert {name for name, _, total in seen if total} >= {"supernet", "search"}
     (teacher,) = (tmp_path / "run" / "stages").glob("teacher-file-*/artifact/model")
     x = torch.rand(2, 3, 24, 24)
     torch.testing.assert_close(load_model(teacher).network(x), net(x))
