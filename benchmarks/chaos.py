@@ -273,9 +273,9 @@ def damage(path: Path, rng: random.Random, first: int = 0) -> bool:
 # -- bytes -------------------------------------------------------------------------------------------------------
 
 
-def spoilt(data: Path, work: Path, places: int, quick: bool, rng: random.Random) -> list[dict]:
-    """Damage so many places of a finished store, one after the other, each followed by the same run again. A row
-    for each kind of file."""
+def spoilt(data: Path, work: Path, places: int, seconds: float, quick: bool, rng: random.Random) -> list[dict]:
+    """Damage so many places of a finished store, or as many as there is time for, one after the other, each followed
+    by the same run again. A row for each kind of file."""
     task, store = open_task(data, size=16), Store(work / "spoilt")
     teacher = stages(task, None, quick)["teacher"]
     given = shutil.copytree(store.realise(teacher, RUNTIME) / "model", work / "given-to-spoilt")
@@ -285,7 +285,9 @@ def spoilt(data: Path, work: Path, places: int, quick: bool, rng: random.Random)
     files = [path for path in sorted(store.folder.rglob("*")) if path.is_file() and path.stat().st_size]
     backup = shutil.copytree(store.folder, work / "backup")
     rows: dict[str, Counter] = {}
-    for _ in range(places):
+    start, done = time.monotonic(), 0
+    while done < places and time.monotonic() - start < seconds:
+        done += 1
         path = rng.choice(files)
         place = path.relative_to(store.folder)
         flipped = damage(path, rng)
@@ -317,7 +319,7 @@ def spoilt(data: Path, work: Path, places: int, quick: bool, rng: random.Random)
 def main() -> None:
     own = argparse.ArgumentParser(add_help=False)
     own.add_argument("--kills", type=int, default=200, help="sessions to kill (default 200)")
-    own.add_argument("--seconds", type=float, default=600, help="for the kills, at most (default 600)")
+    own.add_argument("--seconds", type=float, default=600, help="for either, at most (default 600)")
     own.add_argument("--bytes", type=int, default=1000, help="places to damage (default 1000)")
     chosen = options(__doc__, turns=1, threads=1, own=own)
     kills, places = (3, 40) if chosen.quick else (chosen.kills, chosen.bytes)
@@ -326,7 +328,7 @@ def main() -> None:
         work = Path(brief)
         data = draw_pairs(work / "pairs")
         rows = killed(data, work, kills, chosen.seconds, chosen.quick, rng) if kills else []
-        rows += spoilt(data, work, places, chosen.quick, rng) if places else []
+        rows += spoilt(data, work, places, chosen.seconds, chosen.quick, rng) if places else []
     report("chaos", chosen, rows)
 
 
