@@ -99,7 +99,7 @@ def load_examples(
         progress: called with (samples done, samples in all) while decoding; a pair is one sample.
 
     Raises:
-        DataError: an image is corrupt or truncated; a label is out of range.
+        DataError: an image is corrupt or truncated, or was changed since; a label is out of range.
         OutputError: the cache cannot be written.
     """
     splits = (splits,) if isinstance(splits, str) else splits
@@ -250,10 +250,14 @@ def _header(form: Form) -> bytes:
 
 
 def _rows(task: Task, frame: _Frame, domains: str, samples: list[list[Sample]]) -> Iterator[list[Pixels]]:
-    """The pixels of samples that belong together, one of each of these domains at a time."""
+    """The pixels of samples that belong together, one of each of these domains at a time.
+
+    Raises `DataError` at the end where the images are no longer those of the task.
+    """
     decode = _decoder(task, frame)  # opens the folder: only where something is to decode
     for each in zip(*samples, strict=True):
         yield decode(domains, each)
+    task.check_unchanged()
 
 
 def _decoder(task: Task, frame: _Frame) -> Callable[[str, tuple[Sample, ...]], list[Pixels]]:

@@ -15,6 +15,7 @@ from pocketgan.data.layouts import Layout
 from pocketgan.data.raster import Header, header_of, read_raster
 from pocketgan.data.values import Range, Survey, Values
 from pocketgan.errors import DataError
+from pocketgan.files import file_sha256
 from pocketgan.units import Size, size_text
 
 
@@ -28,12 +29,10 @@ def inspected(
     survey: DomainSurvey,
 ) -> tuple[str, LabelMaps | None]:
     """Digest of all files and what the labels are, checking on the way that the images fit and are large enough."""
-    digest = hashlib.sha256()
     sizes: dict[Path, tuple[int, int]] = {}
     scan = _LabelScan(layout, labels)
-    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in layout.files()):
+    for path in _by_name(root, layout).values():
         data = read_bytes(path)
-        digest.update(os.fsencode(f"{name}\0{hashlib.sha256(data).hexdigest()}\n"))
         if path not in (layout.split_file, layout.palette):
             header = header_of(data, path)
             sizes[path] = header[:2]
@@ -53,7 +52,20 @@ def inspected(
     elif labels and labels.instances != scan.instances:
         wants, has = ("some", "none") if labels.instances else ("none", "some")
         raise DataError(f"the model takes {wants} instance maps beside its label maps, and {root} has {has}")
-    return digest.hexdigest(), labels
+    return digest_of(root, layout), labels
+
+
+def digest_of(root: Path, layout: Layout) -> str:
+    """SHA-256 of the names and bytes of all files, in hexadecimal. Those that did not change since the last call in
+    this process are not read again."""
+    digest = hashlib.sha256()
+    for name, path in _by_name(root, layout).items():
+        digest.update(os.fsencode(f"{name}\0{file_sha256(path)}\n"))
+    return digest.hexdigest()
+
+
+def _by_name(root: Path, layout: Layout) -> dict[str, Path]:
+    return dict(sorted((path.relative_to(root).as_posix(), path) for path in layout.files()))
 
 
 class DomainSurvey:

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
-from pocketgan.data.inspection import DomainSurvey, inspected
+from pocketgan.data.inspection import DomainSurvey, digest_of, inspected
 from pocketgan.data.labels import LabelMaps
 from pocketgan.data.layouts import Kind, Layout, read_layout
 from pocketgan.data.samples import Domains, Split
 from pocketgan.data.values import Range, Values
-from pocketgan.errors import SpecError
+from pocketgan.errors import DataError, SpecError
 from pocketgan.units import Size, both_sides, size_text
 
 Direction = Literal["AtoB", "BtoA"]
@@ -161,6 +161,14 @@ class Task(BaseModel):
     def left_out(self) -> str:
         """Such as `2 broken links left out`; empty where nothing was."""
         return self._layout().left_out
+
+    def check_unchanged(self) -> None:
+        """Raise `DataError` where the files are no longer those of `data_digest`."""
+        if digest_of(self.root, self._layout()) != self.data_digest:
+            raise DataError(
+                f"the images in {self.root} changed while they were used; put them back as they were, or begin "
+                "anew with another --out"
+            )
 
     def _layout(self) -> Layout:
         return read_layout(self.root, _forced(self.layout))

@@ -121,6 +121,20 @@ def test_a_cache_of_another_shape_is_made_again(task, tmp_path):
     assert len(load_examples(task, "train", tmp_path / "cache", training=True)) == 7
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_images_that_changed_since_leave_no_cache(task, tmp_path, split):
+    """Whichever image it is: figures would be of a mixture."""
+    path = task.files("train").a[0].path
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(DataError) as caught:
+        load_examples(task, split, tmp_path / "cache", training=True)
+    assert str(caught.value) == (
+        f"the images in {task.root} changed while they were used; put them back as they were, or begin anew with "
+        "another --out"
+    )
+    assert contents(tmp_path / "cache") == {}
+
+
 def test_caches_of_splits_sizes_and_data_differ(task, tmp_path):
     for split in ("train", "select", "test", ("train", "select")):
         for training in (True, False):
