@@ -55,6 +55,8 @@ from pocketgan.training.schedule import Schedule
 RUNTIME = Runtime(device="cpu", checkpoint_seconds=0, log_steps=1)
 SHORT = Schedule(constant=2, decay=1, batch_size=2)
 JUDGE = PatchSpec(width=4, layers=1)
+#: what a quick one does without
+SLOW = ("online-distil", "teacher-of", "in-place", "export", "front-latency")
 #: their files say what a clock said
 CLOCKED = ("front-latency",)
 
@@ -71,7 +73,7 @@ def draw_pairs(folder: Path, count: int = 20, size: int = 20) -> Path:
 
 
 def stages(task: Task, given: Path | None, quick: bool) -> dict[str, Stage]:
-    """Every kind of stage, at toy size; `quick`: without exports and the like. `given`: a teacher file."""
+    """Every kind of stage, at toy size; `quick`: without some. `given`: a teacher file."""
     settings = FastGanCompression(
         objective=Pix2PixSettings(),
         distillation=DistilSettings(),
@@ -103,7 +105,7 @@ def stages(task: Task, given: Path | None, quick: bool) -> dict[str, Stage]:
     }
     if given:
         found["given"] = TeacherFile.of(given)
-    return {name: each for name, each in found.items() if not (quick and each.kind in ("export", "front-latency"))}
+    return {name: each for name, each in found.items() if not (quick and each.kind in SLOW)}
 
 
 def carried_out(every: dict[str, Stage], store: Store, tell=lambda name: None) -> None:
