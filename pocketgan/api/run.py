@@ -224,9 +224,8 @@ def compress(
         )
         recipe, _ = job.settled()
         check_owner(job.out, owner(recipe))
-        left = (
-            {} if quiet or progress else estimate_seconds(recipe, store_of(job.out, job.runtime.store), job.runtime)
-        )
+        kept = store_of(job.out, job.runtime.store)
+        left = {} if quiet or progress else estimate_seconds(recipe, kept, job.runtime)
         with _telling(progress, left, quiet) as tell:
             run_recipe(
                 recipe,

@@ -36,6 +36,7 @@ from pocketgan.runs.run import run_recipe
 from pocketgan.search import Evolution
 from pocketgan.runtime import Runtime
 from pocketgan.training.schedule import Schedule
+from tests.quick_export import quick
 
 data, out, pause, torn = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(1)
@@ -65,10 +66,11 @@ settings = FastGanCompression(
     teaching=short, supernet=short, tuning=short, search=Evolution(population=4, generations=2),
 )
 recipe = settings.recipe("toy", open_task(data, size=16), Budget(macs=10**9))
-run_recipe(
-    recipe, out, Runtime(device="cpu", checkpoint_seconds=0, log_steps=1), "toy",
-    lambda name, stage, done, total: print(name, done, total, flush=True),
-)
+with quick():
+    run_recipe(
+        recipe, out, Runtime(device="cpu", checkpoint_seconds=0, log_steps=1), "toy",
+        lambda name, stage, done, total: print(name, done, total, flush=True),
+    )
 """
 STEPS = 9
 
