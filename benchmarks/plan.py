@@ -82,6 +82,8 @@ def main() -> None:
     own.add_argument("--size", type=int, default=64)
     chosen = measure.options(__doc__ or "", turns=1, threads=2, own=own)
     names = ("pix2pix",) if chosen.quick else tuple(GAMES)[:3]
+    if chosen.quick:
+        chosen.size = 32
     runtime = Runtime(device=chosen.device)
     with tempfile.TemporaryDirectory() as home:
         every = tasks(chosen.size, Path(home))
