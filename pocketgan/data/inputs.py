@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +24,7 @@ from pocketgan.data.samples import Split
 from pocketgan.data.task import Task
 from pocketgan.data.values import Values
 from pocketgan.errors import DataError, SpecError
+from pocketgan.files import file_sha256
 from pocketgan.units import size_text
 
 
@@ -75,14 +76,11 @@ def open_inputs(folder: Path | str, task: Task) -> Inputs:
         raise SpecError(f"--unlabelled is for images, and the inputs of {task.root} are label maps; leave it out")
     if not folder.is_dir():
         raise DataError(f"--unlabelled needs a folder of images, and there is no folder {folder}; check its name")
-    digest = hashlib.sha256()
     sizes: dict[Path, tuple[int, int]] = {}
     seen: dict[str, Path] = {}
     for path in list_images(folder):
         data = read_bytes(path)
-        content = hashlib.sha256(data).hexdigest()
-        digest.update(os.fsencode(f"{path.name}\0{content}\n"))
-        seen[content] = path
+        seen[file_sha256(path)] = path
         header = header_of(data, path)
         sizes[path] = header[:2]
         if not task.source.accepts(header):
@@ -94,7 +92,15 @@ def open_inputs(folder: Path | str, task: Task) -> Inputs:
         raise no_images(folder, "put some there")
     check_room(sizes, task.size)
     _check_held_out(seen, task)
-    return Inputs(root=folder, data_digest=digest.hexdigest())
+    return Inputs(root=folder, data_digest=_digest_of(sizes))
+
+
+def _digest_of(files: Iterable[Path]) -> str:
+    """SHA-256 of the names and bytes of images, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(os.fsencode(f"{path.name}\0{file_sha256(path)}\n"))
+    return digest.hexdigest()
 
 
 def _check_held_out(seen: dict[str, Path], task: Task) -> None:
@@ -126,7 +132,7 @@ def load_inputs(
         progress: called with (images done, images in all) while a file of the cache is written.
 
     Raises:
-        DataError: an image is corrupt or truncated.
+        DataError: an image is corrupt or truncated, or was changed since.
         OutputError: the cache cannot be written.
     """
     labelled = load_examples(task, splits, cache_dir, training=True, progress=progress)
@@ -142,6 +148,11 @@ def load_inputs(
         for path in files:
             image = task.source.pixels(read_raster(read_bytes(path), path, task.source.channels))
             yield [resize(image, *size) if size else image]
+        if _digest_of(files) != inputs.data_digest:
+            raise DataError(
+                f"the inputs in {inputs.root} changed while they were used; put them back as they were, or begin "
+                "anew with another --out"
+            )
 
     place = Path(cache_dir) / f"inputs-{size_text(size) if size else 'own'}-{key}.npy"
     form = Form((len(names), *(size or ()), task.source.channels), task.source.kept)

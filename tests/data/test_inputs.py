@@ -240,3 +240,14 @@ def test_a_truncated_image_is_named(task, inputs, tmp_path):
         load_inputs(cut, task, "train", tmp_path / "cache")
     assert str(caught.value) == f"{path} is corrupt, truncated or no image; replace or remove it"
     assert not [path for path in (tmp_path / "cache").iterdir() if "inputs" in path.name]
+
+
+def test_inputs_that_changed_since_leave_no_cache(task, tmp_path):
+    inputs = open_inputs(write_inputs(tmp_path / "more"), task)
+    path = inputs.files()[0]
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(
+        DataError, match=f"the inputs in {tmp_path / 'more'} changed while they were used; put them"
+    ):
+        load_inputs(inputs, task, "train", tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("inputs-*"))
