@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -197,7 +198,8 @@ class Server:
             began[message[1]] = time.monotonic()
             if message[1] == at:
                 time.sleep(delay)
-                os.kill(pid, how)
+                with suppress(ProcessLookupError):  # it has come to its end meanwhile
+                    os.kill(pid, how)
                 sent = time.monotonic()
         now = time.monotonic()
         began["end"] = now
