@@ -238,6 +238,8 @@ def _result(folder: Path) -> Evaluation:
 
 
 def _verdict(difference: Any) -> str:
+    if difference.verdict == "withheld":
+        return "none: too few images"
     return f"real: {difference.better} is better" if difference.better else "noise"
 
 

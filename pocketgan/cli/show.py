@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -17,7 +18,7 @@ _GAP, _READABLE = 2, 28
 
 
 def command_line() -> str:
-    return " ".join(["pocketgan", *sys.argv[1:]])
+    return shlex.join(["pocketgan", *sys.argv[1:]])
 
 
 def print_json(value: object) -> None:

@@ -13,6 +13,9 @@ from pocketgan.metrics.catalog import METRICS
 from pocketgan.metrics.evaluation import Evaluation
 from pocketgan.seeds import derive_seed
 
+#: images below which a distance between sets decides nothing
+FEW = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
@@ -23,7 +26,8 @@ class Difference:
         difference: second less first.
         interval: 95 %, by a paired bootstrap: both results see the same drawn images.
         share: twice the share of draws on the other side of 0, at most 1: how easily chance does as much.
-        verdict: "real" where the interval leaves 0 out, else "noise".
+        verdict: "real" where the interval leaves 0 out, else "noise"; "withheld" where the images are too few to
+            tell (see `decides`).
         better: which result is better, where the difference is real.
     """
 
@@ -33,8 +37,18 @@ class Difference:
     difference: float
     interval: tuple[float, float]
     share: float
-    verdict: Literal["real", "noise"]
+    verdict: Literal["real", "noise", "withheld"]
     better: Literal["first", "second"] | None
+
+
+def decides(metric: str, images: int) -> bool:
+    """Whether so many images suffice for a verdict by a metric: a distance between sets needs `FEW`.
+
+    Below that it says more of how much the pictures vary than of how near they come to the real ones: by how much
+    it is too high differs between networks, which no interval shows. More images make that smaller, and end it only
+    where they are many more than the features. What compares image by image has no such bias.
+    """
+    return metric not in METRICS or METRICS[metric].encoder is None or images >= FEW
 
 
 def compare(first: Evaluation, second: Evaluation, seed: int = 0) -> list[Difference]:
@@ -55,10 +69,7 @@ def compare(first: Evaluation, second: Evaluation, seed: int = 0) -> list[Differ
         {name: second.contributions[name] for name in common},
         derive_seed(seed, "comparison"),
     )
-    return [
-        _difference(name, first.scores[name], second.scores[name], drawn[name].interval, drawn[name].values)
-        for name in common
-    ]
+    return [_difference(name, first, second, drawn[name].interval, drawn[name].values) for name in common]
 
 
 def unlike(first: Evaluation, second: Evaluation) -> list[str]:
@@ -91,9 +102,11 @@ def check_alike(first: Evaluation, second: Evaluation) -> None:
 
 
 def _difference(
-    metric: str, first: float, second: float, interval: tuple[float, float], values: np.ndarray
+    metric: str, a: Evaluation, b: Evaluation, interval: tuple[float, float], values: np.ndarray
 ) -> Difference:
-    real = interval[0] > 0 or interval[1] < 0
+    first, second = a.scores[metric], b.scores[metric]
+    decided = decides(metric, len(a.names))
+    real = decided and (interval[0] > 0 or interval[1] < 0)
     difference = 0.0 if first == second else second - first
     smaller: Literal["first", "second"] = "first" if difference > 0 else "second"
     larger: Literal["first", "second"] = "second" if difference > 0 else "first"
@@ -104,6 +117,6 @@ def _difference(
         difference=difference,
         interval=interval,
         share=float(min(1.0, 2 * min((values <= 0).mean(), (values >= 0).mean()))),
-        verdict="real" if real else "noise",
+        verdict="real" if real else "noise" if decided else "withheld",
         better=(smaller if METRICS[metric].better == "lower" else larger) if real else None,
     )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from pocketgan.metrics.titles import title_of
 from pocketgan.report.model import Report, Row
 from pocketgan.units import Number, bytes_text, number_text, ratio_text, si
 
@@ -69,6 +70,7 @@ class Line(NamedTuple):
     hint: str
     cells: list[Cell]
     change: Cell
+    is_score: bool = False
 
 
 def tiles(report: Report) -> list[Tile]:
@@ -87,8 +89,10 @@ def tiles(report: Report) -> list[Tile]:
     metric = report.metric
     if metric in teacher.scores and metric in small.scores:
         before, after = number_text(teacher.scores[metric]), number_text(small.scores[metric])
-        detail = f"teacher {before}, {report.better[metric]} is better"
-        found.append(Tile(after, metric, detail, f"{metric} {after} vs {before}"))
+        title, change = title_of(metric), _score_change(report, metric, teacher, small)
+        detail = f"teacher {before}, {report.better[metric]} is better; {change.remark or change.text}"
+        withheld = "" if report.decides(metric, report.figure_split) else f" ({change.remark})"
+        found.append(Tile(after, title, detail, f"{title} {after} vs {before}{withheld}"))
     return found
 
 
@@ -106,7 +110,7 @@ def lines(report: Report, rows: Sequence[Row]) -> list[Line]:
             hint = {"lower": "↓ lower is better", "higher": "↑ higher is better"}[better]
             cells = [Cell(number_text(row.scores.get(metric)), _interval(row, metric)) for row in rows]
             change = _score_change(report, metric, *pair) if pair else Cell("")
-            found.append(Line(metric, hint, cells, change))
+            found.append(Line(title_of(metric), hint, cells, change, True))
     return found
 
 
@@ -138,8 +142,29 @@ def _score_change(report: Report, metric: str, teacher: Row, small: Row) -> Cell
     text = f"{'−' if difference < 0 else '+'}{number_text(abs(difference))}"
     if difference == 0:
         return Cell("equal")
+    if not report.decides(metric, report.figure_split):
+        return Cell(text, f"no verdict: {report.task.counts.get(report.figure_split, 0)} images are too few")
     low, high = report.differences.get(metric, (difference, difference))
     if low <= 0 <= high:
         return Cell(text, "may be noise")
     tone: Tone = "better" if (difference < 0) == (report.better[metric] == "lower") else "worse"
-    return Cell(text, tone, tone)
+    return Cell(text, f"really {tone}", tone)
+
+
+def subnet_text(subnet: str) -> str:
+    """The numbers of a subnet in words.
+
+    >>> subnet_text("32_32_48_16"), subnet_text("8_8,depth=6,kernel=5")
+    ('16 to 48 channels, 32 on average', '8 channels, 6 blocks, kernels of 5')
+    """
+    numbers, *others = subnet.split(",")
+    try:
+        widths = [int(number) for number in numbers.split("_")]
+    except ValueError:
+        return subnet
+    low, high = min(widths), max(widths)
+    mean = sum(widths) / len(widths)
+    words = f"{low} channels" if low == high else f"{low} to {high} channels, {mean:.3g} on average"
+    told = {"depth": "{} blocks", "kernel": "kernels of {}"}
+    pairs = [other.partition("=") for other in others]
+    return ", ".join([words, *(told.get(name, name + " {}").format(value) for name, _, value in pairs)])

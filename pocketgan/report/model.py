@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from pocketgan.deploy.machine import Machine
 from pocketgan.metrics.catalog import Better
+from pocketgan.metrics.compare import decides
 from pocketgan.search.pareto import front_of
 from pocketgan.units import Size
 
@@ -110,6 +111,8 @@ class Report(Value):
         versions: of `python`, `torch`, `onnxruntime`, `pocketgan`.
         latencies_on: the runtime and the machine that measured the candidates' latencies, in words.
         examples: the images shown, with their scores.
+        run: the folder of the run as it was named, for the commands that go on from it.
+        tuned: whether the compressed network was trained further after the search had scored it.
     """
 
     title: str
@@ -129,6 +132,8 @@ class Report(Value):
     candidates: tuple[CandidatePoint, ...] = ()
     latencies_on: str = ""
     examples: tuple[Example, ...] = ()
+    run: str = ""
+    tuned: bool = False
     stages: tuple[StageTime, ...] = ()
     notes: tuple[str, ...] = ()
     seed: int
@@ -156,6 +161,10 @@ class Report(Value):
         """The non-dominated candidates in `macs` and `metric`, cheapest first."""
         scored, sign = self.scored(), self.sign
         return tuple(scored[i] for i in front_of([(c.macs, sign * c.scores[self.metric]) for c in scored]))
+
+    def decides(self, metric: str, split: str) -> bool:
+        """Whether a split has images enough for a verdict by a metric."""
+        return decides(metric, self.task.counts.get(split, 0))
 
     @property
     def sign(self) -> int:

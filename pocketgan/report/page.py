@@ -2,9 +2,12 @@
 
 import io
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
@@ -17,9 +20,12 @@ from PIL import Image
 from pocketgan import units
 from pocketgan.errors import OutputError
 from pocketgan.files import replacing
+from pocketgan.metrics.catalog import METRICS
+from pocketgan.metrics.titles import title_of
 from pocketgan.report import comparison
+from pocketgan.report.effort import gains, next_steps
 from pocketgan.report.model import Report
-from pocketgan.report.plot import latency_svg, losses_svg, pareto_svg
+from pocketgan.report.plot import LOW, NARROW, WIDE, Inches, latency_svg, losses_svg, pareto_svg, shows_budget
 
 Curves = Mapping[str, Mapping[str, Sequence[tuple[units.Number, units.Number]]]]
 
@@ -94,23 +100,45 @@ def template(name: str) -> jinja2.Template:
         "size": units.size_text,
         "duration": units.duration_text,
         "data_url": _data_url,
+        "title_of": title_of,
+        "subnet": comparison.subnet_text,
     }
     return environment.get_template(name)
 
 
 def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | None = None) -> str:
     """The HTML that `write_report` writes; the same input gives the same bytes."""
-    return template("template.html.j2").render(
+    curves, environment = loss_curves or {}, template("template.html.j2")
+    # the page may run this very text, and nothing else
+    script = (files("pocketgan.report") / "page.js").read_text(encoding="utf-8")
+    return environment.render(
         report=report,
+        script=Markup(script),
+        script_digest=b64encode(sha256(script.encode()).digest()).decode(),
         tiles=comparison.tiles(report),
         lines=comparison.lines(report, report.rows),
-        pareto=Markup(pareto_svg(report)) if report.scored() else None,
+        pareto=_at_both_widths(partial(pareto_svg, report), WIDE) if report.scored() else None,
+        shows_budget=shows_budget(report),
+        chosen=next((point for point in report.scored() if point.chosen), None),
         front=report.front(),
-        latency=Markup(latency_svg(report)) if any(c.latency_ms is not None for c in report.scored()) else None,
+        latency=_at_both_widths(partial(latency_svg, report), LOW)
+        if any(c.latency_ms is not None for c in report.scored())
+        else None,
         sections=[(title, list(rows)) for title, rows in groupby(grids, key=lambda row: row.section)],
-        losses=[(stage, Markup(losses_svg(stage, curves))) for stage, curves in (loss_curves or {}).items()],
+        losses=[
+            (stage, _at_both_widths(partial(losses_svg, stage, own), LOW)) for stage, own in curves.items() if own
+        ],
+        gains=gains(report, curves),
+        steps=next_steps(report),
+        meanings={name: METRICS[name].description for name in report.better if name in METRICS},
         seconds=sum(stage.seconds for stage in report.stages),
     )
+
+
+def _at_both_widths(plot: Callable[[Inches], str], wide: Inches) -> Markup:
+    """A plot drawn for a page of usual width and for a phone's; the page shows that which fits."""
+    shown = (("wide", wide), ("narrow", NARROW))
+    return Markup("".join(f'<div class="plot {name}">{plot(size)}</div>' for name, size in shown))
 
 
 def _data_url(image: UInt8[np.ndarray, "height width 3"]) -> str:

@@ -6,8 +6,8 @@ Colours are CSS variables of the page with a light-mode fallback, so that one dr
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
-from xml.sax.saxutils import quoteattr
+from typing import Any, Literal, NamedTuple
+from xml.sax.saxutils import escape, quoteattr
 
 import matplotlib.style
 import numpy as np
@@ -15,6 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from pocketgan.metrics.titles import title_of
+from pocketgan.report.comparison import subnet_text
+from pocketgan.report.effort import loss_title
 from pocketgan.report.model import CandidatePoint, Report
 from pocketgan.search.pareto import front_of
 from pocketgan.units import Number, number_text, si
@@ -55,24 +58,39 @@ _MAX_POINTS = 240
 #: of a legend: its columns at most, the characters of a line, and those that a line's mark takes
 _COLUMNS, _LINE, _MARK = 6, 110, 5
 
+#: width and height of a plot: for pages of usual width, and for those of a phone
+Inches = tuple[float, float]
+WIDE, LOW, NARROW = (10.5, 5.2), (10.5, 3.6), (4.7, 4.4)
+
+
+class Hit(NamedTuple):
+    """A point of a plot that tells more when it is pointed at."""
+
+    x: Number
+    y: Number
+    text: str
+
+
 #: puts a plot on empty axes
 Draw = Callable[[Axes], None]
 
 
-def pareto_svg(report: Report) -> str:
+def pareto_svg(report: Report, size: Inches = WIDE) -> str:
     """Every scored candidate of `report`, `macs` against `metric`: the front, the choice, teacher and budget.
 
-    An axis becomes logarithmic where its values span more than a factor of ten.
+    An axis becomes logarithmic where its values span more than a factor of ten. A budget far beyond all candidates
+    is left out, as it would press them to the edge.
     """
     candidates, front, metric = report.scored(), report.front(), report.metric
+    title = title_of(metric)
 
     def draw(axes: Axes) -> None:
         if candidates:
             x, y = zip(*_points(report, candidates), strict=True)
-            axes.scatter(x, y, 22, facecolors=DOT, edgecolors=DOT, linewidths=0.9, label="candidates", zorder=2)
+            axes.scatter(x, y, 22, facecolors=DOT, edgecolors=DOT, linewidths=0.9, label="scored subnets", zorder=2)
         if front:
             x, y = zip(*_points(report, front), strict=True)
-            axes.plot(x, y, "o-", color=FRONT, linewidth=1.6, markersize=4.5, label="front", zorder=3)
+            axes.plot(x, y, "o-", color=FRONT, linewidth=1.6, markersize=4.5, label="alternatives", zorder=3)
         for point in _points(report, [c for c in candidates if c.chosen]):
             axes.plot(*point, "D", color=CHOSEN, markersize=9, label="chosen", zorder=5)
 
@@ -88,26 +106,45 @@ def pareto_svg(report: Report) -> str:
                 xytext=(4, 4),
                 **_LABEL,
             )
-        if (budget := report.budget_macs) is not None:
+        if shows_budget(report) and (budget := report.budget_macs) is not None:
             macs.append(budget)
             axes.axvline(budget, color=MUTED, linewidth=1.1, dashes=(1.5, 2), zorder=1)
+            left = budget < (min(macs) + max(macs)) / 2
             axes.annotate(
                 f"budget {si(budget)}",
                 (budget, 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(5, -12),
+                xytext=(5 if left else -5, -12),
+                ha="left" if left else "right",
                 **_LABEL,
             )
         scale(axes, "x", macs, si)
         scale(axes, "y", scores, number_text)
         axes.set_xlabel("MACs (papers’ convention)")
-        axes.set_ylabel(f"{metric} ({report.better[metric]} is better)")
+        axes.set_ylabel(f"{title} ({report.better[metric]} is better)")
         legend(axes)
 
-    return svg_of(draw, (10.5, 5.2), f"{metric} against MACs of {len(candidates)} candidates")
+    hits = [
+        Hit(*point, _figures(report, c)) for point, c in zip(_points(report, candidates), candidates, strict=True)
+    ]
+    return svg_of(draw, size, f"{title} against MACs of {len(candidates)} candidates", hits)
 
 
-def latency_svg(report: Report) -> str:
+def shows_budget(report: Report) -> bool:
+    """Whether the budget has its line in the plot: not where it is far beyond every candidate."""
+    most = max((c.macs for c in report.scored()), default=0)
+    return report.budget_macs is not None and report.budget_macs <= 4 * most
+
+
+def _figures(report: Report, candidate: CandidatePoint) -> str:
+    """What hovering over a point says."""
+    latency = [] if candidate.latency_ms is None else [f"{number_text(candidate.latency_ms)} ms"]
+    scores = [f"{title_of(name)} {number_text(score)}" for name, score in candidate.scores.items()]
+    lines = [*["chosen"] * candidate.chosen, f"{si(candidate.macs)} MACs", f"{si(candidate.params)} parameters"]
+    return "\n".join([*lines, *latency, *scores, subnet_text(candidate.subnet)])
+
+
+def latency_svg(report: Report, size: Inches = LOW) -> str:
     """The candidates whose latency was measured, that against `metric`: dots, the front of them, the choice."""
     timed = [(c.latency_ms, c) for c in report.scored() if c.latency_ms is not None]
     points = [(ms, c.scores[report.metric]) for ms, c in timed]
@@ -123,13 +160,15 @@ def latency_svg(report: Report) -> str:
         scale(axes, "x", x, number_text)
         scale(axes, "y", y, number_text)
         axes.set_xlabel("milliseconds an image")
-        axes.set_ylabel(f"{report.metric} ({report.better[report.metric]} is better)")
+        axes.set_ylabel(f"{title} ({report.better[report.metric]} is better)")
         legend(axes)
 
-    return svg_of(draw, (10.5, 3.6), f"{report.metric} against the latency of {len(points)} candidates")
+    title = title_of(report.metric)
+    hits = [Hit(*point, _figures(report, c)) for point, (_, c) in zip(points, timed, strict=True)]
+    return svg_of(draw, size, f"{title} against the latency of {len(points)} candidates", hits)
 
 
-def losses_svg(stage: str, curves: Mapping[str, Sequence[tuple[Number, Number]]]) -> str:
+def losses_svg(stage: str, curves: Mapping[str, Sequence[tuple[Number, Number]]], size: Inches = LOW) -> str:
     """The losses of one stage: for each name its (step, value) pairs, averaged to what a plot can show."""
 
     def draw(axes: Axes) -> None:
@@ -137,13 +176,16 @@ def losses_svg(stage: str, curves: Mapping[str, Sequence[tuple[Number, Number]]]
         for i, (name, points) in enumerate((n, p) for n, p in curves.items() if p):
             thinned = _thinned(points)
             values += [value for _, value in thinned]
-            axes.plot(*zip(*thinned, strict=True), color=LINES[i % len(LINES)], linewidth=1.3, label=name)
+            axes.plot(
+                *zip(*thinned, strict=True), color=LINES[i % len(LINES)], linewidth=1.3, label=loss_title(name)
+            )
         scale(axes, "y", values, number_text)
         axes.xaxis.set_major_formatter(lambda step, _: _tick(si(step)))
         axes.set_xlabel("step")
+        axes.set_ylabel("loss")
         legend(axes)
 
-    return svg_of(draw, (10.5, 3.6), f"losses of {stage}")
+    return svg_of(draw, size, f"losses of {stage}")
 
 
 def _points(report: Report, candidates: Sequence[CandidatePoint]) -> list[tuple[Number, Number]]:
@@ -175,33 +217,59 @@ def _tick(text: str) -> str:
 
 def legend(axes: Axes) -> None:
     """Above the plot, where it hides no point; in several lines where names are long."""
-    columns = _columns([len(name) for name in axes.get_legend_handles_labels()[1]])
+    line = int(_LINE * axes.figure.bbox.width / axes.figure.dpi / WIDE[0])
+    columns = _columns([len(name) for name in axes.get_legend_handles_labels()[1]], line)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, handletextpad=0.4, columnspacing=1.6)
 
 
-def _columns(lengths: Sequence[int]) -> int:
-    """In how many columns names of these lengths fit above a plot, filled one column after another."""
+def _columns(lengths: Sequence[int], line: int) -> int:
+    """In how many columns names of these lengths fit in a line above a plot, filled one column after another."""
     for columns in range(min(_COLUMNS, len(lengths)), 1, -1):
         widest = [column.max() for column in np.array_split(lengths, columns)]
-        if sum(widest) + _MARK * columns <= _LINE:
+        if sum(widest) + _MARK * columns <= line:
             return columns
     return 1
 
 
-def svg_of(draw: Draw, size: tuple[float, float], title: str) -> str:
+def svg_of(draw: Draw, size: Inches, title: str, hits: Sequence[Hit] = ()) -> str:
     """What `draw` puts on fresh axes of `size` inches: an `<svg>` element as wide as its place."""
-    return _inline(drawn(draw, size, title, "svg", transparent=True).decode(), title)
+    spots: list[str] = []
+
+    def place(axes: Axes) -> None:
+        """Where the hits are, in the points of the drawing."""
+        for hit in hits:
+            x, y = axes.transData.transform((hit.x, hit.y)) / axes.figure.dpi * 72
+            text = escape(hit.text)
+            spots.append(
+                f'<circle class="hit" cx="{x:.1f}" cy="{72 * size[1] - y:.1f}" r="9"><title>{text}</title></circle>'
+            )
+
+    svg = _inline(drawn(draw, size, title, "svg", after=place, transparent=True).decode(), title)
+    return svg.removesuffix("</svg>") + "".join(spots) + "</svg>"
 
 
-def drawn(draw: Draw, size: tuple[float, float], title: str, kind: Literal["svg", "png"], **settings: Any) -> bytes:
-    """What `draw` puts on fresh axes of `size` inches, as a file; `settings` are those of matplotlib's savefig."""
+def drawn(
+    draw: Draw,
+    size: Inches,
+    title: str,
+    kind: Literal["svg", "png"],
+    *,
+    after: Draw = lambda axes: None,
+    **settings: Any,
+) -> bytes:
+    """What `draw` puts on fresh axes of `size` inches, as a file; `settings` are those of matplotlib's savefig.
+
+    `after` sees the axes when everything has its place.
+    """
     # "default" shuts out the settings of the machine; the salt makes ids repeat, and differ between plots.
-    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": title}]):
+    with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": f"{title} {size}"}]):
         figure = Figure(figsize=size, layout="constrained")
-        draw(figure.add_subplot())
+        axes = figure.add_subplot()
+        draw(axes)
         buffer = io.BytesIO()
         silent = ("Creator", "Date", "Format", "Type") if kind == "svg" else ("Software",)
         figure.savefig(buffer, format=kind, metadata=dict.fromkeys(silent), **settings)
+        after(axes)
     return buffer.getvalue()
 
 

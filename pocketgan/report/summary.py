@@ -23,7 +23,6 @@ def side_by_side(report: Report) -> tuple[list[str], list[list[str]]]:
     titles = ["", *(row.name for row in report.rows)]
     lines = [["subnet", *(row.subnet or "" for row in report.rows)]]
     for line in comparison.lines(report, report.rows):
-        remarked = line.title in report.better
-        texts = (_told(cell) if remarked else cell.text for cell in line.cells)
+        texts = (_told(cell) if line.is_score else cell.text for cell in line.cells)
         lines.append([line.title, *texts])
     return titles, lines

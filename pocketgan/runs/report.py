@@ -23,6 +23,7 @@ from pocketgan.metrics import METRICS, Evaluation, compare
 from pocketgan.models import load_model
 from pocketgan.networks import write_numbers
 from pocketgan.pipeline.evaluate import Evaluate
+from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.store import Store
@@ -34,8 +35,8 @@ SHOWN = 12
 WORST = 6
 
 
-def report_of(recipe: Recipe, store: Store, latencies: dict[str, Latency], command: str) -> Report:
-    """The report of finished stages. `latencies`: by the names of `recipe.networks`."""
+def report_of(recipe: Recipe, store: Store, run: Path, latencies: dict[str, Latency], command: str) -> Report:
+    """The report of finished stages. `run`: their folder. `latencies`: by the names of `recipe.networks`."""
     import onnxruntime
 
     task, metric = recipe.task, recipe.metric
@@ -60,6 +61,8 @@ def report_of(recipe: Recipe, store: Store, latencies: dict[str, Latency], comma
         rows=tuple(rows),
         **_search_of(recipe, store),
         examples=tuple(_examples(recipe, store)),
+        run=str(run),
+        tuned=recipe.search is not None and not isinstance(recipe.result, Pick),
         stages=tuple(
             StageTime(name=name, seconds=store.seconds(stage), steps=stage.steps or None)
             for name, stage in recipe.all_stages.items()

@@ -124,7 +124,7 @@ def finish(recipe: Recipe, out: Path, command: str) -> Report:
     with replacing(out / "model") as part:
         shutil.copytree(store.artifact(recipe.result) / "model", part)
     measured = latencies(runtime_named("onnxruntime"), list(exports.values()), recipe.task.size)
-    report = report_of(recipe, store, dict(zip(exports, measured, strict=True)), command)
+    report = report_of(recipe, store, out, dict(zip(exports, measured, strict=True)), command)
     write_report(out, report, grids(recipe, store, report), loss_curves=loss_curves(recipe, store))
     return report
 

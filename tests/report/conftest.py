@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pocketgan.report import CandidatePoint, Example, ImageRow, Machine, Report, Row, StageTime, TaskSummary
+from tests.demo.conftest import browser as browser
 
 
 @pytest.fixture

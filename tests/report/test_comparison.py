@@ -1,4 +1,6 @@
-from pocketgan.report.comparison import Cell, lines, tiles
+import pytest
+
+from pocketgan.report.comparison import Cell, lines, subnet_text, tiles
 
 
 def changed(report, index: int, **fields):
@@ -9,6 +11,19 @@ def changed(report, index: int, **fields):
 
 def change(report, title: str) -> Cell:
     return next(line.change for line in lines(report, report.rows) if line.title == title)
+
+
+@pytest.mark.parametrize(
+    ("subnet", "words"),
+    [
+        ("32_32_48_16", "16 to 48 channels, 32 on average"),
+        ("4_4_2", "2 to 4 channels, 3.33 on average"),
+        ("8_8,depth=6,kernel=5", "8 channels, 6 blocks, kernels of 5"),
+        ("of one's own", "of one's own"),
+    ],
+)
+def test_subnets_in_words(subnet, words):
+    assert subnet_text(subnet) == words
 
 
 def test_headline(report):
@@ -38,11 +53,11 @@ def test_changes(report):
     assert change(report, "True MACs") == Cell("16.2× fewer", "", "better")
     assert change(report, "Size on disk") == Cell("31.9× smaller", "", "better")
     assert change(report, "fd") == Cell("+1.40", "may be noise")
-    assert change(report, "ssim") == Cell("−0.110", "worse", "worse")
+    assert change(report, "SSIM") == Cell("−0.110", "really worse", "worse")
     sure = report.model_copy(update={"differences": {"fd": (0.2, 2.6)}})
-    assert change(sure, "fd") == Cell("+1.40", "worse", "worse")
+    assert change(sure, "fd") == Cell("+1.40", "really worse", "worse")
     apart = changed(report, 1, scores={"fd": 30.0}).model_copy(update={"differences": {"fd": (-11.0, -8.0)}})
-    assert change(apart, "fd") == Cell("−9.80", "better", "better")
+    assert change(apart, "fd") == Cell("−9.80", "really better", "better")
 
 
 def test_what_nobody_measured_has_no_line(report):

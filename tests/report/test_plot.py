@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from matplotlib.figure import Figure
 
-from pocketgan.report.plot import latency_svg, legend, losses_svg, pareto_svg
+from pocketgan.report.plot import NARROW, latency_svg, legend, losses_svg, pareto_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -16,14 +16,34 @@ def texts(svg: str) -> list[str]:
 def test_pareto_names_what_it_shows(report):
     shown = texts(pareto_svg(report))
     for text in (
-        "candidates",
-        "front",
+        "scored subnets",
+        "alternatives",
         "chosen",
         "teacher 40.3",
         "budget 4.60 G",
         "fd (lower is better)",
     ):
         assert text in shown
+
+
+def test_pointing_at_a_candidate_tells_its_figures(report):
+    hits = [node[0].text for node in ElementTree.fromstring(pareto_svg(report)).iter(f"{SVG}circle")]
+    assert len(hits) == len(report.scored())
+    assert hits[2] == "chosen\n4.50 G MACs\n4.50 M parameters\nfd 45.0\n32 to 48 channels, 37.3 on average"
+
+
+def test_hits_lie_on_their_points(report):
+    """The marks of the front are drawn where its hits are."""
+    svg = ElementTree.fromstring(pareto_svg(report, NARROW))
+    hits = {(float(node.get("cx")), float(node.get("cy"))) for node in svg.iter(f"{SVG}circle")}
+    marks = {(float(node.get("x")), float(node.get("y"))) for node in svg.iter(f"{SVG}use") if node.get("x")}
+    for x, y in hits:
+        assert min(abs(x - u) + abs(y - v) for u, v in marks) < 0.2
+
+
+def test_a_budget_far_beyond_all_candidates_is_left_out(report):
+    far = report.model_copy(update={"budget_macs": 10**12})
+    assert not any(text.startswith("budget") for text in texts(pareto_svg(far)))
 
 
 def test_references_are_drawn_only_when_given(report):

@@ -135,7 +135,7 @@ def test_the_runs_own_budget_gives_the_runs_own_subnet(cli: Cli, run: Path, tmp_
     lines = outcome.out.splitlines()
     assert lines[-1] == str(tmp_path / "same")
     assert lines[0].split() == ["teacher", "compressed", "pick"]
-    scores = [line for line in lines if line.startswith("ssim")]
+    scores = [line for line in lines if line.startswith("SSIM  ")]
     assert len(scores) == 1
     assert scores[0].count(" to ") == 3, "every score has its interval"
     weights = Path("model") / "weights.safetensors"
