@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pocketgan import __version__
+from pocketgan import __version__, progress
 from pocketgan.catalog.catalog import ENTRIES
-from pocketgan.cli import progress, show
+from pocketgan.cli import show
 from pocketgan.cli.show import table_lines
 from pocketgan.deploy import doctor
 from pocketgan.progress import Course, progress_shown
@@ -70,6 +70,15 @@ def test_too_many_columns_become_blocks():
         "         that goes on and on",
     ]
     assert [line.text for line in lines if line.head] == ["one", "two"]
+
+
+def test_names_and_figures_stay_side_by_side():
+    rows = [["Distance (of a network)", "465 (423 to 515)", "540 (505 to 570)"]]
+    assert texts(["", "teacher", "compressed"], rows, 50) == [
+        "                teacher           compressed",
+        "Distance (of a  465 (423 to 515)  540 (505 to 570)",
+        "network)",
+    ]
 
 
 def test_a_pipe_has_a_line_a_row():

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import typer
 
-#: characters between columns, and those that a column of sentences keeps at least
-_GAP, _READABLE = 2, 28
+#: characters between columns, and those that a column of sentences keeps at least; it is one of sentences, not of
+#: names and figures, if its widest cell is wider than `_SENTENCE`
+_GAP, _READABLE, _NAME, _SENTENCE = 2, 28, 14, 40
 
 
 def command_line() -> str:
@@ -67,7 +68,10 @@ def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: in
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     if width is not None and (more := sum(widths) + _GAP * (len(widths) - 1) - width) > 0:
         least = [
-            max(min(natural, _READABLE), *(len(word) for text in column for word in text.split() or [""]))
+            max(
+                min(natural, _READABLE if natural > _SENTENCE else _NAME),
+                *(len(word) for text in column for word in text.split() or [""]),
+            )
             for natural, column in zip(widths, zip(*cells, strict=True), strict=True)
         ]
         if sum(widths) - sum(least) < more:

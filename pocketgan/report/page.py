@@ -126,7 +126,9 @@ def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | N
         else None,
         sections=[(title, list(rows)) for title, rows in groupby(grids, key=lambda row: row.section)],
         losses=[
-            (stage, _at_both_widths(partial(losses_svg, stage, own), LOW)) for stage, own in curves.items() if own
+            (stage, _at_both_widths(partial(losses_svg, stage, own), LOW))
+            for stage, own in curves.items()
+            if any(len(points) > 1 for points in own.values())
         ],
         gains=gains(report, curves),
         steps=next_steps(report),
