@@ -74,9 +74,9 @@ def test_too_many_columns_become_blocks():
 
 def test_names_and_figures_stay_side_by_side():
     rows = [["Distance (of a network)", "465 (423 to 515)", "540 (505 to 570)"]]
-    assert texts(["", "teacher", "compressed"], rows, 50) == [
-        "                teacher           compressed",
-        "Distance (of a  465 (423 to 515)  540 (505 to 570)",
+    assert texts(["", "teacher", "compressed"], rows, 52) == [
+        "                  teacher           compressed",
+        "Distance (of a    465 (423 to 515)  540 (505 to 570)",
         "network)",
     ]
 
