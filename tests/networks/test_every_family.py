@@ -1,5 +1,8 @@
 """What is true of the spec of every network: of each form of each family, of others with unusual fields."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -45,3 +48,27 @@ def test_the_channels_at_its_taps(spec):
     assert spec.build().eval()(x, lambda name, value: seen.setdefault(name, value)).shape[1] == spec.out_channels
     assert set(spec.taps) <= set(seen)
     assert all(value.shape[1] == spec.tap_channels(name) for name, value in seen.items())
+
+
+COMPILING = """
+import sys
+import torch
+from pydantic import TypeAdapter
+from pocketgan.networks import AnySpec
+
+for text in sys.argv[1:]:
+    spec = TypeAdapter(AnySpec).validate_json(text)
+    network = spec.build().eval()
+    x = spec.example(1, (spec.smallest_side, spec.smallest_side), torch.Generator().manual_seed(0))
+    more = network.draw(1, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        compiled = torch.compile(network, backend="eager", fullgraph=True)(x, **more)
+        print(spec.kind, torch.equal(compiled, network(x, **more)))
+"""
+
+
+def test_pytorch_compiles_them_as_one_graph():
+    """In a process of its own: the types that tests check are not for its compiler."""
+    words = [sys.executable, "-c", COMPILING, *(spec.model_dump_json() for spec in UNUSUAL)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [f"{spec.kind} True" for spec in UNUSUAL], done.stderr[-2000:]
