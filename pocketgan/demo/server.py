@@ -37,8 +37,11 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-#: the report is a page of its own, with its style inside
-_REPORT = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; base-uri 'none'"
+#: the report is a page of its own, with its style inside, and a script that its own policy pins
+_REPORT = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; frame-src 'self'; "
+    "base-uri 'none'"
+)
 
 
 class Server(ThreadingMixIn, HTTPServer):
