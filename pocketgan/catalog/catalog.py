@@ -14,6 +14,7 @@ from pocketgan.data.task import Direction, Task, open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, unknown
 from pocketgan.methods.fast_gan_compression import FastGanCompression
+from pocketgan.objectives.distil import DistilSettings
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.recipes.channels import with_channels
 from pocketgan.recipes.games import GAMES
@@ -62,8 +63,9 @@ class Entry:
 
 def demo() -> FastGanCompression:
     """Small enough for minutes on two cores."""
+    parts = GAMES["pix2pix"].parts(32, 64)._replace(distillation=DistilSettings(lr=1e-3))
     return FastGanCompression(
-        **GAMES["pix2pix"].parts(32, 64).fields,
+        **parts.fields,
         teaching=Schedule(constant=30, decay=30, batch_size=4),
         space="24_16_12_8",
         supernet=Schedule(constant=20, decay=20, batch_size=4),

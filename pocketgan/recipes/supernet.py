@@ -19,6 +19,7 @@ from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec
 from pocketgan.networks.traced import TracedSpec
+from pocketgan.objectives.distil import DistilSettings
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.games import Distilling, Teaching
 from pocketgan.pipeline.pick import Pick
@@ -179,6 +180,7 @@ def supernet_settings(
     space: str,
     search: Evolution,
     mobile: bool = False,
+    student_lr: float | None = None,
     **further: Any,
 ) -> Kind:
     """Settings by named numbers: base widths, options of the student's widths, and the training images that each
@@ -186,11 +188,14 @@ def supernet_settings(
 
     Args:
         mobile: whether the teacher has decomposed convolutions.
+        student_lr: the learning rate of students of pairs; default the published one.
         further: settings of the kind's own.
     """
     task, game = wish.task, wish.game
     upsampling = "more" if min(task.size) >= _WIDE_GRID else "normal"
     parts = game.parts(teacher, discriminator, mobile=mobile, in_channels=task.in_channels, upsampling=upsampling)
+    if student_lr and isinstance(parts.distillation, DistilSettings) and parts.distillation.paired:
+        parts = parts._replace(distillation=parts.distillation.model_copy(update={"lr": student_lr}))
     return kind(
         **parts.fields,
         teaching=game.schedule(teacher_images, task),

@@ -248,6 +248,8 @@ def test_every_effort_makes_a_recipe(data: dict[str, Path], model: Any, method: 
     assert ("fine-tuning" in made.stages) == (model in ("pix2pix", "gaugan")), (
         "the authors saw it harm without pairs"
     )
+    quick = (model, method, effort) == ("pix2pix", "fast-gan-compression", "quick")
+    assert (settings.distillation.lr == 1e-3) == quick, "the published rate, but for minutes of pairs"
     if method == "gan-compression":
         assert made["pre-distillation"].init == made.teacher
     if effort == "paper":
