@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo web test check gpu-check clean
+.PHONY: setup demo web test check docs gpu-check clean
 
 setup: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	touch $@
 
 # compresses the bundled nuclei data; go on with it after an interruption by calling it again
@@ -30,9 +30,14 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# the pages of docs/ as a site in site/, to be read without a network; warnings are errors
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo 'open site/index.html'
+
 # what needs an NVIDIA GPU, with one tiny run of every method; without a GPU all of it is skipped
 gpu-check: setup
 	$(BIN)/python -m pytest -m cuda -rs tests/cuda
 
 clean:
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv runs site .pytest_cache .mypy_cache .ruff_cache .hypothesis
