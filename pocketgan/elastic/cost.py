@@ -30,14 +30,16 @@ _CONVOLUTIONS = (torch.conv2d, torch.conv_transpose2d, F.linear)
 _PRODUCTS = (torch.mul, torch.Tensor.mul)
 _MATRICES = (torch.matmul, torch.bmm, torch.mm, torch.addmm, torch.baddbmm)
 _AVERAGES = (F.adaptive_avg_pool2d, torch.mean, torch.Tensor.mean)
+#: what leaves the channels of its first two arguments as they are
+_KEEPING = (F.instance_norm, F.batch_norm, F.relu, F.leaky_relu, F.pad, F.interpolate, torch.add, torch.Tensor.add)
 _CHUNK = 1 << 16  # genomes costed at once: the working set stays in the cache
 
 
 @dataclass(frozen=True)
 class LayerCost:
     """One layer at given widths. `norm` is the number of elements that an instance norm puts out, and `source` the
-    convolution whose output it takes, if that is so; `other` is what torchprofile counts that nobody else does.
-    `sizes`: the numbers whose product `weights` is, where no parameter of this name has them as its shape."""
+    convolution whose channels it has, where that is known; `other` is what torchprofile counts that nobody else
+    does. `sizes`: the numbers whose product `weights` is, where no parameter of this name has them as its shape."""
 
     name: str
     kind: str
@@ -87,12 +89,17 @@ class _Recorder(TorchFunctionMode):
         super().__init__()
         self.names, self.parameters = names, parameters
         self.layers: list[LayerCost] = []
-        self.last: tuple[torch.Tensor | None, str] = (None, "")  # the last convolution's output, and its name
+        #: whose channels a tensor has, by its identity: the tensor, which stays alive, and the convolution
+        self.channels: dict[int, tuple[torch.Tensor, str]] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        if func in _KEEPING:
+            origins = (self.channels.get(id(arg)) for arg in args[:2])
+            self._from(result, next((name for _, name in filter(None, origins)), ""))
         if func in _CONVOLUTIONS:
             self.layers.append(self._convolution(func, result, *args[:2]))
+            self._from(result, self.layers[-1].name)
         elif func in _MATRICES:
             self._matrices(*[arg for arg in args if isinstance(arg, torch.Tensor)][-2:])
         elif func is F.scaled_dot_product_attention:
@@ -102,12 +109,17 @@ class _Recorder(TorchFunctionMode):
         elif func is F.instance_norm and (kwargs or {}).get("weight") is not None:
             self._note("adaptive_norm", result, other=1)
         elif func is F.instance_norm:
-            self._note("instance_norm", result, norm=result.numel())
+            _, source = self.channels.get(id(args[0]), (None, ""))
+            self._note("instance_norm", result, norm=result.numel(), source=source)
         elif func in _AVERAGES:
             self._note("average", result, other=result.numel())
         elif func in _PRODUCTS and all(isinstance(factor, torch.Tensor) for factor in args[:2]):
             self._note("product", result, other=result.numel())
         return result
+
+    def _from(self, result: torch.Tensor, source: str) -> None:
+        if source:
+            self.channels[id(result)] = result, source
 
     def _note(self, kind: str, result: torch.Tensor, **facts: Any) -> None:
         self.layers.append(LayerCost("", kind, tuple(result.shape[1:]), **facts))
