@@ -7,6 +7,7 @@ option and settles the recipe; no pace is measured for it. tests/methods carry o
 
 import importlib.util
 import inspect
+import json
 import os
 import re
 import shlex
@@ -223,6 +224,20 @@ def test_every_link_leads_somewhere(page: str):
         if "://" not in link:
             target = (PAGES[page].parent / link).resolve()
             assert target in made or target.exists(), link
+
+
+def test_captions_tell_the_demo_as_it_was():
+    teacher, small = json.loads((ROOT / "benchmarks/results/demo.json").read_text())["rows"]
+    figures = [
+        f"{teacher['macs'] / small['macs']:.1f} times fewer MACs",
+        f"{teacher['params'] / small['params']:.0f} times fewer parameters",
+        f"{teacher['latency_ms'] / small['latency_ms']:.1f} times faster",
+        f"{small['scores']['fd_mobilenet_v2']:.0f} against its {teacher['scores']['fd_mobilenet_v2']:.0f}",
+        f"L1 of {small['scores']['l1']:.3f} against {teacher['scores']['l1']:.3f}",
+    ]
+    for page in ("README.md", "docs/index.md"):
+        caption = " ".join(PAGES[page].read_text().partition("*From above")[2].split())
+        assert [figure for figure in figures if figure not in caption] == [], page
 
 
 def test_the_site_builds_and_asks_for_nothing_outside(tmp_path: Path):

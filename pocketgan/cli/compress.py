@@ -45,22 +45,24 @@ Direction = Annotated[Literal["AtoB", "BtoA"], typer.Option(help="What becomes w
 Model = Annotated[
     str | None,
     typer.Option(
-        help="pix2pix, cyclegan, gaugan or munit; default by the data: pairs, no pairs, label maps; munit on "
-        "demand."
+        help="pix2pix, cyclegan, gaugan or munit; default by the data: pairs, no pairs, label maps; munit only if "
+        "you say so."
     ),
 ]
 Method = Annotated[
     str,
     typer.Option(
         help=f"How it is compressed: {', '.join(method_names())}. once-for-all chooses kernels and depth too, omgd "
-        "and pocket train teachers and student together."
+        "and pocket train teachers and student together, in-place has no teacher and needs pairs."
     ),
 ]
-Effort = Annotated[Literal["quick", "standard", "paper"], typer.Option(help="How wide and how long.")]
+Effort = Annotated[
+    Literal["quick", "standard", "paper"], typer.Option(help="How wide the networks are, and how long they learn.")
+]
 Teacher = Annotated[
     Path | None,
     typer.Option(
-        help="A finished teacher, not trained then: a model folder, a run (its teacher), or what import knows."
+        help="A finished teacher, which is then not trained: a model folder, a run, or what import knows."
     ),
 ]
 Discriminator = Annotated[Path | None, typer.Option(help="The discriminator of that teacher.")]
@@ -83,7 +85,7 @@ Unlabelled = Annotated[
 def compress(
     data: Data,
     budget: Annotated[
-        str, typer.Option(help="MACs an image by the papers' count (2.6G), or e.g. true_macs=1G,params=400K.")
+        str, typer.Option(help="MACs for one image by the papers' count (2.6G), or e.g. true_macs=1G,params=400K.")
     ],
     size: Sides = None,
     load_size: LoadSize = None,

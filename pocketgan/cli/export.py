@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from pocketgan.cli.foreign import export_official
-from pocketgan.cli.options import Images, ModelText, Overwrite, Sides, read_sides
+from pocketgan.cli.options import ModelText, Overwrite, Sides, read_sides
 from pocketgan.cli.show import say
 from pocketgan.errors import unknown
 
@@ -35,7 +35,10 @@ def export(
         ),
     ] = "fp32",
     fixed: Annotated[bool, typer.Option("--fixed", help="For one image of --size only.")] = False,
-    data: Images = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Images to verify and calibrate on; default those of the run."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for the runtimes that serve it, verified against PyTorch, or for the papers' own code."""

@@ -14,14 +14,19 @@ from pocketgan.progress import progress_shown
 
 
 def profile(
-    model: ModelText,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model folder, run folder, spec like mobile-resnet:48, or ONNX file.", show_default=False
+        ),
+    ],
     size: Sides = None,
     runtime: Annotated[
         list[str] | None,
         typer.Option(help=f"Measure latency on: {', '.join(names_in('deploy.runtimes'))} (repeatable)."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the latency measurement.")] = 1,
-    layers: Annotated[bool, typer.Option("--layers", help="One line a layer.")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="One line for each layer.")] = False,
     as_json: Json = False,
 ) -> None:
     """Parameters, both MACs, size and measured latency of a network."""

@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one setting, e.g. supernet.constant=40.")]
 ModelText = Annotated[
     str,
-    typer.Argument(help="Model folder, run folder or spec like mobile-resnet:48; profile takes ONNX files too."),
+    typer.Argument(help="Model folder, run folder or spec like mobile-resnet:48."),
 ]
 Sides = Annotated[
     str | None,
@@ -33,7 +33,7 @@ Sides = Annotated[
 ]
 Channels = Annotated[
     str | None,
-    typer.Option(help="Of the images: 1 of both A and B, or 4:3 of A and of B; default as the files have them."),
+    typer.Option(help="Channels of the images: 1, or 4:3 for A and for B; default as the files have them."),
 ]
 Ranges = Annotated[
     list[str] | None,
@@ -71,7 +71,7 @@ Weights = Annotated[
 ]
 Precision = Annotated[
     Literal["fp32", "bf16"] | None,
-    typer.Option(help="Of the trainings: bf16 is faster where the device has it; default fp32."),
+    typer.Option(help="Precision of the trainings: bf16 is faster where the device has it; default fp32."),
 ]
 Images = Annotated[
     Path | None, typer.Option("--data", help="Where the images of the run are now, if they were moved.")
@@ -83,7 +83,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 Yes = Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
 Recipe_ = Annotated[str, typer.Argument(help="A name from `pocketgan list`.", show_default=False)]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the images.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of the images, for a recipe of the catalog.")
+]
 BudgetOption = Annotated[str | None, typer.Option("--budget", help="Another budget than the recipe's.")]
 
 

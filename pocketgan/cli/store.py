@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pocketgan.cli.options import Json, Yes
+from pocketgan.cli.options import Json
 from pocketgan.cli.show import print_json, say, table
 from pocketgan.errors import DataError, SpecError
 
@@ -22,11 +22,17 @@ Action = Annotated[
 Place = Annotated[Path, typer.Argument(help="A run folder, or what --store named.", show_default=False)]
 Keep = Annotated[
     list[Path] | None,
-    typer.Option(help="prune a store of several runs: the stages of this run stay (repeatable), all others go."),
+    typer.Option(help="For prune in a store of several runs: stages of this run stay (repeatable), others go."),
 ]
 
 
-def store(action: Action, place: Place, keep: Keep = None, yes: Yes = False, as_json: Json = False) -> None:
+def store(
+    action: Action,
+    place: Place,
+    keep: Keep = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    as_json: Json = False,
+) -> None:
     """Look after the folder in which the stages of runs are kept."""
     from pocketgan.pipeline.owner import MARK
     from pocketgan.pipeline.store import Store
