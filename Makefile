@@ -33,7 +33,7 @@ check: setup
 # the pages of docs/ as a site in site/, to be read without a network; warnings are errors
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
-	@echo 'open site/index.html'
+	@echo 'open site/index.html; its search needs a server: python -m http.server --directory site'
 
 # what needs an NVIDIA GPU, with one tiny run of every method; without a GPU all of it is skipped
 gpu-check: setup
