@@ -1,4 +1,5 @@
-"""What the site has besides the pages of this folder: the command line's reference, and pages from elsewhere."""
+"""What the site has besides the pages of this folder: the command line's reference, pages from elsewhere, and how
+docstrings are read."""
 
 import posixpath
 import re
@@ -6,6 +7,8 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
+
+import griffe
 
 ROOT = Path(__file__).resolve().parents[1]
 #: pages of the site that are files elsewhere in the repository
@@ -15,6 +18,22 @@ ELSEWHERE = {
     "changelog.md": "CHANGELOG.md",
 }
 LINK = re.compile(r"(?P<mark>!?)\[(?P<label>[^\]]+)\]\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
+
+#: an entry of a docstring that speaks of several arguments at once, with the lines that go on with it
+SEVERAL = re.compile(r"^ {4}(?P<names>(?:\w+,\s+)+\w+):(?P<text>.*(?:\n {8,}.*)*)", re.MULTILINE)
+
+
+class OneByOne(griffe.Extension):
+    """What a docstring says of several arguments at once is said of each: the tables have a row for every one."""
+
+    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
+        if obj.docstring:
+            obj.docstring.value = SEVERAL.sub(
+                lambda entry: "\n".join(
+                    f"    {name}:{entry['text']}" for name in re.split(r",\s+", entry["names"])
+                ),
+                obj.docstring.value,
+            )
 
 
 def on_files(files: Any, config: Any) -> Any:
