@@ -17,7 +17,7 @@ from pocketgan.networks import PatchSpec, ResnetSpec
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SCRIPTS = (
     *("training", "cost_model", "scoring", "inference", "startup", "data", "horse2zebra", "segmentation"),
-    *("bootstrap", "fid_profile", "sampling", "search", "precision", "plan", "page", "chaos"),
+    *("bootstrap", "fid_profile", "sampling", "search", "precision", "plan", "page", "chaos", "generators"),
 )
 DATA = BENCHMARKS.parents[1] / "shared" / "data"
 #: what lies beside the repository, by the script that needs it

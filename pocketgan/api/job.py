@@ -29,7 +29,7 @@ from pocketgan.recipes.method import Wish
 from pocketgan.recipes.supernet import with_generator
 from pocketgan.runs.run import teacher_of
 from pocketgan.runtime import Runtime
-from pocketgan.tracing.generator import arguments_of, generator_named, spec_of
+from pocketgan.tracing.generator import arguments_of, generator_named, named_paths, spec_of
 from pocketgan.units import Size
 
 Effort = Literal["quick", "standard", "paper"]
@@ -125,10 +125,13 @@ def job_of_images(
     own, others = arguments_of(list(changes))
     if own and not isinstance(generator, str):
         raise SpecError(f"--set generator.{next(iter(own))} has no generator; name that with --generator")
+    choices, others = named_paths(others)
+    if choices and not generator:
+        raise SpecError(f"--set {next(iter(choices))} has no generator to train; name that with --generator")
     base = chosen(wish)
     if generator:
         module = generator_named(generator, own) if isinstance(generator, str) else generator
-        base = with_generator(base, spec_of(module, task.in_channels, task.size))
+        base = with_generator(base, spec_of(module, task.in_channels, task.size, **choices))
     elif finished and isinstance(finished.generator, TracedSpec):
         base = with_generator(base, finished.generator)
     settings = changed(base, others)

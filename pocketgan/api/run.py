@@ -32,7 +32,7 @@ from pocketgan.runs.pick import pick
 from pocketgan.runs.report import read_report
 from pocketgan.runs.run import estimate_seconds, run_recipe, store_of
 from pocketgan.runtime import Runtime
-from pocketgan.tracing.generator import check_generator, generator_of
+from pocketgan.tracing.generator import check_generator, generator_of, named_paths
 from pocketgan.tracing.trace import trace
 from pocketgan.units import Size, both_sides
 
@@ -195,7 +195,11 @@ def compress(
     with TemporaryDirectory() as place:
         if module is not None and teacher_weights is not None:
             sides = both_sides(256 if size is None else size)
-            teacher = _finished(module, teacher_weights, Path(place), channels[direction == "BtoA"], sides)
+            choices, changes = named_paths(changes)
+            if "separable" in choices:
+                raise SpecError("a finished teacher keeps its layers; leave out separable, or let it be trained")
+            taps, inputs = choices.get("taps", ()), channels[direction == "BtoA"]
+            teacher = _finished(module, teacher_weights, Path(place), inputs, sides, taps)
         job = job_of_images(
             data=folder,
             budget=budget,
@@ -243,7 +247,12 @@ def _telling(progress: Show | None, left: Mapping[str, float], quiet: bool) -> A
 
 
 def _finished(
-    module: nn.Module, weights: Path | str | Mapping[str, Tensor], place: Path, channels: int | None, size: Size
+    module: nn.Module,
+    weights: Path | str | Mapping[str, Tensor],
+    place: Path,
+    channels: int | None,
+    size: Size,
+    taps: tuple[str, ...],
 ) -> Path:
     """A model folder of a user's trained generator."""
     state = dict(weights) if isinstance(weights, Mapping) else read_state(Path(weights))
@@ -256,7 +265,7 @@ def _finished(
         ) from error
     example = torch.rand(2, channels or 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     check_generator(module, example)
-    save_model(place / "teacher", trace(module, example).generator(), {})
+    save_model(place / "teacher", trace(module, example, taps).generator(), {})
     return place / "teacher"
 
 

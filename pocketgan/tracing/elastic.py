@@ -19,6 +19,7 @@ from pocketgan.errors import SpecError
 from pocketgan.networks import Widths, write_numbers
 from pocketgan.networks.program import Program, at
 from pocketgan.networks.traced import TracedSpec
+from pocketgan.tracing.graph import free_name
 from pocketgan.tracing.trace import Result, trace
 
 #: how far the user's own forward may be from the traced one: they are the same operations
@@ -131,7 +132,7 @@ def resized_like(module: nn.Module, network: nn.Module) -> nn.Module | None:
             for name, tensor in held.items():
                 if tensor is None:
                     continue
-                place = first.setdefault(id(tensor), f"{path}.{name}" if path else name)
+                place = first.setdefault(id(tensor), free_name(f"{path}.{name}" if path else name))
                 if place in tensors:
                     held[name] = tensors[place]  # type: ignore[assignment]
     spec = network.spec

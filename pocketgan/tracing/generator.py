@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pocketgan.errors import SpecError, unknown
 from pocketgan.networks.traced import TracedSpec
+from pocketgan.tracing.separable import with_separable
 from pocketgan.tracing.trace import trace
 from pocketgan.units import Size
 
@@ -56,12 +57,22 @@ def generator_of(make: Any, arguments: Mapping[str, Any], text: str) -> nn.Modul
     return made
 
 
-def spec_of(module: nn.Module, channels: int, size: Size) -> TracedSpec:
-    """The spec of a generator of images of this size in pixels. Raises `SpecError` for one that cannot be used."""
+def spec_of(
+    module: nn.Module, channels: int, size: Size, taps: tuple[str, ...] = (), separable: tuple[str, ...] = ()
+) -> TracedSpec:
+    """The spec of a generator of images of this size in pixels.
+
+    Args:
+        taps: paths of modules whose outputs distillation compares; found by themselves otherwise.
+        separable: paths of 3x3 convolutions that are decomposed first, or "all".
+
+    Raises `SpecError` for a generator that cannot be used.
+    """
+    module = with_separable(module, separable) if separable else module
     rng = torch.Generator().manual_seed(0)
     example = torch.rand(2, channels, *size, generator=rng) * 2 - 1
     check_generator(module, example)
-    return trace(module, example).spec
+    return trace(module, example, taps).spec
 
 
 @torch.no_grad()
@@ -70,10 +81,11 @@ def check_generator(module: nn.Module, example: Tensor) -> None:
     name, given, training = type(module).__name__, example.clone(), module.training
     try:
         made: Any = module.eval()(given)
+        again: Any = module(example.clone())
     except Exception as error:  # whatever the user's forward does
         raise SpecError(
             f"{name} does not take images of shape {tuple(example.shape)}: {_line(error)}; a generator takes one "
-            "batch of images, with the channels and the --size of the data"
+            "batch of images, with the channels and the --size of the data; --channels 3 reads gray ones as RGB"
         ) from error
     finally:
         module.train(training)
@@ -89,6 +101,11 @@ def check_generator(module: nn.Module, example: Tensor) -> None:
         raise SpecError(f"{name} gives values that are not finite; initialise its weights, or mend its forward")
     if not torch.equal(given, example):
         raise SpecError(f"{name} changes its input in place; begin its forward with x = x.clone()")
+    if not torch.allclose(made, again, atol=1e-4):
+        raise SpecError(
+            f"{name} gives another image of the same input at each call; draw random numbers where self.training "
+            "alone, or keep them in a buffer"
+        )
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise SpecError(f"{name} has no parameters to train; give a module with layers, and requires_grad")
 
@@ -103,6 +120,21 @@ def arguments_of(changes: list[str]) -> tuple[dict[str, Any], list[str]]:
             found[name] = json.loads(value)
         except json.JSONDecodeError:
             found[name] = value
+    return found, [change for change in changes if change not in own]
+
+
+def named_paths(changes: list[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """The paths of modules that --set taps=... and --set separable=... name, and the other changes."""
+    own = [change for change in changes if change.partition("=")[0] in ("taps", "separable") and "=" in change]
+    found = {}
+    for change in own:
+        name, _, value = change.partition("=")
+        try:
+            paths = json.loads(value)
+        except json.JSONDecodeError:
+            paths = value
+        paths = paths if isinstance(paths, list) else str(paths).split(",")
+        found[name] = tuple(str(path).strip() for path in paths)
     return found, [change for change in changes if change not in own]
 
 

@@ -14,13 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.export.graph_signature import InputKind
-from torch.fx import Graph
+from torch.fx import Graph, GraphModule
 
 from pocketgan.errors import SpecError
 from pocketgan.tracing.failures import why_untraceable
 
 #: what the exporter adds to make sure that a graph is run as it was traced
 _CHECKS = ("_assert", "sym_constrain", "_check")
+#: what PyTorch's exporters call parts of their own, and so no part of a network may be called
+_TAKEN = frozenset(dir(GraphModule)) - frozenset(dir(nn.Module))
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Traced:
 
     Attributes:
         module: a copy of the user's, in evaluation mode on the CPU, parametrisations folded into plain weights.
-        tensors: by the names that they have in the module, each once.
+        tensors: by the names that they have in the module (see `free_name`), each once.
         names: the tensor of each placeholder.
         open_batch, open_sides: whether the graph leaves the batch, or height and width, open.
     """
@@ -83,11 +85,17 @@ def graph_of(module: nn.Module, example: Tensor, *, open_sides: bool = True) -> 
         tensor = held.get(name)
         if tensor is None:
             tensor, name = program.constants[name], f"constants.{name.replace('.', '_')}"
-        name = first.setdefault(id(tensor), name)
+        name = first.setdefault(id(tensor), free_name(name))
         tensors[name], names[spec.arg.name] = tensor, name
     (user,) = (node for node in program.graph.nodes if node.op == "placeholder" and node.name == place)
     open_axes = [not isinstance(size, int) for size in user.meta["val"].shape]
     return Traced(own, program.graph, tensors, names, place, open_axes[0], open_axes[2] and open_axes[3])
+
+
+def free_name(name: str) -> str:
+    """The name of a tensor of a module in what is exported: `code` and `graph` become `code_` and `graph_`."""
+    top, dot, rest = name.partition(".")
+    return f"{top}_{dot}{rest}" if top in _TAKEN else name
 
 
 def plain_copy(module: nn.Module) -> nn.Module:

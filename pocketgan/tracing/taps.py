@@ -3,6 +3,7 @@ resolution on the way up."""
 
 from __future__ import annotations
 
+from torch import nn
 from torch.fx import Node
 
 from pocketgan.errors import SpecError, unknown
@@ -21,7 +22,8 @@ def taps_of(flow: Flow, named: tuple[str, ...] = ()) -> list[tuple[str, Node]]:
     """
     steps = [step for step in flow.steps if _map(step)]
     if named:
-        return [_named(flow, steps, path) for path in named]
+        nodes = {node: name for name, node in (_named(flow, steps, path) for path in reversed(named))}
+        return [(name, node) for node, name in reversed(nodes.items())]
     whole = flow.image.tensor.shape[2:].numel()
     trunk = [step for step in steps if 1 < _area(step) < whole]
     if not trunk:  # one resolution all through: in the middle, and before the image is made
@@ -39,8 +41,8 @@ def taps_of(flow: Flow, named: tuple[str, ...] = ()) -> list[tuple[str, Node]]:
                                         if then is None or _area(then) > _area(step))]  # fmt: skip
     names: dict[str, Node] = {}
     for step in dict.fromkeys(step.node for step in found):
-        path = _path(step) or step.name
-        names[path if path not in names else step.name] = step
+        name = _name(_path(step) or step.name)
+        names[name if name not in names else step.name] = step
     return list(names.items())
 
 
@@ -51,7 +53,13 @@ def _named(flow: Flow, steps: list[Step], path: str) -> tuple[str, Node]:
     own = [step for step in steps if any(each == path for each, _ in _stack(step.node))]
     if not own:
         raise SpecError(f"'{path}' makes no feature map in forward, and a tap is one; name another module")
-    return path, own[-1].node
+    return _name(path), own[-1].node
+
+
+def _name(path: str) -> str:
+    """Of a tap: what a module may be called, since it gets an adaptor of its own."""
+    name = path.replace(".", "/")
+    return f"{name}/" if hasattr(nn.ModuleDict, name) else name
 
 
 def _map(step: Step) -> bool:

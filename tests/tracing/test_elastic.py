@@ -65,7 +65,7 @@ def test_other_sides_other_batches_training_mode(module, traced):
     assert torch.equal(network.get_buffer("encode.1.running_mean"), module.encode[1].running_mean)
     assert int(network.get_buffer("encode.1.num_batches_tracked")) == 1
     assert traced.spec.stride == 2
-    assert traced.spec.taps
+    assert traced.spec.taps == ("middle/1", "middle/2"), "named as adaptors can be"
 
 
 def test_a_model_folder_needs_nothing_of_the_users_code(tmp_path, traced):
@@ -75,6 +75,31 @@ def test_a_model_folder_needs_nothing_of_the_users_code(tmp_path, traced):
     x = torch.rand(1, 3, 16, 16)
     assert torch.equal(loaded(x), network(x))
     assert loaded.spec == traced.spec
+
+
+class Taken(nn.Module):
+    """Names that the exporter gives to parts of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.code, self.graph, self.out = (
+            nn.Parameter(torch.rand(1, 8, 1, 1)),
+            nn.Conv2d(3, 8, 1),
+            nn.Conv2d(8, 3, 1),
+        )
+
+    def forward(self, x):
+        return self.out(self.graph(x).relu() * self.code)
+
+
+@pytest.mark.usefixtures("real_export")
+def test_names_that_the_exporter_takes(tmp_path):
+    x = torch.rand(2, 3, 16, 16)
+    supernet = pg.elastic(Taken(), x)
+    small = supernet.extract(supernet.smallest)
+    assert isinstance(small, Taken)
+    assert torch.equal(small(x), supernet(x, at=supernet.smallest))
+    assert pg.export(small, tmp_path / "small.onnx", size=16).largest < 1e-5
 
 
 def test_importing_the_package_is_light():

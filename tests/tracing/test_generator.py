@@ -1,11 +1,16 @@
 """A generator that a user names: found, checked, and what is said of those that will not do."""
 
+import json
+import re
+
 import pytest
 import torch
 from torch import nn
 
-from pocketgan.errors import SpecError
-from pocketgan.tracing.generator import arguments_of, check_generator, generator_named, spec_of
+import pocketgan as pg
+from pocketgan.elastic.cost import cost
+from pocketgan.errors import PocketGANError, SpecError
+from pocketgan.tracing.generator import arguments_of, check_generator, generator_named, named_paths, spec_of
 
 SOURCE = '''
 import torch
@@ -61,6 +66,7 @@ WRONG = (
     ("Like", {"body": "self.out(x)"}, r"does not take images of shape \(2, 3, 16, 16\): .*channels"),
     ("Like", {"body": "self.missing(x)"}, "does not take images of shape .*no attribute 'missing'"),
     ("Like", {"body": "self.out(self.layer(x))[:1]"}, r"gives shape \(1, 3, 16, 16\)"),
+    ("Like", {"body": "self.out(self.layer(x)) + torch.rand_like(x)"}, "gives another image of the same input"),
     ("Branches", {}, "cannot be traced at .*own.py:30, `if x.mean.. > 0:`: its control flow .*; compute that with"),
 )  # fmt: skip
 
@@ -77,6 +83,23 @@ def test_wrong_generators_get_one_line(file, name, arguments, said):
     with pytest.raises(SpecError, match=said) as found:
         spec_of(generator_named(f"{file}:{name}", arguments), 3, (16, 16))
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(("name", "arguments", "said"), [WRONG[i] for i in (0, 3, 7, 9, 10, 11, 16)])
+def test_they_end_a_command_and_a_call_alike(file, pairs, tmp_path, cli, name, arguments, said):
+    """One line, exit code 2, nothing written; from Python the same line as an error."""
+    words = [w for key, value in arguments.items() for w in ("--set", f"generator.{key}={json.dumps(value)}")]
+    out = tmp_path / "run"
+    ended = cli(
+        "compress", pairs, "--generator", f"{file}:{name}", *words, "--budget", "1G", "--size", 24, "--out", out
+    )
+    assert (ended.code, ended.out) == (2, "")
+    said = said.replace("16, 16", "24, 24").replace("8, 8", "12, 12")
+    assert re.search(said, " ".join(ended.err.split()))
+    with pytest.raises(PocketGANError, match=said) as found:
+        pg.compress(generator_named(f"{file}:{name}", arguments), pairs, budget="1G", size=24, out=out)
+    assert "\n" not in str(found.value)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -110,3 +133,20 @@ def test_the_same_name_gives_the_same_spec(file):
 def test_arguments_stand_among_the_changes():
     changes = ["seed=1", "generator.width=8", "generator.norm=batch", "generator.sizes=[1, 2]"]
     assert arguments_of(changes) == ({"width": 8, "norm": "batch", "sizes": [1, 2]}, ["seed=1"])
+
+
+def test_taps_and_separable_layers_by_name(file):
+    small = generator_named(f"{file}:small", {"width": 16})
+    usual, named = (spec_of(small, 3, (16, 16), taps) for taps in ((), ("1", "0", "0")))
+    assert (named.taps, named.tap_channels("1")) == (("1", "0"), 16)
+    apart = spec_of(small, 3, (16, 16), separable=("all",))
+    assert apart == spec_of(small, 3, (16, 16), separable=("0", "2"))
+    # depthwise, pointwise and their biases
+    assert cost(apart, 16)["params"] == (3 * 9 + 3) + (3 * 16 + 16) + (16 * 9 + 16) + (16 * 3 + 3)
+    assert cost(usual, 16)["params"] == 3 * 16 * 9 + 16 + 16 * 3 * 9 + 3
+    with pytest.raises(SpecError, match="unknown 3x3 convolution '1'"):
+        spec_of(small, 3, (16, 16), separable=("1",))
+    with pytest.raises(SpecError, match="unknown module '7'"):
+        spec_of(small, 3, (16, 16), taps=("7",))
+    text = ["taps=up.0, up.1", 'separable=["middle"]', "seed=1"]
+    assert named_paths(text) == ({"taps": ("up.0", "up.1"), "separable": ("middle",)}, ["seed=1"])
