@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -56,7 +56,7 @@ class Flow:
 
 
 def flow_of(traced: Traced, example: Tensor) -> Flow:
-    """Run it at the smallest size that it takes."""
+    """Run it at the smallest size that it takes. Sides are not open where it takes no other one."""
     sides = [(side, side) for side in SIDES if side < min(example.shape[2:])] if traced.open_sides else []
     failure: Exception | None = None
     for size in [*sides, tuple(example.shape[2:])]:
@@ -65,6 +65,13 @@ def flow_of(traced: Traced, example: Tensor) -> Flow:
         except Exception as error:  # too small for a padding, or for as many halvings
             failure = error
             continue
+        if traced.open_sides and size == tuple(example.shape[2:]) and not _runs(traced, (2 * size[0], 2 * size[1])):
+            traced = replace(traced, open_sides=False)
+        if not _runs(traced, size, batch=3):
+            raise SpecError(
+                f"the forward of {type(traced.module).__name__} fixes the number of images; take it from "
+                "x.shape[0] where it says len(x) or a number"
+            )
         return _flow(traced, size)
     raise SpecError(
         f"the traced forward does not run at {example.shape[2]} x {example.shape[3]} pixels: {failure}; "
@@ -72,9 +79,17 @@ def flow_of(traced: Traced, example: Tensor) -> Flow:
     ) from failure
 
 
-def _sizes(traced: Traced, size: tuple[int, ...]) -> dict[Node, Any]:
+def _runs(traced: Traced, size: tuple[int, ...], batch: int | None = None) -> bool:
+    try:
+        _sizes(traced, size, batch)
+    except Exception:  # what a forward says of sizes that it does not take is its own
+        return False
+    return True
+
+
+def _sizes(traced: Traced, size: tuple[int, ...], batch: int | None = None) -> dict[Node, Any]:
     """What every node gives, without entries."""
-    batch = 2 if traced.open_batch else 1
+    batch = batch or (2 if traced.open_batch else 1)
     found: dict[Node, Any] = {}
     for node in traced.graph.nodes:
         if node.op == "placeholder":

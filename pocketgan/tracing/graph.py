@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import operator
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,7 @@ def graph_of(module: nn.Module, example: Tensor, *, open_sides: bool = True) -> 
     for node in list(program.graph.nodes):
         if str(node.target).removeprefix("aten.").startswith(_CHECKS) and not node.users:
             program.graph.erase_node(node)
+    _without_glu(program.graph)
     program.graph.eliminate_dead_code()
     tensors: dict[str, Tensor] = {}
     names: dict[str, str] = {}
@@ -90,6 +92,23 @@ def graph_of(module: nn.Module, example: Tensor, *, open_sides: bool = True) -> 
     (user,) = (node for node in program.graph.nodes if node.op == "placeholder" and node.name == place)
     open_axes = [not isinstance(size, int) for size in user.meta["val"].shape]
     return Traced(own, program.graph, tensors, names, place, open_axes[0], open_axes[2] and open_axes[3])
+
+
+def _without_glu(graph: Graph) -> None:
+    """A gated linear unit as what it is made of: one half, times the sigmoid of the other."""
+    for node in list(graph.nodes):
+        if node.target is not torch.ops.aten.glu.default:
+            continue
+        x, axis = node.args[0], node.args[1] if len(node.args) > 1 else -1
+        with graph.inserting_before(node):
+            halves = graph.call_function(torch.ops.aten.chunk.default, (x, 2, axis))
+            value, gate = (graph.call_function(operator.getitem, (halves, i)) for i in range(2))
+            open_ = graph.call_function(torch.ops.aten.sigmoid.default, (gate,))
+            made = graph.call_function(torch.ops.aten.mul.Tensor, (value, open_))
+        for each in (value, gate, open_, made):
+            each.meta = dict(node.meta)
+        node.replace_all_uses_with(made)
+        graph.erase_node(node)
 
 
 def free_name(name: str) -> str:

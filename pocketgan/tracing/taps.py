@@ -20,7 +20,7 @@ def taps_of(flow: Flow, named: tuple[str, ...] = ()) -> list[tuple[str, Node]]:
 
     Raises `SpecError` for a path that forward does not run through, or whose result is no feature map.
     """
-    steps = [step for step in flow.steps if _map(step)]
+    steps = [step for step in flow.steps if _map(flow, step)]
     if named:
         nodes = {node: name for name, node in (_named(flow, steps, path) for path in reversed(named))}
         return [(name, node) for node, name in reversed(nodes.items())]
@@ -62,12 +62,12 @@ def _name(path: str) -> str:
     return f"{name}/" if hasattr(nn.ModuleDict, name) else name
 
 
-def _map(step: Step) -> bool:
-    """Whether it makes a feature map: an image's axes are open where any are, those of an attention are not."""
+def _map(flow: Flow, step: Step) -> bool:
+    """Whether it makes a feature map: its sides are open where the image's are, those of an attention are not."""
     if not isinstance(step.result, Value) or step.result.tensor.ndim != 4 or step.op.startswith(_NO_MAPS):
         return False
-    rows, columns = step.node.meta["val"].shape[2:]
-    return isinstance(rows, int) == isinstance(columns, int)
+    fixed = any(isinstance(side, int) for side in step.node.meta["val"].shape[2:])
+    return step.result.tensor.shape[0] == flow.batch and not (fixed and flow.traced.open_sides)
 
 
 def _area(step: Step) -> int:

@@ -14,7 +14,7 @@ from pocketgan.errors import SpecError
 from pocketgan.networks.program import Affine, pack
 from pocketgan.networks.traced import KEPT, TracedGenerator, TracedSpec
 from pocketgan.tracing.contract import Value
-from pocketgan.tracing.flow import Flow, Step, _copied, _sizes, flow_of
+from pocketgan.tracing.flow import Flow, Step, _copied, _runs, flow_of
 from pocketgan.tracing.graph import graph_of
 from pocketgan.tracing.groups import Groups, scaled
 from pocketgan.tracing.moves import NEW
@@ -53,6 +53,7 @@ def trace(module: nn.Module, example: Tensor, taps: tuple[str, ...] = (), *, ope
     """
     traced = graph_of(module, example, open_sides=open_sides)
     flow = flow_of(traced, example)
+    traced = flow.traced
     while True:
         groups = Groups(flow)
         writer = _Writer(flow, groups)
@@ -103,12 +104,8 @@ def _stride(flow: Flow, size: torch.Size) -> int:
     stride = 1
     while stride < size[0] // min([*sides, int(size[0])]):
         stride *= 2
-    while stride < size[0]:
-        try:
-            _sizes(flow.traced, (size[0] + stride, size[1] + 2 * stride))
-            break
-        except Exception:  # what a forward says of sizes that it does not take is its own
-            stride *= 2
+    while stride < size[0] and not _runs(flow.traced, (size[0] + stride, size[1] + 2 * stride)):
+        stride *= 2
     return stride
 
 

@@ -77,6 +77,32 @@ def test_a_model_folder_needs_nothing_of_the_users_code(tmp_path, traced):
     assert loaded.spec == traced.spec
 
 
+class Coordinates(nn.Module):
+    """Gated units, and a picture of fixed sides beside the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("grid", torch.rand(1, 1, 16, 24))
+        self.into, self.out = nn.Conv2d(4, 32, 3, padding=1), nn.Conv2d(16, 3, 1)
+
+    def forward(self, x):
+        seen = torch.cat([x, self.grid.expand(x.shape[0], -1, -1, -1)], 1)
+        return self.out(nn.functional.glu(self.into(seen), 1))
+
+
+def test_gates_and_fixed_sides():
+    x = torch.rand(2, 3, 16, 24)
+    supernet = pg.elastic(Coordinates(), x)
+    small = supernet.extract(supernet.smallest)
+    assert (supernet.groups, supernet.smallest, small.into.out_channels) == ({"into": 16}, (4,), 8)
+    assert torch.equal(small(x), supernet(x, at=(4,)))
+    assert supernet.spec.taps
+    supernet.spec.check_size(16, 24)
+    for sides in ((32, 48), (24, 16), (16,)):
+        with pytest.raises(SpecError, match="was traced at 16 x 24 pixels, a size that its forward fixes"):
+            supernet.spec.check_size(*sides)
+
+
 class Taken(nn.Module):
     """Names that the exporter gives to parts of its own."""
 

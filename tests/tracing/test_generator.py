@@ -66,7 +66,8 @@ WRONG = (
     ("Like", {"body": "self.out(x)"}, r"does not take images of shape \(2, 3, 16, 16\): .*channels"),
     ("Like", {"body": "self.missing(x)"}, "does not take images of shape .*no attribute 'missing'"),
     ("Like", {"body": "self.out(self.layer(x))[:1]"}, r"gives shape \(1, 3, 16, 16\)"),
-    ("Like", {"body": "self.out(self.layer(x)) + torch.rand_like(x)"}, "gives another image of the same input"),
+    ("Like", {"body": "self.out(self.layer(x + torch.rand_like(x)))"}, "gives another image of the same input"),
+    ("Like", {"body": "self.out(self.layer(x)) * x.new_ones(len(x), 1, 1, 1)"}, "fixes the number of images"),
     ("Branches", {}, "cannot be traced at .*own.py:30, `if x.mean.. > 0:`: its control flow .*; compute that with"),
 )  # fmt: skip
 
@@ -85,7 +86,7 @@ def test_wrong_generators_get_one_line(file, name, arguments, said):
     assert "\n" not in str(found.value)
 
 
-@pytest.mark.parametrize(("name", "arguments", "said"), [WRONG[i] for i in (0, 3, 7, 9, 10, 11, 16)])
+@pytest.mark.parametrize(("name", "arguments", "said"), [WRONG[i] for i in (0, 3, 7, 9, 10, 11, 17)])
 def test_they_end_a_command_and_a_call_alike(file, pairs, tmp_path, cli, name, arguments, said):
     """One line, exit code 2, nothing written; from Python the same line as an error."""
     words = [w for key, value in arguments.items() for w in ("--set", f"generator.{key}={json.dumps(value)}")]
