@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import json
+from shutil import copytree
 
 import pytest
 import torch
@@ -59,11 +60,14 @@ def test_a_generator_of_ones_own(own, pairs, tmp_path):
 
 
 def test_a_trained_generator_is_the_teacher(pairs, tmp_path):
+    """Images without targets are enough: its own pictures are the targets."""
     torch.manual_seed(3)
-    net, seen = Net(), []
+    net, seen, alone = Net(), [], tmp_path / "alone"
+    copytree(pairs / "A", alone / "A")
+    pg.translate(net, alone / "A", alone / "B")
     done = pg.compress(
         Net(),
-        pairs,
+        alone,
         budget="10M",
         size=24,
         settings=STUDENT,
@@ -76,6 +80,14 @@ def test_a_trained_generator_is_the_teacher(pairs, tmp_path):
     x = torch.rand(2, 3, 24, 24)
     torch.testing.assert_close(load_model(teacher).network(x), net(x))
     assert done.report.first("teacher").params == sum(p.numel() for p in net.parameters())
+
+
+def test_cyclegan_with_a_generator_of_ones_own(pairs, tmp_path):
+    done = pg.compress(
+        Net, pairs, budget="10M", size=24, settings=TOY, quiet=True, unpaired=True, out=tmp_path / "run"
+    )
+    assert [row.name for row in done.report.rows] == ["teacher", "compressed"]
+    assert json.loads((done.folder / "recipe.json").read_text())["recipe"]["task"]["layout"] == "unaligned"
 
 
 def test_one_network(tmp_path, pairs):
