@@ -121,6 +121,8 @@ class Survey:
 
     def __init__(self) -> None:
         self.first: dict[tuple[int, bool], Path] = {}
+        self.first_of_eight: Path | None = None
+        self.first_deep: Path | None = None
         self.shallow = self.deep = 0
         self.least, self.most = np.inf, -np.inf
         self.whole = True
@@ -130,8 +132,10 @@ class Survey:
         self.first.setdefault((header.channels - header.alpha, header.alpha), path)
         if raster is None:
             self.shallow += 1
+            self.first_of_eight = self.first_of_eight or path
             return
         self.deep += 1
+        self.first_deep = self.first_deep or path
         self.least, self.most = min(self.least, float(raster.min())), max(self.most, float(raster.max()))
         self.whole &= raster.dtype.kind in "ui"
 
@@ -141,7 +145,8 @@ class Survey:
         Args:
             channels: as many, whatever the files say. range_: this, instead of the one that is found.
 
-        Raises `DataError` where files differ in their channels, or cannot have that many.
+        Raises `DataError` where files differ in their channels, or cannot have that many, and where files of 8 bits
+        are beside others on whose scale they would all be clipped.
         """
         if range_ and not self.deep and range_[1] > 255:
             raise SpecError(
@@ -150,6 +155,11 @@ class Survey:
             )
         dtype, found = self._range(*(range_ or (self.least, self.most)))
         low, high = range_ or found
+        if not range_ and self.shallow and self.deep and (low > 0 or high < 255):
+            raise DataError(
+                f"{self.first_of_eight} has 8 bits, and {self.first_deep} and its like hold {low:g} to {high:g}: "
+                "on one scale the values of 8 bits would be clipped; give all images in one of the two kinds"
+            )
         return Values(channels=channels or self._channels(), low=low, high=high, dtype=dtype)
 
     def _channels(self) -> int:

@@ -17,7 +17,7 @@ from pocketgan.data.images import resize, seen, shown, to_tensor
 from pocketgan.data.packed import Packed
 from pocketgan.data.raster import header_of, read_raster, save_raster
 from pocketgan.data.task import Task, open_task
-from pocketgan.data.values import Values
+from pocketgan.data.values import Survey, Values
 from pocketgan.errors import DataError, SpecError
 from pocketgan.models import save_model
 from pocketgan.networks import ResnetSpec
@@ -438,3 +438,20 @@ def test_for_the_eye(channels):
     if channels != 2:
         assert torch.equal(seen(to_tensor(pixels[None])), to_tensor(picture[None].copy()))
     np.testing.assert_array_equal(shown(pixels.astype(np.uint16) * 257), picture)
+
+
+def test_eight_bits_beside_another_scale_are_not_clipped_in_silence(tmp_path):
+    eight, floats = tmp_path / "a.png", tmp_path / "b.npy"
+    save_raster(np.full((4, 4, 1), 200, np.uint8), eight)
+    for top, fits in ((1.0, False), (300.0, True)):
+        np.save(floats, np.linspace(0, top, 16, dtype=np.float32).reshape(4, 4))
+        survey = Survey()
+        for path in (eight, floats):
+            data = path.read_bytes()
+            header = header_of(data, path)
+            survey.add(header, read_raster(data, path) if header.deep else None, path)
+        if fits:
+            assert survey.values().high == top
+        else:
+            with pytest.raises(DataError, match=r"has 8 bits, and .*b.npy and its like hold 0 to 1: .* give all"):
+                survey.values()

@@ -275,6 +275,9 @@ def test_pictures_from_outside(browser: Any, server: Server, tmp_path: Path):
     field.send_keys(str(tmp_path / "bad.png"))
     text = wait(browser, "return document.getElementById('message').textContent")
     assert text == "bad.png is no picture that this browser reads; use PNG, JPEG or WebP"
+    Image.fromarray(np.full((SIDE, SIDE), 4095, np.uint16)).save(tmp_path / "deep.png")
+    change(browser, lambda: field.send_keys(str(tmp_path / "deep.png")))
+    assert "has 16 bits" in browser.execute_script("return document.getElementById('message').textContent")
     # the camera, a pattern that the browser makes up: pictures follow each other until it is turned off
     click(browser, "webcam")
     wait(browser, "return new Set(pocketgan.drawing.pixels).size > 8")

@@ -9,7 +9,7 @@ import { isolate } from "./isolate.js";
 import { fragmentOf, read } from "./link.js";
 import { Loop } from "./loop.js";
 import { showPalette } from "./palette.js";
-import { Camera, fetched, hear, opened } from "./pictures.js";
+import { Camera, fetched, hear, isDeep, opened } from "./pictures.js";
 import { imageOf } from "./pixels.js";
 import { StylePad } from "./style-pad.js";
 
@@ -113,7 +113,11 @@ async function main() {
   hear($("file"), $("load"), async (file) => {
     try {
       const picture = await opened(file);
-      say("");
+      say(
+        (await isDeep(file))
+          ? `${file.name} has 16 bits, taken to go from 0 to 65535: if it looks too dark, store it in 8 bits first.`
+          : "",
+      );
       own(() => drawing.take(picture));
     } catch (error) {
       say(error.message);

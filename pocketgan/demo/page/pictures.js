@@ -45,6 +45,12 @@ export async function opened(file) {
   }
 }
 
+/** Whether a file is a PNG of 16 bits, of which a browser keeps the upper 8: one of 12 bits comes out nearly black. */
+export async function isDeep(file) {
+  const head = new Uint8Array(await file.slice(0, 25).arrayBuffer());
+  return String.fromCharCode(...head.subarray(1, 4)) === "PNG" && head[24] === 16;
+}
+
 /** Calls `take` with every picture file that a person chooses, drops or pastes. */
 export function hear(input, button, take) {
   const first = (files) => [...(files ?? [])].find((file) => file) && take(files[0]);
