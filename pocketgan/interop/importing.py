@@ -73,8 +73,15 @@ def _networks(path: Path, assumed: Mapping[str, Any]) -> tuple[dict[str, tuple[M
             networks[place] = state, _recognised(state, assumed).spec
         except DataError as error:
             problems.append(str(error))
-            for name, part in (branches(state) if depth else {}).items():
+            parts = branches(state) if depth else {}
+            # averaged weights beside the others, under one more name: both are networks
+            copies = [name for name, part in parts.items() if part.keys() <= state.keys()]
+            for name, part in parts.items():
                 look(f"{place}.{name}" if place else name, part, depth - 1)
+            rest = {name: each for name, each in state.items() if name.partition(".")[0] not in copies}
+            if copies and rest:
+                first = next(iter(rest)).partition(".")[0]
+                look(f"{place}.{first}" if place else first, rest, 0)
 
     for place, state in read_networks(path).items():
         look(place, state, _DEEPEST)

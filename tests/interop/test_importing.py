@@ -226,6 +226,16 @@ def test_of_several_generators_one_is_asked_for(cli, tmp_path: Path, join, place
     assert "holds no network 'netX'; it holds " in cli("import", file, "--network", "netX").err
 
 
+def test_averaged_weights_beside_the_others_in_one_mapping(cli, tmp_path: Path):
+    file, spec = tmp_path / "net.pth", ResnetSpec.uniform(1, blocks=1)
+    state = to_official(random_network(spec).state_dict(), spec)
+    torch.save(state | under("ema", {name: 2 * tensor for name, tensor in state.items()}), file)
+    assert "holds several networks, " in cli("import", file).err
+    for place, factor in (("model", 1), ("ema", 2)):
+        network = import_checkpoint(file, place).network
+        assert torch.equal(network.stem.conv.weight, factor * state["model.1.weight"])
+
+
 # -- statistics of instance norms --------------------------------------------------------------------------------
 
 
