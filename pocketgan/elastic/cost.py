@@ -225,12 +225,19 @@ class CostModel:
             elif layer.weights:
                 self._add("macs", layer.paper_positions, dims[f"{layer.name}.weight"])
                 self._add("true_macs", layer.true_positions, dims[f"{layer.name}.weight"])
-            elif layer.source:
-                channels = dims[f"{layer.source}.weight"][kinds[layer.source] == "conv_transpose2d"]
+            elif layer.source and (channels := self._channels(dims, layer.source, kinds)).factors:
                 self._add("macs", layer.norm // layer.out_shape[0], (channels,))
             elif layer.norm:
                 elements = fit(spec.widths, layer.norm, [other.norm for other in elsewhere(i)])
                 self._add("macs", 1, (elements,))
+
+    @staticmethod
+    def _channels(
+        dims: Mapping[str, tuple[Dimension, ...]], convolution: str, kinds: Mapping[str, str]
+    ) -> Dimension:
+        """The channels that a convolution puts out; of a transposed one of each channel by itself only the constant
+        1, which is those of one group."""
+        return dims[f"{convolution}.weight"][kinds[convolution] == "conv_transpose2d"]
 
     def _add(self, figure: str, scale: int, dims: tuple[Dimension, ...]) -> None:
         """One more term: scale * product of the dimensions, at most two of which vary."""
