@@ -90,7 +90,9 @@ def test_a_pipe_has_a_line_a_row():
 def test_no_line_is_wider_than_asked(cli: Cli, columns: Callable[[int], None], words: list[str], width: int):
     columns(width)
     out = cli(*words).out
-    assert [line for line in out.splitlines() if len(line) > width] == []
+    # but for a word that is wider than the room beside the names, such as a path
+    wide = [line for line in out.splitlines() if len(line) > width]
+    assert [line for line in wide if max(map(len, line.split())) <= width - 29] == []
     assert "…" not in out
     known = {"list": ENTRIES, "study": STUDIES}.get(words[0], ())
     assert {line.split()[0] for line in out.splitlines() if line} >= set(known), "every name in one piece"

@@ -127,7 +127,7 @@ def test_a_loss_of_the_student_alone_that_is_not_finite():
     with pytest.raises(NonFiniteLoss) as error:
         game.step(far._replace(y=far.y * 1e3), random.Random(0))
     assert str(error.value) == (
-        "the loss of student became inf; training stopped before the update. "
+        "the loss of student became inf (G_recon); training stopped before the update. "
         "Lower the learning rate, or use precision fp32, and run again"
     )
     assert same(tensors(game), before)
