@@ -105,6 +105,6 @@ def test_from_data_to_a_report_and_another_budget(cli: Callable[..., Outcome], t
     teacher, small = report["rows"]
     assert (teacher["kind"], small["kind"]) == ("teacher", "compressed")
     assert small["macs"] <= teacher["macs"] <= report["budget_macs"]
-    assert "losses of supernet" in (out / "report.html").read_text()
+    assert '<th scope="row">supernet</th>' in (out / "report.html").read_text()
     ended = cli("pick", out)
     assert ended.code == 0, ended.err

@@ -51,8 +51,8 @@ def test_state_goes_on_in_another_game():
     assert same(tensors(first), tensors(second))
 
 
-@pytest.mark.parametrize("half", ["x", "y"])
-def test_a_loss_that_is_not_finite_changes_nothing(half):
+@pytest.mark.parametrize(("half", "terms"), [("x", "D_fake, D_real"), ("y", "D_real")])
+def test_a_loss_that_is_not_finite_changes_nothing(half, terms):
     game = pix2pix()
     play(game, 1)
     before = tensors(game)
@@ -61,7 +61,7 @@ def test_a_loss_that_is_not_finite_changes_nothing(half):
     with pytest.raises(NonFiniteLoss) as error:
         game.step(broken, random.Random(0))
     assert str(error.value) == (
-        "the loss of discriminator became nan; training stopped before the update. "
+        f"the loss of discriminator became nan ({terms}); training stopped before the update. "
         "Lower the learning rate, or use precision fp32, and run again"
     )
     assert same(tensors(game), before)
