@@ -29,7 +29,7 @@ from pocketgan.models import Model, find_model, of_images
 from pocketgan.networks import Generator
 from pocketgan.pretrained.weights import cache_folder
 from pocketgan.runs.images import selection_of
-from pocketgan.runtime import device_named
+from pocketgan.runtime import Runtime
 from pocketgan.tracing.trace import trace
 from pocketgan.units import Size, both_sides
 
@@ -120,7 +120,7 @@ def translate(
         instances=None if instances is None else Path(instances),
         range_=range_,
         overwrite=overwrite,
-        device=device_named(device),
+        device=Runtime(device=device).place,
     )
 
 
@@ -181,7 +181,7 @@ def scored(
     """
     several = isinstance(model, Sequence) and not isinstance(model, str)
     every: Sequence[Any] = model if several else [model]  # type: ignore[assignment]
-    asked, place = None if size is None else both_sides(size), device_named(device)
+    asked, place = None if size is None else both_sides(size), Runtime(device=device).place
     found = [_model(each, asked or (256, 256)) for each in every]
     sides = asked or found[0].size
     of_teacher = None if teacher is None else _model(teacher, sides)

@@ -39,7 +39,12 @@ def test_generators_share_a_plain_discriminator():
         filled(JUDGE.build(), 0.6),
     )
     learned, gradients = [], game.backward
-    game.backward = lambda loss, *players: (learned.append((loss.item(), players)), gradients(loss, *players))
+
+    def backward(loss, *players, terms=None):
+        learned.append((loss.item(), players))
+        gradients(loss, *players, terms=terms)
+
+    game.backward = backward
     (losses,) = play(game, 1)
     assert losses["D_real_wide"] == losses["D_real_deep"]
     assert losses["D_fake_wide"] != losses["D_fake_deep"]
