@@ -12,9 +12,7 @@ from pocketgan.cli.show import print_json, say, table
 from pocketgan.errors import DataError, SpecError
 
 if TYPE_CHECKING:
-    from pocketgan.data.labels import LabelMaps
     from pocketgan.metrics.evaluation import Evaluation
-    from pocketgan.models import Model
 
 #: names of worst images that are shown
 SHOWN = 3
@@ -150,14 +148,6 @@ def evaluate(
     if task.left_out:
         say(f"note: {task.left_out}")
     _show(result)
-
-
-def _labels_of(model: Model) -> LabelMaps | None:
-    """What the label maps of a model hold, where its card says so."""
-    from pocketgan.data.labels import LabelMaps
-
-    labels = model.card.get("labels")
-    return LabelMaps.model_validate(labels) if labels else None
 
 
 def _content(result: Evaluation) -> dict[str, Any]:
