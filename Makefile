@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo web test check docs gpu-check clean
+.PHONY: setup demo web test check docs bench gpu-check clean
 
 setup: .venv/.installed
 
@@ -34,6 +34,10 @@ check: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo 'open site/index.html; its search needs a server: python -m http.server --directory site'
+
+# the short form of every benchmark, as one table in runs/bench.md; under ten minutes on two cores
+bench: setup
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py
 
 # what needs an NVIDIA GPU, with one tiny run of every method; without a GPU all of it is skipped
 gpu-check: setup

@@ -140,7 +140,7 @@ def report(name: str, chosen: argparse.Namespace, rows: Sequence[Mapping[str, An
     result = {
         "benchmark": name,
         "digest": hashlib.sha256(json.dumps([name, chosen.quick, sources]).encode()).hexdigest(),
-        "commit": _commit(),
+        "commit": commit(),
         "date": date.isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
@@ -160,7 +160,7 @@ def report(name: str, chosen: argparse.Namespace, rows: Sequence[Mapping[str, An
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as aligned text; three significant digits; a dash where a row lacks a column."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    lines = [columns] + [[_text(row.get(column)) for column in columns] for row in rows]
+    lines = [columns] + [[text(row.get(column)) for column in columns] for row in rows]
     wide = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     return "\n".join(
         "  ".join(
@@ -192,7 +192,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A figure with three significant digits; a dash where there is none."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -207,7 +208,7 @@ def _sources() -> list[str]:
     )
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit, with `-dirty` where files differ from it; none outside a git checkout."""
     try:
         described = ["git", "describe", "--always", "--dirty", "--abbrev=12"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -65,6 +66,8 @@ next();
 
 def main() -> None:
     chosen = measure.options(__doc__, turns=60, threads=2)
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        sys.exit("the page needs chromium and chromedriver: apt-get install chromium chromium-driver")
     with tempfile.TemporaryDirectory() as folder:
         offer = offer_in(Path(folder), chosen.quick)
         native = latencies(runtime_named("onnxruntime"), [offer.front[-1].file], offer.size, threads=chosen.threads)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pocketgan.errors import PocketGANError as PocketGANError
     from pocketgan.tracing.elastic import Elastic as Elastic
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: the public names, and the modules that they are in: these are imported when a name is first used
 _PUBLIC = {

@@ -1,5 +1,6 @@
 """The benchmarks: every script runs in its shortest mode, and the figures' arithmetic is right."""
 
+import importlib
 import json
 import runpy
 import shutil
@@ -55,6 +56,27 @@ def test_script_runs_and_writes_its_result(name, run, capsys, tmp_path):
     assert all(key in printed for key in result["rows"][0])
 
 
+def test_one_table_of_all(capsys, monkeypatch, tmp_path):
+    """A script that runs, one that lacks its data, and one that fails."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    bench = importlib.import_module("bench")
+    assert sorted(bench.SCRIPTS) == sorted(SCRIPTS)
+    lacking, failing = ["horse2zebra", "it is not beside the repository"], ["startup", "ValueError: no"]
+    ended = {words[0]: ([], words[1]) for words in (lacking, failing)}
+    rows = [{"case": "both", "seconds": 0.16412, "quartiles": [1.0, 12345.6], "missing": None}]
+    monkeypatch.setattr(bench, "run", lambda name: ended.get(name, (rows, "written")))
+    monkeypatch.setattr(sys, "argv", ["bench", "--out", str(tmp_path / "t.md"), "--only", "data", *ended])
+    assert bench.main() == 1
+    assert (tmp_path / "t.md").read_text().splitlines()[2:] == [
+        "| script | what | figures |",
+        "| --- | --- | --- |",
+        "| data | both | seconds 0.164; quartiles 1 to 12,346 |",
+        "| horse2zebra | not run | it is not beside the repository |",
+        "| startup | not run | ValueError: no |",
+    ]
+    assert "failed: startup" in capsys.readouterr().err
+
+
 def test_training_on_a_device_by_batch_and_precision(run, tmp_path):
     """The way of a GPU, on the CPU."""
     words = ["--device", "cpu", "--batch", "1", "--batch", "2", "--precision", "fp32", "--results", tmp_path]
@@ -69,7 +91,7 @@ def test_training_on_a_device_by_batch_and_precision(run, tmp_path):
 
 def test_every_script_is_run_and_explained():
     scripts = {path.stem for path in BENCHMARKS.glob("*.py")} - {"emulation", "measure", "reference"}
-    assert scripts == {*SCRIPTS, "demo_picture"}
+    assert scripts == {*SCRIPTS, "demo_picture", "bench"}
     readme = (BENCHMARKS / "README.md").read_text()
     assert all(f"{name}.py" in readme for name in scripts)
 
