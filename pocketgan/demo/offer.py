@@ -12,7 +12,7 @@ import torch
 from jaxtyping import UInt, UInt8
 
 from pocketgan.data.cache import Images, load_examples
-from pocketgan.data.images import list_images, resize, shown
+from pocketgan.data.images import list_images, read_rgb, resize, shown
 from pocketgan.data.labels import LabelMaps
 from pocketgan.data.values import Values
 from pocketgan.demo.contestant import Contestant
@@ -22,7 +22,7 @@ from pocketgan.deploy.ship import export_verified
 from pocketgan.deploy.translate import labels_of
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, SpecError
-from pocketgan.models import Model, find_model, load_model
+from pocketgan.models import Model, find_model, is_model, load_generator, load_model
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.owner import MARK, claim
 from pocketgan.pipeline.pick import Pick
@@ -173,16 +173,26 @@ def _score(point: CandidatePoint, report: Report) -> str:
 
 
 def _of_model(text: str, model: Model, cache: Path, data: Path | None, progress: Progress) -> Offer:
-    labels = labels_of(model)
+    """A model folder may hold, in `front/`, models of other budgets, and in `examples/` images to start from."""
+    folder, labels = Path(text), labels_of(model)
     if labels and data:
         raise SpecError("--data is for models of images, and this one takes label maps; leave it out")
     values = None if labels else _given(model.source)
     model.spec.check_size(*model.size)
-    progress("export", 0, 1)
-    export_verified(model.network, model.size, file := cache / "compressed.onnx")
-    progress("export", 1, 1)
-    name = Path(text).resolve().name if Path(text).is_dir() else text
-    examples = _from_folder(data, model) if data else []
+    name = folder.resolve().name if folder.is_dir() else text
+    others = [(path.name, load_generator(path)) for path in sorted(folder.glob("front/*")) if is_model(path)]
+    front: list[Contestant] = []
+    for title, each in [(name, model), *others]:
+        if each.size != model.size or each.source != model.source or labels_of(each) != labels:
+            own = folder / "front" / title
+            raise DataError(f"{own} is a model of other images than {folder}; move it elsewhere")
+        progress("export", len(front), len(others) + 1)
+        code = f"front-{len(front)}" if front else "compressed"
+        export_verified(each.network, each.size, file := cache / f"{code}.onnx")
+        front.append(Contestant.of(code, title, file, each.spec, each.size, str(each.card.get("score", ""))))
+    progress("export", len(front), len(front))
+    data = data or (folder / "examples" if (folder / "examples").is_dir() else None)
+    examples = _from_folder(data, model) if data and not labels else []
     pictures = np.stack([each.source for each in examples]) if examples else np.zeros((0, 1, 1, 3), np.uint8)
     paints = paints_of_labels(labels) if labels else paints_of(pictures)
     return Offer(
@@ -191,7 +201,7 @@ def _of_model(text: str, model: Model, cache: Path, data: Path | None, progress:
         labels=labels,
         values=values,
         paints=paints,
-        front=[Contestant.of("compressed", name, file, model.spec, model.size)],
+        front=sorted(front, key=lambda each: each.macs),
         start="compressed",
         style=_style(model),
         examples=examples,
@@ -235,8 +245,18 @@ def _stored(pixels: UInt[np.ndarray, "height width channels"], labels: LabelMaps
 
 
 def _from_folder(folder: Path, model: Model) -> list[Example]:
-    files = list_images(folder)[:EXAMPLES]
+    """The first images of a folder, or of `A/` in it, whose targets are those of the same names in `B/`."""
+    paired = (folder / "A").is_dir()
+    files = list_images(folder / "A" if paired else folder)[:EXAMPLES]
     if not files:
         raise DataError(f"{folder} holds no images to start from; name another folder with --data")
+    targets = {path.stem: path for path in list_images(folder / "B")} if paired and (folder / "B").is_dir() else {}
     read = Pictures(model, files, None)
-    return [Example(name=path.stem, source=shown(resize(read(path), *model.size))) for path in files]
+    return [
+        Example(
+            name=path.stem,
+            source=shown(resize(read(path), *model.size)),
+            target=resize(read_rgb(targets[path.stem]), *model.size) if path.stem in targets else None,
+        )
+        for path in files
+    ]

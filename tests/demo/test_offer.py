@@ -131,6 +131,29 @@ def test_a_folder_of_examples(cli: Cli, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("no_export")
+def test_a_model_with_a_front_and_examples(cli: Cli, tmp_path: Path):
+    """Models of other budgets in front/, pairs to start from in examples/."""
+    folder = model(tmp_path / "model", "resnet:4", {"size": 16, "score": "L1 0.1 on test"})
+    model(folder / "front" / "tiny", "resnet:2", {"size": 16})
+    for domain, level in (("A", 255), ("B", 77)):
+        (folder / "examples" / domain).mkdir(parents=True)
+        Image.fromarray(np.full((16, 16, 3), level, np.uint8)).save(folder / "examples" / domain / "one.png")
+    offer = offer_of(str(folder), tmp_path, None, quiet)
+    assert [(each.name, each.title) for each in offer.front] == [("front-1", "tiny"), ("compressed", "model")]
+    assert [each.params for each in offer.front] == [
+        cost(parse_spec(f"resnet:{n}"), 16, 16)["params"] for n in (2, 4)
+    ]
+    assert (offer.front[1].score_text, offer.start) == ("L1 0.1 on test", "compressed")
+    (example,) = offer.examples
+    assert example.name == "one"
+    assert (example.source == 255).all()
+    assert (example.target == 77).all()
+    model(folder / "front" / "large", "resnet:2", {"size": 32})
+    ended = cli("demo", folder, "--static", tmp_path / "page")
+    refused(ended, "front/large", "other images")
+
+
+@pytest.mark.usefixtures("no_export")
 def test_gray_models(tmp_path: Path):
     """What the page shows of values beyond 8 bits are their upper 8; what nobody can paint is refused."""
     values = Values(channels=1, high=4095, dtype="uint16")
