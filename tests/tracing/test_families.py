@@ -1,4 +1,6 @@
-"""The families in this package, traced as if they were a user's: the groups that their specs state come out."""
+"""The families here, traced as if they were a user's: groups, slices and costs are those of their specs."""
+
+import random
 
 import pytest
 import torch
@@ -6,7 +8,10 @@ from torch import nn
 
 from pocketgan.elastic.cost import cost
 from pocketgan.elastic.dimensions import parts
-from pocketgan.networks import DeepResnetSpec, MunitSpec, ResnetSpec, SpadeSpec, UnetSpec
+from pocketgan.elastic.supernet import Supernet
+from pocketgan.networks import DeepResnetSpec, MunitSpec, NetworkSpec, ResnetSpec, SpadeSpec, UnetSpec
+from pocketgan.networks.presets import specs
+from pocketgan.networks.traced import TracedSpec
 from pocketgan.tracing.trace import trace
 
 FAMILIES = {
@@ -18,6 +23,11 @@ FAMILIES = {
     "spade": (SpadeSpec.uniform(4, in_channels=5, upsampling="normal"), 64),
     "munit": (MunitSpec.uniform(4), 32),
 }
+
+
+def test_every_family_is_here():
+    families = {spec for spec in specs().values() if issubclass(spec, NetworkSpec)} - {TracedSpec}
+    assert families == {type(spec) for spec, _ in FAMILIES.values()}
 
 
 class Plain(nn.Module):
@@ -47,9 +57,11 @@ def cells(spec, prefix=""):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_tracing_finds_the_groups_of_the_spec(name):
+def test_tracing_finds_what_the_spec_states(name):
     spec, side = FAMILIES[name]
-    traced = trace(Plain(spec.build()), torch.rand(2, spec.in_channels, side, side), open_sides=False)
+    torch.manual_seed(0)
+    network, x = spec.build().eval(), torch.rand(2, spec.in_channels, side, side)
+    traced = trace(Plain(network), x, open_sides=False)
     stated, found = cells(spec), cells(traced.spec, "network.")
     assert set(found) <= set(stated)
     there, back, more = {}, {}, set()
@@ -64,5 +76,26 @@ def test_tracing_finds_the_groups_of_the_spec(name):
     # the style and the hidden layers of its MLP, which the spec leaves as they are
     assert len(more) == (3 if name == "munit" else 0)
     assert len({cell[0] for cell in there if cell}) == len(traced.spec.groups) - len(more)
-    assert cost(traced.spec, side)["macs"] == cost(spec, side)["macs"]
-    assert cost(traced.spec, side)["true_macs"] == cost(spec, side)["true_macs"]
+
+    whole, of_traced = Supernet(spec), Supernet(traced.spec)
+    whole.network.load_state_dict(network.state_dict())
+    of_traced.network.load_state_dict(traced.state)
+    rng = random.Random(0)
+    for widths in (spec.widths, tuple(rng.randint(1, n) for n in spec.widths)):
+        same = list(traced.spec.widths)
+        kept = {cell for row in cells(spec.resized(widths)).values() for cell in row if cell}
+        for group in {there[cell][0] for cell in kept if cell in there}:
+            held = {there[cell][1] for cell in kept if there.get(cell, (None,))[0] == group}
+            assert held == set(range(len(held))), "leading channels"
+            same[group] = len(held)
+        small, other = whole.extract(widths).eval(), of_traced.extract(tuple(same)).eval()
+        tensors = small.state_dict()
+        for place, tensor in other.state_dict().items():
+            assert torch.equal(tensor, tensors[place.removeprefix("network.")]), place
+        with torch.no_grad():
+            assert torch.equal(small(x), other(x))
+        costs = cost(small.spec, side), cost(other.spec, side)
+        assert costs[0]["macs"] == costs[1]["macs"]
+        assert costs[0]["true_macs"] == costs[1]["true_macs"]
+        used = sum(tensors[n.removeprefix("network.")].numel() for n, _ in other.named_parameters())
+        assert costs[1]["params"] == used <= costs[0]["params"]
