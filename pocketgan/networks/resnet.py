@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
-from pocketgan.networks.layers import ConvLayer, Padding
+from pocketgan.networks.layers import ConvLayer, Padding, make_activation
 from pocketgan.networks.spec import Forms, Generator, Genome, Group, NetworkSpec, Norm, Spaces, Tap, Widths, ignore
 
 Part = Literal["down", "residual", "up"]
@@ -27,6 +27,9 @@ class ResnetSpec(NetworkSpec):
     `widths`: stem, down, stream, one inner width per residual block, up, last; the real channels are 1, 2, 4,
     4 ..., 2 and 1 times these. The usual short list has eight numbers: the blocks' inner widths are tied
     in three runs of equal length. `spaces`: those of a mobile ResNet in GAN Compression and Fast GAN Compression.
+    `input_skip`: the image itself enters the output too, through a 1x1 convolution in front of tanh. Instance norm
+    removes the level of a flat area, so that without it two backgrounds that differ in their level alone come out
+    alike.
     """
 
     title = "ResNet"
@@ -49,6 +52,8 @@ class ResnetSpec(NetworkSpec):
     padding: Padding = "reflect"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     clamp_input: bool = False
+    #: left out of JSON where it is False, so that what was trained before there was a choice keeps its address
+    input_skip: bool = Field(default=False, exclude_if=lambda skip: not skip)
 
     @property
     def plan(self) -> tuple[Group, ...]:
@@ -134,11 +139,17 @@ class ResnetGenerator(Generator):
                 ConvLayer(up, last, 3, stride=2, pad=1, transposed=True, separable=separable, **conv),
             ]
         )
-        self.head = ConvLayer(last, spec.out_channels, 7, pad=3, padding="reflect", activation="tanh")
+        self.head = ConvLayer(
+            last, spec.out_channels, 7, pad=3, padding="reflect", activation="none" if spec.input_skip else "tanh"
+        )
+        if spec.input_skip:
+            self.input_skip = nn.Conv2d(spec.in_channels, spec.out_channels, 1, bias=False)
+            self.tanh = make_activation("tanh")
 
     def forward(self, x: Float[Tensor, "batch in height width"], tap: Tap = ignore) -> Tensor:
         if self.spec.clamp_input:
             x = x.clamp(-1, 1)
+        image = x
         x = self.stem(x)
         for layer in self.down:
             x = layer(x)
@@ -147,4 +158,5 @@ class ResnetGenerator(Generator):
             x = tap(f"block{number}", block(x))
         for layer in self.up:
             x = layer(x)
-        return self.head(x)
+        x = self.head(x)
+        return self.tanh(x + self.input_skip(image)) if self.spec.input_skip else x

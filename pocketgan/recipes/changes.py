@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pocketgan.errors import PocketGANError, SpecError, unknown
 from pocketgan.recipes.settings import RecipeSettings
@@ -16,7 +16,7 @@ Settings = TypeVar("Settings", bound=RecipeSettings)
 
 def changed(settings: Settings, changes: list[str]) -> Settings:
     """Settings with single values replaced: 'supernet.constant=40', 'seed=1', 'search.population=50'."""
-    tree = settings.model_dump()
+    tree = _tree(settings)
     for change in changes:
         path, equals, value = change.partition("=")
         if not equals:
@@ -90,6 +90,15 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def _tree(value: Any) -> Any:
+    """Settings as plain data, those that JSON leaves out while they have their default among them."""
+    if isinstance(value, BaseModel):
+        return {name: _tree(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, tuple | list):
+        return [_tree(each) for each in value]
+    return value
 
 
 def _paths(tree: dict[str, Any], above: str = "") -> list[str]:

@@ -41,6 +41,7 @@ EXAMPLES = {
     "resnet": Example(ResnetSpec.uniform(1, blocks=6), 16, 20),
     "resnet-batch": Example(ResnetSpec.uniform(1, separable=("down",), norm="batch", blocks=6)),
     "resnet-mobile": Example(ResnetSpec.uniform(1, separable=MOBILE)),
+    "resnet-input-skip": Example(ResnetSpec.uniform(1, separable=MOBILE, input_skip=True)),
     "resnet-mobile-batch": Example(ResnetSpec.uniform(1, separable=MOBILE, norm="batch")),
     "resnet-decomposed": Example(ResnetSpec.uniform(1, separable=("down", "residual", "up"), blocks=6)),
     "resnet-forms": Example(ResnetSpec.uniform(1), further=",depth=3_2_1,kernel=7_5_3"),
