@@ -35,6 +35,13 @@ def sets(tmp_path: Path):
     return open_task(write_sets(tmp_path / "sets", 12, 14, side=24), size=24)
 
 
+def test_what_json_leaves_out_can_be_set(pairs):
+    """A field that is written only where it is not its default."""
+    new = changed(settings(pairs, "in-place"), ["form.input_skip=true", "objective.sampling.ends=true"])
+    assert new.form.input_skip
+    assert new.objective.sampling.ends
+
+
 @pytest.mark.parametrize(
     ("method", "change", "message"),
     [
