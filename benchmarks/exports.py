@@ -1,0 +1,113 @@
+"""Every family in every format and precision, at two sizes, run in its runtime and held against PyTorch.
+
+Untrained weights, enlarged so that the pictures are no plain grey; the bundled micrographs (label maps: an example
+of the family). A format of fixed size is written once for each size. A file beyond its bound stands as refused; aim:
+at least 60 dB in 32 bits everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import measure
+import torch
+from torch import Tensor, nn
+
+from pocketgan.data.images import list_images, read_rgb, resize, to_tensor
+from pocketgan.deploy.runtimes import runtimes_by_format
+from pocketgan.deploy.serving import ServingRuntime
+from pocketgan.deploy.ship import BOUNDS, export_verified, verify
+from pocketgan.errors import PocketGANError
+from pocketgan.networks import init_normal
+from pocketgan.networks.presets import forms, parse_spec
+from pocketgan.tracing.trace import trace
+
+IMAGES = measure.ROOT / "examples" / "nuclei" / "stained" / "B"
+#: calibrating 8 bits takes some, comparing takes four
+COUNT = 8
+
+
+class Own(nn.Module):
+    """A generator of a user's: a residual encoder and decoder with group norm and pixel shuffle."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(3, width, 4, 2, 1), nn.GroupNorm(2, width), nn.SiLU())
+        self.block = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.InstanceNorm2d(width), nn.ReLU())
+        self.decoder = nn.Sequential(nn.Conv2d(width, 12, 3, 1, 1), nn.PixelShuffle(2), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.encoder(x)
+        return self.decoder(x + self.block(x))
+
+
+def network_of(name: str, width: int) -> Any:
+    if name == "own":
+        torch.manual_seed(0)
+        return trace(Own(width), torch.rand(2, 3, 64, 64)).generator().eval()
+    network = init_normal(parse_spec(f"{name}:{width}").build(), torch.Generator().manual_seed(0)).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(5)
+    return network
+
+
+def images_of(network: Any, side: int) -> Tensor:
+    if network.spec.kind == "spade":
+        return network.spec.example(COUNT, (side, side), torch.Generator().manual_seed(0))
+    files = list_images(IMAGES)[:: len(list_images(IMAGES)) // COUNT][:COUNT]
+    return torch.cat([to_tensor(resize(read_rgb(path), side, side)[None]) for path in files])
+
+
+def row_of(
+    name: str, network: Any, runtime: ServingRuntime, precision: Any, sides: tuple[int, ...], place: Path
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"family": name, "format": runtime.format, "precision": precision}
+    began, path = time.perf_counter(), place / f"{name}-{precision}{runtime.suffix}"
+    try:
+        for side in sides:
+            images = images_of(network, side)
+            open_sized = path.exists() and None in runtime.load(path, 1).inputs["image"]
+            if open_sized:
+                found = verify(path, network, images[:4], runtime=runtime, bound=BOUNDS[precision])
+            else:
+                found = export_verified(network, side, path, images, runtime=runtime.name, precision=precision)
+            row[f"largest_{side}"] = measure.figure(found.largest)
+            row[f"psnr_{side}"] = measure.figure(min(found.psnr, 999.0))
+        row["megabytes"] = measure.figure(sum(each.stat().st_size for each in place.glob(f"{path.stem}*")) / 1e6)
+    except PocketGANError as error:
+        row["refused"] = str(error)
+    row["seconds"] = measure.figure(time.perf_counter() - began)
+    return row
+
+
+def main() -> None:
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument("--families", nargs="+", help="these alone; default all, and a module of a user's")
+    chosen = measure.options(__doc__, turns=1, threads=1, own=own)
+    every = [*forms(), "own"]
+    names = chosen.families or (["own"] if chosen.quick else every)
+    runtimes = {name: each for name, each in runtimes_by_format().items() if each.export}
+    rows = []
+    for name in names:
+        network = network_of(name, 2 if chosen.quick else 8)
+        sides = (64, 96) if chosen.quick else (128, 256)
+        for format, runtime in runtimes.items():
+            if chosen.quick and format != "onnx":
+                continue
+            for precision in runtime.precisions:
+                with tempfile.TemporaryDirectory() as place:
+                    rows.append(row_of(name, network, runtime, precision, sides, Path(place)))
+                print(measure.table(rows[-1:]).splitlines()[1], flush=True)
+    whole = [row for row in rows if row["precision"] == "fp32"]
+    found = [value for row in whole for key, value in row.items() if key.startswith("psnr")]
+    refused = sum("refused" in row for row in rows)
+    measure.report("exports", chosen, rows, least_psnr_of_fp32=min(found, default=None), refused=refused)
+
+
+if __name__ == "__main__":
+    main()
