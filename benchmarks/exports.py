@@ -1,8 +1,8 @@
 """Every family in every format and precision, at two sizes, run in its runtime and held against PyTorch.
 
 Untrained weights, enlarged so that the pictures are no plain grey; the bundled micrographs (label maps: an example
-of the family). A format of fixed size is written once for each size. A file beyond its bound stands as refused; aim:
-at least 60 dB in 32 bits everywhere.
+of the family). A format of fixed size is written once for each size. A file beyond its bound stands as refused;
+aim: at least 60 dB in 32 bits everywhere.
 """
 
 from __future__ import annotations
