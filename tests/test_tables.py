@@ -4,10 +4,12 @@ MACs are in G, by three conventions: `legacy` (without instance norms), `macs` (
 authors' own figures contradict each other the row says so, and the test holds it to that.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from pocketgan.catalog.catalog import ENTRIES, Entry
 from pocketgan.elastic.cost import cost, official_macs
 from pocketgan.networks import MunitSpec, NetworkSpec, ResnetSpec, parse_spec
 
@@ -210,3 +212,50 @@ def test_released_configurations(name: str):
 def as_printed(value: float, like: str) -> str:
     """With as many decimals."""
     return f"{value:.{len(like.partition('.')[2])}f}"
+
+
+#: the released network of a recipe, by its name in `RELEASED`
+NETWORK_OF = {
+    "edges2shoes-r": "edges2shoes-r",
+    "fast-edges2shoes-r": "edges2shoes-r, fast",
+    "cityscapes": "cityscapes",
+    "fast-cityscapes": "cityscapes, fast",
+    "map2sat": "map2sat",
+    "fast-map2sat": "map2sat, fast",
+    "horse2zebra": "horse2zebra",
+    "fast-horse2zebra": "horse2zebra, fast",
+    "gaugan-cityscapes": "GauGAN cityscapes",
+    "fast-gaugan-cityscapes": "GauGAN cityscapes, fast",
+    "fast-gaugan-coco": "GauGAN COCO, fast",
+    "fast-munit-edges2shoes-r": "MUNIT, fast",
+}
+METRIC = {"fid": "FID", "miou": "mIoU"}
+OMGD_WIDTH = {"1.5x": 24, "1.0x": 16, "0.75x": 12, "0.5x": 8}
+
+
+def network_of(entry: Entry) -> tuple[NetworkSpec, tuple[int, int], str]:
+    """The published network of a recipe, its size, and how its MACs were counted."""
+    if entry.name in NETWORK_OF:
+        row, _, _, counted, _ = RELEASED[NETWORK_OF[entry.name]]
+        return spec_of(row), row.size, counted
+    _, family, *_, scale = entry.name.split("-")
+    form = "unet" if family == "unet" else "mobile-resnet"
+    return parse_spec(f"{form}:{OMGD_WIDTH[scale]}"), (256, 256), "legacy_macs"
+
+
+def line_of(entry: Entry) -> str:
+    """A row of the page: what was published, and what our arithmetic says of the same network."""
+    told = dict(entry.published or {})
+    params, macs = told.pop("params"), told.pop("macs")
+    score = (
+        ", ".join(f"{ {'fid': 'FID', 'miou': 'mIoU'}[name] } {value:g}" for name, value in told.items()) or "none"
+    )
+    spec, size, counted = network_of(entry)
+    own = cost(spec, *size)["params"] / 1e6, official_macs(spec, *size)[counted] / 1e9
+    return f"| `{entry.name}` | {scores[0] if scores else 'none'} | {params / 1e6:.3f} | {macs / 1e9:.3f} | {own[0]:.3f} | {own[1]:.3f} |"
+
+
+def test_the_page_has_every_published_row():
+    page = (Path(__file__).resolve().parents[1] / "docs" / "reproduce.md").read_text().splitlines()
+    wanted = [line_of(entry) for entry in ENTRIES.values() if entry.published]
+    assert [line for line in page if line.startswith("| `")] == wanted
