@@ -247,12 +247,11 @@ def line_of(entry: Entry) -> str:
     """A row of the page: what was published, and what our arithmetic says of the same network."""
     told = dict(entry.published or {})
     params, macs = told.pop("params"), told.pop("macs")
-    score = (
-        ", ".join(f"{ {'fid': 'FID', 'miou': 'mIoU'}[name] } {value:g}" for name, value in told.items()) or "none"
-    )
+    scores = [f"{METRIC[name]} {value:g}" for name, value in told.items()] or ["none"]
     spec, size, counted = network_of(entry)
     own = cost(spec, *size)["params"] / 1e6, official_macs(spec, *size)[counted] / 1e9
-    return f"| `{entry.name}` | {scores[0] if scores else 'none'} | {params / 1e6:.3f} | {macs / 1e9:.3f} | {own[0]:.3f} | {own[1]:.3f} |"
+    sizes = (params / 1e6, macs / 1e9, *own)
+    return f"| `{entry.name}` | {scores[0]} | {' | '.join(f'{size:.3f}' for size in sizes)} |"
 
 
 def test_the_page_has_every_published_row():
