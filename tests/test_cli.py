@@ -38,7 +38,7 @@ OPTIONS = {
     "doctor": "--json",
     "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip "
     "--generator --json --load-size --method --model --out --precision --quiet --range --rotate --set --size "
-    "--store --teacher --unlabelled --unpaired --weights --yes -o -q data",
+    "--store --targets --teacher --teacher-weights --unlabelled --unpaired --weights --yes -o -q data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
     "demo": "--data --port --quiet --static -q model",
@@ -48,7 +48,7 @@ OPTIONS = {
     "pick": "--budget --data --device --json --out --quiet --weights -o -q run",
     "plan": "--budget --channels --classes --crop --data --device --direction --discriminator --effort --flip "
     "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --store "
-    "--teacher --unlabelled --unpaired --weights -o recipe",
+    "--targets --teacher --teacher-weights --unlabelled --unpaired --weights -o recipe",
     "prepare": "--from --json --list --out --quiet --yes -o -q task",
     "profile": "--json --layers --runtime --size --threads model",
     "report": "--data run",

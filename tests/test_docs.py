@@ -51,7 +51,7 @@ SHORT = {
     "study": ("--seeds", "1", "--seconds", "0.05", "--size", "24", "--width", "16"),
 }
 #: the side of the toy images in these folders
-SIDES = {"path/to/pairs": 24, "path/to/scans": 24, "path/to/two-sets": 64, "path/to/maps": 64}
+SIDES = {"path/to/pairs": 24, "path/to/images": 24, "path/to/scans": 24, "path/to/two-sets": 64, "path/to/maps": 64}
 #: files that the commands of a page leave
 LEFT = {
     "README.md": ("runs/pairs/report.html", "runs/recipe/report.html", "horse2zebra/model.json", "small.onnx"),
@@ -121,7 +121,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_run: ToyRun) -> 
     """What the pages name: images of every kind, checkpoints, a generator, a finished run."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(toy_run.data, "path/to/pairs")
-    shutil.copytree(toy_run.data / "A", "sketches")
+    for images in ("sketches", "path/to/images"):
+        shutil.copytree(toy_run.data / "A", images)
     for run in ("runs/NAME", "runs/demo"):
         shutil.copytree(toy_run.folder, run)
     draw_pairs(tmp_path / "more", "aligned", seed=1).rename("path/to/inputs")
@@ -130,6 +131,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_run: ToyRun) -> 
     draw_labels(tmp_path / "path/to/maps")
     draw_scans(tmp_path / "path/to/scans")
     save_official(drawn("resnet:4"), tmp_path / "latest_net_G.pth")
+    torch.save(Net().state_dict(), tmp_path / "net.pth")
     save_model(tmp_path / "models/other", drawn("resnet:4"), {})
     save_model(tmp_path / "models/maps", drawn("spade:4@4"), {"labels": {"classes": 3, "instances": True}})
     save_model(tmp_path / "models/scans", drawn("resnet:4", in_channels=1, out_channels=1), SCANS)

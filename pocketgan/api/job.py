@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from pocketgan.catalog.catalog import Entry, recipe_on, task_of
 from pocketgan.data.inputs import open_inputs
-from pocketgan.data.task import Direction, open_task
+from pocketgan.data.task import Direction, load_sides, open_task
 from pocketgan.data.values import Range, Values
 from pocketgan.elastic.budget import Budget
-from pocketgan.errors import SpecError, unknown
+from pocketgan.errors import DataError, SpecError, unknown
+from pocketgan.interop.checkpoint import read_state
 from pocketgan.methods import method_named
-from pocketgan.models import load_model
+from pocketgan.models import load_model, save_model
 from pocketgan.networks.traced import TracedSpec
-from pocketgan.pipeline.owner import MARK
+from pocketgan.pipeline.owner import MARK, check_free
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.pipeline.teacher_file import TeacherFile
+from pocketgan.progress import Show
 from pocketgan.recipes.availability import choices_of, with_available
 from pocketgan.recipes.changes import changed, check_used
 from pocketgan.recipes.channels import with_channels
+from pocketgan.recipes.checks import check_direction
 from pocketgan.recipes.games import GAMES, game_for
 from pocketgan.recipes.method import Wish
 from pocketgan.recipes.supernet import with_generator
-from pocketgan.runs.run import teacher_of
+from pocketgan.runs.run import store_of, teacher_of
+from pocketgan.runs.targets import open_sources, teacher_pairs
 from pocketgan.runtime import Runtime
-from pocketgan.tracing.generator import arguments_of, generator_named, named_paths, spec_of
+from pocketgan.tracing.generator import arguments_of, generator_named, named_paths, spec_of, traced
 from pocketgan.units import Size
 
 Effort = Literal["quick", "standard", "paper"]
@@ -82,16 +87,39 @@ def job_of_images(
     teacher: Path | None,
     discriminator: Path | None,
     generator: str | nn.Module | None,
+    teacher_weights: Path | Mapping[str, Tensor] | None,
+    targets: str | None,
     unlabelled: Path | None,
     weights: Mapping[str, Path],
     out: Path | None,
     store: Path | None,
     changes: Sequence[str],
     device: Any,
+    place: Path,
+    progress: Show,
 ) -> Job:
-    """That of compressing a generator on a folder of images. See `pocketgan.compress`."""
+    """That of compressing a generator on a folder of images. See `pocketgan.compress`.
+
+    Args:
+        place: a folder that is there as long as the job: for a teacher that is made of a module and weights.
+        progress: of what is done at once: pictures of the teacher as targets.
+    """
     if generator and teacher:
         raise SpecError("--generator is trained as the teacher, and --teacher is a finished one; give one of them")
+    if teacher_weights is not None and not generator:
+        raise SpecError("--teacher-weights are those of a generator of your own; name it with --generator")
+    if targets is not None and targets != "teacher":
+        raise SpecError(
+            f"--targets {targets} is not known; say teacher, for the teacher's pictures, or leave it out"
+        )
+    if targets and not teacher and teacher_weights is None:
+        raise SpecError(
+            "--targets teacher needs a finished one; name it by --teacher, or by --generator and --teacher-weights"
+        )
+    if targets and model not in (None, "pix2pix"):
+        raise SpecError(f"--targets teacher makes pairs, which are for pix2pix, not for {model}; leave out --model")
+    if targets and (unpaired or classes or unlabelled):
+        raise SpecError("--targets teacher makes pairs of images; leave out --unpaired, --classes and --unlabelled")
     if discriminator and not teacher:
         raise SpecError(f"the discriminator {discriminator} has no teacher; name that with --teacher")
     if model and model not in GAMES:
@@ -107,36 +135,61 @@ def job_of_images(
     finished = TeacherFile.of(teacher, discriminator) if teacher else None
     if finished:
         channels, ranges = as_learnt(finished, direction, channels, ranges)
-    task = open_task(
-        data,
-        direction=direction,
-        size=size or 256,
-        channels=channels,
-        ranges=ranges,
-        load_size=load_size,
-        crop=crop,
-        centre=load_size is not None,
-        flip=flip,
-        rotate=rotate,
-        unpaired=unpaired,
-        classes=classes,
-    )
-    wish = Wish(effort=effort, task=task, game=GAMES[model] if model else game_for(task), budget=bound)
     own, others = arguments_of(list(changes))
     if own and not isinstance(generator, str):
         raise SpecError(f"--set generator.{next(iter(own))} has no generator; name that with --generator")
     choices, others = named_paths(others)
     if choices and not generator:
         raise SpecError(f"--set {next(iter(choices))} has no generator to train; name that with --generator")
+    module = generator_named(generator, own) if isinstance(generator, str) else generator
+    name, sides, source = data.resolve().name, size or (256, 256), "AB".index(direction[0])
+    out = out or Path("runs") / name
+    task_on = partial(
+        open_task,
+        direction=direction,
+        size=sides,
+        load_size=load_size,
+        crop=crop,
+        centre=load_size is not None,
+        flip=flip,
+        rotate=rotate,
+    )
+    if targets:
+        alone = open_sources(data, sides, channels[source], ranges.get(direction[0], ranges.get("")))
+        into = alone.values.channels
+    else:
+        task = task_on(data, channels=channels, ranges=ranges, unpaired=unpaired, classes=classes)
+        into = task.in_channels
+    if module is not None and teacher_weights is not None:
+        finished = TeacherFile.of(_finished(module, teacher_weights, place, into, sides, choices))
+    if targets:
+        assert finished is not None, "targets without a teacher are refused above"
+        check_direction(direction, finished)
+        if finished.generator.kind == "spade":
+            raise SpecError(
+                "--targets teacher is for teachers of images, and this one takes label maps; leave it out"
+            )
+        check_free(out)
+        folder, values = teacher_pairs(
+            alone,
+            finished.model(),
+            finished.content,
+            store_of(out, store).cache,
+            direction=direction,
+            load_size=load_sides(sides, load_size, crop),
+            range_=ranges.get(direction[-1]),
+            device=Runtime(device=device).place,
+            progress=partial(progress, "pictures of the teacher"),
+        )
+        task = task_on(folder, values=values, unpaired=False)
+    wish = Wish(effort=effort, task=task, game=GAMES[model] if model else game_for(task), budget=bound)
     base = chosen(wish)
-    if generator:
-        module = generator_named(generator, own) if isinstance(generator, str) else generator
-        base = with_generator(base, spec_of(module, task.in_channels, task.size, **choices))
+    if module is not None and not finished:
+        base = with_generator(base, spec_of(module, into, sides, **choices))
     elif finished and isinstance(finished.generator, TracedSpec):
         base = with_generator(base, finished.generator)
     settings = changed(base, others)
     inputs = open_inputs(unlabelled, task) if unlabelled else None
-    name = data.resolve().name
 
     def recipe_of(final: Any) -> Recipe:
         return with_channels(final, task).recipe(name, task, bound, finished, inputs)
@@ -146,9 +199,32 @@ def job_of_images(
         settings,
         recipe_of,
         others,
-        out or Path("runs") / name,
+        out,
         Runtime(device=device, weights=dict(weights), store=store),
     )
+
+
+def _finished(
+    module: nn.Module,
+    weights: Path | Mapping[str, Tensor],
+    place: Path,
+    channels: int,
+    size: Size,
+    choices: Mapping[str, tuple[str, ...]],
+) -> Path:
+    """A model folder in `place` of a user's trained generator."""
+    if "separable" in choices:
+        raise SpecError("a finished teacher keeps its layers; leave out separable, or let it be trained")
+    state = dict(weights) if isinstance(weights, Mapping) else read_state(weights)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise DataError(
+            f"the weights are not those of this {type(module).__name__}: {str(error).splitlines()[-1].strip()}; "
+            "give the state dict of the same class"
+        ) from error
+    save_model(place / "teacher", traced(module, channels, size, choices.get("taps", ())).generator(), {})
+    return place / "teacher"
 
 
 def job_of_entry(

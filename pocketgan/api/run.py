@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from pocketgan.api.job import Effort, job_of_images
@@ -18,10 +17,8 @@ from pocketgan.data.task import Direction
 from pocketgan.data.values import Range
 from pocketgan.deploy.serving import Precision as FilePrecision
 from pocketgan.deploy.ship import Verified
-from pocketgan.errors import DataError, SpecError
-from pocketgan.interop.checkpoint import read_state
+from pocketgan.errors import SpecError
 from pocketgan.methods import DEFAULT
-from pocketgan.models import save_model
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.owner import check_owner
 from pocketgan.pipeline.recipe import owner
@@ -32,8 +29,7 @@ from pocketgan.runs.pick import pick
 from pocketgan.runs.report import read_report
 from pocketgan.runs.run import estimate_seconds, run_recipe, store_of
 from pocketgan.runtime import Runtime
-from pocketgan.tracing.generator import check_generator, generator_of, named_paths
-from pocketgan.tracing.trace import trace
+from pocketgan.tracing.generator import generator_of
 from pocketgan.units import Size, both_sides
 
 
@@ -133,6 +129,7 @@ def compress(
     rotate: bool = False,
     teacher: Path | str | None = None,
     teacher_weights: Path | str | Mapping[str, Tensor] | None = None,
+    targets: Literal["teacher"] | None = None,
     discriminator: Path | str | None = None,
     unlabelled: Path | str | None = None,
     weights: Mapping[str, Path | str] | None = None,
@@ -148,6 +145,7 @@ def compress(
 
         run = pg.compress("path/to/pairs", budget="1.5G", size=128)
         run = pg.compress(MyGenerator, "path/to/pairs", budget="500M", size=128)
+        run = pg.compress(net, "path/to/images", teacher_weights=weights, targets="teacher", budget="500M")
 
     Args:
         generator: the data, for a generator of this package; else your own, and the data after it: an `nn.Module`
@@ -165,6 +163,8 @@ def compress(
         ranges: the values that are black and white, under "A", "B" or, for both, "".
         teacher: a finished teacher, not trained then: a model folder, a run, or a checkpoint that `import` knows.
         teacher_weights: weights of `generator`, which is then a finished teacher: a state dict, or its file.
+        targets: "teacher" where `data` are images alone, in one folder or in train/, val/ and test/: the pictures
+            that a finished teacher makes of them are their targets. They are made once, in the run folder.
         weights: files of weights of feature networks, by their names.
         settings: changes of single settings, as {"supernet.constant": 40}.
         progress: called with (name of the stage, done, total) as each proceeds; default: it is shown on stderr, as
@@ -193,39 +193,37 @@ def compress(
         raise SpecError("teacher and teacher_weights both name a finished teacher; leave one of them out")
     changes = [f"{name}={_text(value)}" for name, value in (settings or {}).items()]
     with TemporaryDirectory() as place:
-        if module is not None and teacher_weights is not None:
-            sides = both_sides(256 if size is None else size)
-            choices, changes = named_paths(changes)
-            if "separable" in choices:
-                raise SpecError("a finished teacher keeps its layers; leave out separable, or let it be trained")
-            taps, inputs = choices.get("taps", ()), channels[direction == "BtoA"]
-            teacher = _finished(module, teacher_weights, Path(place), inputs, sides, taps)
-        job = job_of_images(
-            data=folder,
-            budget=budget,
-            size=None if size is None else both_sides(size),
-            load_size=None if load_size is None else both_sides(load_size),
-            crop=crop,
-            flip=flip,
-            rotate=rotate,
-            direction=direction,
-            unpaired=unpaired,
-            classes=classes,
-            channels=channels,
-            ranges=ranges or {},
-            model=model,
-            method=method,
-            effort=effort,
-            teacher=None if teacher is None else Path(teacher),
-            discriminator=None if discriminator is None else Path(discriminator),
-            generator=module if teacher_weights is None else None,
-            unlabelled=None if unlabelled is None else Path(unlabelled),
-            weights={name: Path(file) for name, file in (weights or {}).items()},
-            out=None if out is None else Path(out),
-            store=None if store is None else Path(store),
-            changes=[*changes, *([f"precision={precision}"] if precision else [])],
-            device=device,
-        )
+        with _telling(progress, {}, quiet or targets is None) as tell:
+            job = job_of_images(
+                data=folder,
+                budget=budget,
+                size=None if size is None else both_sides(size),
+                load_size=None if load_size is None else both_sides(load_size),
+                crop=crop,
+                flip=flip,
+                rotate=rotate,
+                direction=direction,
+                unpaired=unpaired,
+                classes=classes,
+                channels=channels,
+                ranges=ranges or {},
+                model=model,
+                method=method,
+                effort=effort,
+                teacher=None if teacher is None else Path(teacher),
+                discriminator=None if discriminator is None else Path(discriminator),
+                generator=module,
+                teacher_weights=Path(teacher_weights) if isinstance(teacher_weights, str) else teacher_weights,
+                targets=targets,
+                unlabelled=None if unlabelled is None else Path(unlabelled),
+                weights={name: Path(file) for name, file in (weights or {}).items()},
+                out=None if out is None else Path(out),
+                store=None if store is None else Path(store),
+                changes=[*changes, *([f"precision={precision}"] if precision else [])],
+                device=device,
+                place=Path(place),
+                progress=tell,
+            )
         recipe, _ = job.settled()
         check_owner(job.out, owner(recipe))
         kept = store_of(job.out, job.runtime.store)
@@ -244,29 +242,6 @@ def compress(
 def _telling(progress: Show | None, left: Mapping[str, float], quiet: bool) -> AbstractContextManager[Show]:
     """What to tell of progress: the caller's own function, else what is shown."""
     return nullcontext(progress) if progress else progress_shown(left, quiet=quiet)
-
-
-def _finished(
-    module: nn.Module,
-    weights: Path | str | Mapping[str, Tensor],
-    place: Path,
-    channels: int | None,
-    size: Size,
-    taps: tuple[str, ...],
-) -> Path:
-    """A model folder of a user's trained generator."""
-    state = dict(weights) if isinstance(weights, Mapping) else read_state(Path(weights))
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise DataError(
-            f"the weights are not those of this {type(module).__name__}: {str(error).splitlines()[-1].strip()}; "
-            "give the state dict of the same class"
-        ) from error
-    example = torch.rand(2, channels or 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    check_generator(module, example)
-    save_model(place / "teacher", trace(module, example, taps).generator(), {})
-    return place / "teacher"
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -37,6 +40,7 @@ from pocketgan.cli.options import (
 from pocketgan.cli.runs import carry_out, job_of_recipe, show_plan
 from pocketgan.errors import SpecError
 from pocketgan.methods import DEFAULT, method_names
+from pocketgan.progress import progress_shown
 
 if TYPE_CHECKING:
     from pocketgan.api.job import Job
@@ -73,6 +77,16 @@ OwnGenerator = Annotated[
         "arguments."
     ),
 ]
+TeacherWeights = Annotated[
+    Path | None,
+    typer.Option(help="Weights of that generator, a state dict: it is a finished teacher then, and not trained."),
+]
+Targets = Annotated[
+    str | None,
+    typer.Option(
+        help="teacher: the data are images alone, and a finished teacher's pictures of them are the targets."
+    ),
+]
 Unlabelled = Annotated[
     Path | None,
     typer.Option(
@@ -103,6 +117,8 @@ def compress(
     teacher: Teacher = None,
     discriminator: Discriminator = None,
     generator: OwnGenerator = None,
+    teacher_weights: TeacherWeights = None,
+    targets: Targets = None,
     unlabelled: Unlabelled = None,
     weights: Weights = None,
     out: Out = None,
@@ -116,7 +132,8 @@ def compress(
 ) -> None:
     """Turn a folder of images into a small generator, an ONNX file and a report."""
     given = {name: value for name, value in locals().items() if name not in ("yes", "quiet", "as_json")}
-    carry_out(_job(given), yes, quiet, as_json)
+    with _job(given, quiet) as job:
+        carry_out(job, yes, quiet, as_json)
 
 
 def plan(
@@ -141,6 +158,8 @@ def plan(
     teacher: Teacher = None,
     discriminator: Discriminator = None,
     generator: OwnGenerator = None,
+    teacher_weights: TeacherWeights = None,
+    targets: Targets = None,
     unlabelled: Unlabelled = None,
     weights: Weights = None,
     out: Out = None,
@@ -160,31 +179,37 @@ def plan(
             raise SpecError(f"--data is for recipes of the catalog, and {recipe} is a folder itself; leave it out")
         if budget is None:
             raise SpecError(f"a plan for the images of {recipe} needs a budget; add --budget, e.g. --budget 1.5G")
-        job = _job(
-            {name: value for name, value in given.items() if name not in ("recipe", "as_json")} | {"data": folder}
-        )
+        wanted = {name: value for name, value in given.items() if name not in ("recipe", "as_json")}
+        made: AbstractContextManager[Job] = _job(wanted | {"data": folder}, as_json)
     else:
-        job = job_of_recipe(_for_recipes(given))
-    made, notes = job.settled()
+        made = nullcontext(job_of_recipe(_for_recipes(given)))
     from pocketgan.runs.run import estimate_seconds, store_of
 
-    kept = store_of(job.out, job.runtime.store)
-    show_plan(made, kept, estimate_seconds(made, kept, job.runtime), notes, as_json)
+    with made as job:
+        settled, notes = job.settled()
+        kept = store_of(job.out, job.runtime.store)
+        show_plan(settled, kept, estimate_seconds(settled, kept, job.runtime), notes, as_json)
 
 
-def _job(given: dict[str, Any]) -> Job:
+@contextmanager
+def _job(given: dict[str, Any], quiet: bool) -> Iterator[Job]:
     """What the options of `compress` ask for."""
     from pocketgan.api.job import job_of_images
 
     texts = ("size", "load_size", "channels", "range_", "weights", "precision", "set_")
-    return job_of_images(
-        **{name: value for name, value in given.items() if name not in texts},
-        **read_values(given["channels"], given["range_"] or []),
-        size=read_sides(given["size"]),
-        load_size=read_sides(given["load_size"], "--load-size"),
-        weights=read_weights(given["weights"] or []),
-        changes=with_precision(given["set_"], given["precision"]),
-    )
+    with TemporaryDirectory() as place:
+        with progress_shown(quiet=quiet or not given["targets"]) as progress:
+            job = job_of_images(
+                **{name: value for name, value in given.items() if name not in texts},
+                **read_values(given["channels"], given["range_"] or []),
+                size=read_sides(given["size"]),
+                load_size=read_sides(given["load_size"], "--load-size"),
+                weights=read_weights(given["weights"] or []),
+                changes=with_precision(given["set_"], given["precision"]),
+                place=Path(place),
+                progress=progress,
+            )
+        yield job
 
 
 def _for_recipes(given: dict[str, Any]) -> dict[str, Any]:

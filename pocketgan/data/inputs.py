@@ -92,10 +92,10 @@ def open_inputs(folder: Path | str, task: Task) -> Inputs:
         raise no_images(folder, "put some there")
     check_room(sizes, task.size)
     _check_held_out(seen, task)
-    return Inputs(root=folder, data_digest=_digest_of(sizes))
+    return Inputs(root=folder, data_digest=digest_of_files(sizes))
 
 
-def _digest_of(files: Iterable[Path]) -> str:
+def digest_of_files(files: Iterable[Path]) -> str:
     """SHA-256 of the names and bytes of images, in hexadecimal."""
     digest = hashlib.sha256()
     for path in files:
@@ -148,7 +148,7 @@ def load_inputs(
         for path in files:
             image = task.source.pixels(read_raster(read_bytes(path), path, task.source.channels))
             yield [resize(image, *size) if size else image]
-        if _digest_of(files) != inputs.data_digest:
+        if digest_of_files(files) != inputs.data_digest:
             raise DataError(
                 f"the inputs in {inputs.root} changed while they were used; put them back as they were, or begin "
                 "anew with another --out"

@@ -17,6 +17,7 @@ the data folder, if there is one, divides train (or all, where no folders are sp
 out of train, of each domain for itself where there are no pairs: see `pocketgan.data.splits`.
 """
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,8 @@ KNOWN = (
     "or one folder of side-by-side images"
 )
 _NEEDED = "A needs B and B needs A"
+#: says of a folder of pairs how its targets were made
+MADE = "made.json"
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ def read_layout(root: Path, unpaired: bool | None = None) -> Layout:
         raise DataError(
             f"--unpaired is for two folders, A/ B/ or trainA/ trainB/, and {root} has {what}; leave it out"
         )
+    if (root / MADE).is_file():
+        pairing = json.loads((root / MADE).read_text())["pairing"]
     return replace(_divided(root, kind, found, origin, labels), pairing=pairing)
 
 

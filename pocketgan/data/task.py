@@ -223,7 +223,6 @@ def open_task(
     root, size = Path(root), both_sides(size)
     if crop and load_size is not None:
         raise SpecError("--crop takes images as they are, and --load-size resizes them; leave one of them out")
-    default = (round(size[0] * 286 / 256), round(size[1] * 286 / 256))
     layout = read_layout(root, unpaired)
     if classes is not None and layout.kind != "labels":
         raise SpecError(f"--classes is for label maps, and {root} has none; leave it out")
@@ -237,7 +236,7 @@ def open_task(
         layout=layout.kind,
         direction=direction,
         size=size,
-        load_size=None if crop else default if load_size is None else both_sides(load_size),
+        load_size=load_sides(size, load_size, crop),
         flip=flip,
         rotate=rotate,
         centre=centre or crop,
@@ -246,3 +245,11 @@ def open_task(
         b=b,
         data_digest=digest,
     )
+
+
+def load_sides(size: Size, load_size: int | Size | None, crop: bool) -> Size | None:
+    """To what images are resized for training: as of `open_task`."""
+    if crop:
+        return None
+    usual = round(size[0] * 286 / 256), round(size[1] * 286 / 256)
+    return usual if load_size is None else both_sides(load_size)

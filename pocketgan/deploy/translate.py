@@ -97,8 +97,11 @@ def translate_images(
     for done, path in enumerate(files, 1):
         x, (height, width) = read(path)
         sizes[path], padded = (height, width), padded + (x.shape[2:] != (height, width))
+        model.spec.check_size(*x.shape[2:])
         with torch.inference_mode():
             made = run(x.to(device))[0, :, :height, :width].permute(1, 2, 0).cpu().numpy()
+        if not np.isfinite(made).all():
+            raise DataError(f"the model makes values of {path} that are not finite; take other weights")
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:

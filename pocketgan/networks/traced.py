@@ -84,8 +84,13 @@ class TracedSpec(NetworkSpec):
             raise SpecError(f"no tap '{tap}' in this generator; it has {', '.join(self.taps) or 'none'}")
         return at(self._program.taps[tap][1], self.widths)
 
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width, where forward fixes them."""
+        return self._program.fixed_size
+
     def check_size(self, *sides: int) -> None:
-        fixed = self._program.fixed_size
+        fixed = self.fixed_size
         if fixed and (sides * 2)[:2] != fixed:
             words = " x ".join(map(str, fixed))
             raise SpecError(

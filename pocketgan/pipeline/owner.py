@@ -80,8 +80,15 @@ def check_owner(folder: Path, owner: Owner) -> None:
                     f"{owner.digest[:12]}); "
                 )
                 raise OutputError(f"{folder} {why}choose another --out or remove it")
-        elif folder.is_dir() and not any(folder.glob(f"{STAGES}/*/stage.json")) and any(_foreign(folder)):
-            raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
+        else:
+            check_free(folder)
+
+
+def check_free(folder: Path) -> None:
+    """Raise `OutputError` where a folder holds anything but a run."""
+    run = (folder / MARK).is_file() or any(folder.glob(f"{STAGES}/*/stage.json"))
+    if folder.is_dir() and not run and any(_foreign(folder)):
+        raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")
 
 
 def _but_for_the_images(first: Any, second: Any) -> bool:
@@ -95,8 +102,11 @@ def _but_for_the_images(first: Any, second: Any) -> bool:
 
 
 def _foreign(folder: Path) -> Iterator[Path]:
-    """What in a folder is none of ours."""
-    return (item for item in folder.iterdir() if item.name != ".lock" and item.suffix != ".part")
+    """What in a folder is none of ours; before a run there may be pictures that a teacher made for it."""
+    for item in folder.iterdir():
+        images = item.name == STAGES and item.is_dir() and {each.name for each in item.iterdir()} == {"cache"}
+        if not images and item.name != ".lock" and item.suffix != ".part":
+            yield item
 
 
 def _but_for_the_metric(first: Any, second: Any) -> bool:

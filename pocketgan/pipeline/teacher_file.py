@@ -11,7 +11,7 @@ from pydantic import Field
 from pocketgan.data.task import Direction
 from pocketgan.errors import DataError
 from pocketgan.interop.importing import import_checkpoint
-from pocketgan.models import is_model, load_model, save_model
+from pocketgan.models import Model, is_model, load_model, save_model
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, NetworkSpec, SharedPatchSpec
 from pocketgan.pipeline.stage import Stage, Workspace
 
@@ -65,6 +65,11 @@ class TeacherFile(Stage):
 
     def spec(self, name: str = "model") -> GeneratorSpec:
         return self.generator.folded
+
+    def model(self) -> Model:
+        """The generator, as its files have it."""
+        network = _network(self.file).eval()
+        return Model(network, network.spec, load_model(self.file).card if self.file.is_dir() else {})
 
     def run(self, work: Workspace) -> None:
         if _content(self.file, self.discriminator_file) != self.content:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketgan.data.task import Task
+from pocketgan.data.task import Direction, Task
 from pocketgan.elastic.sampling import AnySampling, ResolutionSampling
 from pocketgan.errors import DataError, SpecError
 from pocketgan.metrics import METRICS
@@ -104,10 +104,10 @@ def check_metric(task: Task, name: str, *, teachers: bool = False) -> None:
         raise SpecError(f"a search by {name} needs {lack}; search by {usual}")
 
 
-def check_direction(task: Task, teacher: TeacherFile) -> None:
+def check_direction(direction: Direction, teacher: TeacherFile) -> None:
     """Raise `SpecError` where a finished teacher is known to translate the other way."""
-    if teacher.direction not in (None, task.direction):
+    if teacher.direction not in (None, direction):
         raise SpecError(
-            f"{teacher.file} was made for the direction {teacher.direction}, and this is {task.direction}; pass "
+            f"{teacher.file} was made for the direction {teacher.direction}, and this is {direction}; pass "
             f"--direction {teacher.direction}, or another teacher"
         )

@@ -89,7 +89,7 @@ class ImitationRecipeSettings(RecipeSettings):
         check_counts(task)
         check_metric(task, self.metric, teachers=bursts and teacher is None)
         if teacher:
-            check_direction(task, teacher)
+            check_direction(task.direction, teacher)
         elif self.objective.n_dis == 0:
             raise SpecError("objective.n_dis=0 is for finished teachers; set it to 1 or more, or give a --teacher")
         elif unlabelled and isinstance(self.objective, OnlineSettings) and self.objective.n_dis == 1:

@@ -116,7 +116,7 @@ class SupernetSettings(RecipeSettings):
         check_counts(task)
         check_metric(task, self.metric)
         if teacher:
-            check_direction(task, teacher)
+            check_direction(task.direction, teacher)
         space = space_named(self.space, form.mobile)
         budget.check(space, CostModel(space.spec, *task.size))
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pocketgan.errors import SpecError, unknown
 from pocketgan.networks.traced import TracedSpec
 from pocketgan.tracing.separable import with_separable
-from pocketgan.tracing.trace import trace
+from pocketgan.tracing.trace import Result, trace
 from pocketgan.units import Size
 
 
@@ -68,11 +68,14 @@ def spec_of(
 
     Raises `SpecError` for a generator that cannot be used.
     """
-    module = with_separable(module, separable) if separable else module
-    rng = torch.Generator().manual_seed(0)
-    example = torch.rand(2, channels, *size, generator=rng) * 2 - 1
+    return traced(with_separable(module, separable) if separable else module, channels, size, taps).spec
+
+
+def traced(module: nn.Module, channels: int, size: Size, taps: tuple[str, ...] = ()) -> Result:
+    """A generator of images of this size in pixels, checked and traced. Raises `SpecError` as `spec_of`."""
+    example = torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     check_generator(module, example)
-    return trace(module, example, taps).spec
+    return trace(module, example, taps)
 
 
 @torch.no_grad()
