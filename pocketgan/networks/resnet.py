@@ -10,15 +10,36 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+import torch
 from jaxtyping import Float
 from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
+from pocketgan.networks.init import init_normal
 from pocketgan.networks.layers import ConvLayer, Padding, make_activation
-from pocketgan.networks.spec import Forms, Generator, Genome, Group, NetworkSpec, Norm, Spaces, Tap, Widths, ignore
+from pocketgan.networks.spec import (
+    Forms,
+    Generator,
+    Genome,
+    Group,
+    NetworkSpec,
+    Norm,
+    Spaces,
+    Tap,
+    Widths,
+    ignore,
+)
 
 Part = Literal["down", "residual", "up"]
+
+
+def init_resnet(network: ResnetGenerator, generator: torch.Generator) -> ResnetGenerator:
+    """`init_normal`, but for `InputSkip`."""
+    init_normal(network, generator)
+    if network.spec.input_skip:
+        network.input_skip.draw(generator)
+    return network
 
 
 class ResnetSpec(NetworkSpec):
@@ -27,9 +48,7 @@ class ResnetSpec(NetworkSpec):
     `widths`: stem, down, stream, one inner width per residual block, up, last; the real channels are 1, 2, 4,
     4 ..., 2 and 1 times these. The usual short list has eight numbers: the blocks' inner widths are tied
     in three runs of equal length. `spaces`: those of a mobile ResNet in GAN Compression and Fast GAN Compression.
-    `input_skip`: the image itself enters the output too, through a 1x1 convolution in front of tanh. Instance norm
-    removes the level of a flat area, so that without it two backgrounds that differ in their level alone come out
-    alike.
+    `input_skip`: the image itself enters the output too, see `InputSkip`.
     """
 
     title = "ResNet"
@@ -43,6 +62,7 @@ class ResnetSpec(NetworkSpec):
     }
     stride: ClassVar[int] = 4
     smallest_side: ClassVar[int] = 16
+    law = staticmethod(init_resnet)
 
     kind: Literal["resnet"] = "resnet"
     blocks: NonNegativeInt = 9
@@ -112,6 +132,33 @@ class ResidualBlock(nn.Module):
         return x + self.second(self.dropout(self.first(x)))
 
 
+class InputSkip(nn.Module):
+    """What each pixel's own colour adds to the output in front of tanh: 1x1 convolution, ReLU, 1x1 convolution.
+
+    Instance norm removes the level of a flat area, so that without it two backgrounds that differ in their level
+    alone come out alike. A single linear layer is too slow a learner here: it starts with what the whole range of
+    the image has in common (benchmarks/README.md).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(in_channels, 16, 1)
+        self.relu = nn.ReLU()
+        self.second = nn.Conv2d(16, out_channels, 1, bias=False)
+
+    def forward(self, image: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out height width"]:
+        return self.second(self.relu(self.first(image)))
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """First weights and biases, evenly from -1 to 1 over the root of the inputs, so that the kinks of the ReLUs
+        lie all over the image's range."""
+        for layer in (self.first, self.second):
+            bound = layer.in_channels**-0.5
+            for parameter in layer.parameters():
+                parameter.uniform_(-bound, bound, generator=generator)
+
+
 class ResnetGenerator(Generator):
     """Images (batch, in, H, W) in [-1, 1] -> images (batch, out, H, W) in [-1, 1]; H and W multiples of 4."""
 
@@ -143,7 +190,7 @@ class ResnetGenerator(Generator):
             last, spec.out_channels, 7, pad=3, padding="reflect", activation="none" if spec.input_skip else "tanh"
         )
         if spec.input_skip:
-            self.input_skip = nn.Conv2d(spec.in_channels, spec.out_channels, 1, bias=False)
+            self.input_skip = InputSkip(spec.in_channels, spec.out_channels)
             self.tanh = make_activation("tanh")
 
     def forward(self, x: Float[Tensor, "batch in height width"], tap: Tap = ignore) -> Tensor:
