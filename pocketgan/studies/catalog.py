@@ -5,6 +5,7 @@ from __future__ import annotations
 from pocketgan.errors import unknown
 from pocketgan.studies.decomposition import DECOMPOSITION
 from pocketgan.studies.in_place import IN_PLACE, IN_PLACE_FRONT
+from pocketgan.studies.input_skip import INPUT_SKIP
 from pocketgan.studies.methods import METHODS
 from pocketgan.studies.omgd import OMGD
 from pocketgan.studies.one_run import FRONT
@@ -21,6 +22,7 @@ STUDIES = {
         METHODS,
         IN_PLACE,
         IN_PLACE_FRONT,
+        INPUT_SKIP,
         FRONT,
         TRADE_OFF,
         PSEUDO_PAIRS,
