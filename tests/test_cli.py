@@ -57,8 +57,8 @@ OPTIONS = {
     "store": "--json --keep --yes action place",
     "study": "--crop --device --direction --flip --json --list --load-size --out --precision --quiet --rotate "
     "--seconds --seeds --size --unpaired --width -o -q data name",
-    "translate": "--device --dropout-seed --instances --out --overwrite --quiet --range --size --style-seed -o -q "
-    "images model",
+    "translate": "--device --dropout-seed --instances --out --overwrite --quiet --range --size "
+    "--style-seed --tile -o -q images model",
 }
 
 

@@ -95,6 +95,7 @@ def translate(
     instances: Path | str | None = None,
     range_: Range | None = None,
     overwrite: bool = False,
+    tile: int | None = None,
     device: str = "auto",
 ) -> Translation:
     """Write the model's picture of each image into the folder `out`, under its name: as `pocketgan translate`.
@@ -104,6 +105,7 @@ def translate(
         size: side, or height and width, in pixels to resize to first; default each image's own size.
         style_seed, dropout_seed, instances, overwrite: as of the command line.
         range_: values of the images that are black and white; default as learnt.
+        tile: side of the tiles that larger pictures are made in; 0 for none, default where that saves memory.
 
     Returns how many pictures there are, and what was done to the images first.
 
@@ -120,6 +122,7 @@ def translate(
         instances=None if instances is None else Path(instances),
         range_=range_,
         overwrite=overwrite,
+        tile=tile,
         device=Runtime(device=device).place,
     )
 

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from pocketgan.cli.options import Device, Json, ModelText, Overwrite, Quiet, Sides, read_range, read_sides
+from pocketgan.cli.options import (
+    Device,
+    Json,
+    ModelText,
+    Overwrite,
+    Quiet,
+    Sides,
+    read_range,
+    read_sides,
+    read_tile,
+)
 from pocketgan.cli.show import facts, print_json, say, table
 from pocketgan.folders import names_in
 from pocketgan.progress import progress_shown
@@ -67,6 +77,10 @@ def translate(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    tile: Annotated[
+        str | None,
+        typer.Option(help="Side of the tiles that larger pictures are made in, or off; default by their size."),
+    ] = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -89,6 +103,7 @@ def translate(
             instances=instances,
             range_=read_range(range_) if range_ else None,
             overwrite=overwrite,
+            tile=read_tile(tile),
             device=device_named(device),
         )
     if quiet:

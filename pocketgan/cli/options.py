@@ -99,6 +99,17 @@ def read_sides(text: str | None, option: str = "--size") -> tuple[int, int] | No
     return int(sides[0]), int(sides[-1])
 
 
+def read_tile(text: str | None) -> int | None:
+    """The side of a tile; 0 for none."""
+    if text is None:
+        return None
+    if text == "off":
+        return 0
+    if not (text.isascii() and text.isdigit() and int(text) >= 16):
+        raise SpecError(f"--tile '{text}' cannot be read; write a side of at least 16 pixels, as 512, or off")
+    return int(text)
+
+
 def read_sight(load_size: str | None, crop: bool, flip: bool, rotate: bool) -> dict[str, Any]:
     """How training sees images, as arguments of `open_task`."""
     sides = read_sides(load_size, "--load-size")

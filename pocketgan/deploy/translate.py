@@ -32,6 +32,7 @@ from pocketgan.data.raster import save_raster
 from pocketgan.data.samples import named_images
 from pocketgan.data.values import Range
 from pocketgan.deploy.pictures import Pictures
+from pocketgan.deploy.tiles import TILE, Tiler
 from pocketgan.errors import DataError, OutputError, SpecError
 from pocketgan.models import Model, device_of, of_images
 from pocketgan.seeds import derive_seed
@@ -58,6 +59,7 @@ def translate_images(
     instances: Path | None = None,
     range_: Range | None = None,
     overwrite: bool = False,
+    tile: int | None = None,
     device: torch.device = torch.device("cpu"),
 ) -> Translation:
     """Write the model's picture of every image into `out` under the image's stem, in the values of the images that
@@ -78,12 +80,18 @@ def translate_images(
         range_: the values of images that are black and white. Default: those of the model; for images of more than
             8 bits and a model of 8, those that these images need.
         overwrite: whether pictures may take the place of files that are there.
+        tile: side of the tiles for pictures that are longer; 0 runs all of them whole; default by their size.
         device: where to compute.
 
     Raises `DataError`, `SpecError`, `OutputError`: what cannot be read, does not fit the model, cannot be written.
     """
     model = model._replace(network=model.network.to(device))
-    run = _function(model, style_seed, dropout_seed)
+    if tile and dropout_seed is not None:
+        raise SpecError(
+            "dropout is drawn for a whole picture, and --tile cuts it; leave --tile or --dropout-seed out"
+        )
+    whole = tile == 0 or (tile is None and dropout_seed is not None)
+    run = Tiler(model, _function(model, style_seed, dropout_seed), 0 if whole else tile)
     images = [*images]
     files = _files(images, model.target.suffix)
     sides = None if size is None else both_sides(size)
@@ -111,6 +119,8 @@ def translate_images(
     how = f"each resized to {size_text(sides)}" if sides else "each at its own size"
     if padded:
         how += f", {padded} padded by reflection to multiples of {model.spec.stride} and cut back"
+    if run.tiled:
+        how += f", {run.tiled} in tiles of {tile or TILE}"
     broken = sum(broken_links(folder) for folder in images if folder.is_dir())
     notes = (
         *images_read.notes(),

@@ -72,6 +72,18 @@ def test_pictures_are_those_of_the_network(
     np.testing.assert_allclose(pixels(tmp_path / "made" / "wide.png"), expected(model, path, size), atol=1)
 
 
+def test_large_pictures_in_tiles_are_the_same(model: Model, tmp_path: Path):
+    paths = [write_picture(tmp_path / f"{n}.png", n, 45, side) for n, side in enumerate((70, 70, 31))]
+    whole = translate_images(model, paths, tmp_path / "whole", tile=0)
+    tiled = translate_images(model, paths, tmp_path / "tiled", tile=50)
+    assert whole.how == "each at its own size, 3 padded by reflection to multiples of 4 and cut back"
+    assert tiled.how == f"{whole.how}, 2 in tiles of 50"
+    for path in paths:
+        np.testing.assert_allclose(
+            pixels(tmp_path / "tiled" / path.name), pixels(tmp_path / "whole" / path.name), atol=1
+        )
+
+
 def test_images_far_from_those_of_the_training_are_told(model: Model, tmp_path: Path):
     paths = [write_picture(tmp_path / f"{n}.png", n, side, side) for n, side in enumerate((12, 24, 48))]
     assert translate_images(model, paths, tmp_path / "made").notes == ()
