@@ -14,7 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from pocketgan.deploy.regional import Box, Transposed, Window
-from pocketgan.deploy.steps import Statistics, steps_of
+from pocketgan.deploy.statistics import Statistics
+from pocketgan.deploy.steps import steps_of
 from pocketgan.units import Size
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, fx, nn
 
 from pocketgan.deploy.onnx import quiet
 from pocketgan.deploy.regional import Padding, PixelShuffle, Pointwise, Regional, Resampling, Transposed, Window
+from pocketgan.deploy.statistics import NORMS, Statistics
 from pocketgan.errors import SpecError
 from pocketgan.networks import Generator
 from pocketgan.units import Size
@@ -21,29 +21,6 @@ from pocketgan.units import Size
 
 class Untileable(SpecError):
     """A network that looks at the whole picture in other ways than by its norms."""
-
-
-class Statistics(NamedTuple):
-    """Of each channel of one image: mean and biased variance over its pixels, and how many these are."""
-
-    mean: Float[Tensor, " channels"]
-    variance: Float[Tensor, " channels"]
-    pixels: int
-
-    @classmethod
-    def of(cls, x: Float[Tensor, "1 channels height width"]) -> Statistics:
-        mean = x.mean((2, 3), keepdim=True)
-        variance = (x - mean).square_().mean((2, 3))
-        return cls(mean.flatten().double(), variance.flatten().double(), x.shape[2] * x.shape[3])
-
-    def joined(self, other: Statistics | None) -> Statistics:
-        """Those of both sets of pixels."""
-        if other is None:
-            return self
-        pixels = self.pixels + other.pixels
-        share, apart = other.pixels / pixels, other.mean - self.mean
-        variance = self.variance + (other.variance - self.variance) * share + apart**2 * share * (1 - share)
-        return Statistics(self.mean + apart * share, variance, pixels)
 
 
 @dataclass(frozen=True)
@@ -130,8 +107,8 @@ def _step(
     name = _name(node)
     there = steps[inputs[0]].size
     norm = None
-    if name in _NORMS and given.get("use_input_stats", True):
-        norm = _NORMS[name](given)
+    if name in NORMS and given.get("use_input_stats", True):
+        norm = NORMS[name](given)
         regional: Regional | None = Pointwise(lambda x: x)
     elif name in _REGIONAL:
         regional = _REGIONAL[name](given, there, size)
@@ -244,30 +221,6 @@ _REGIONAL: dict[str, Callable[[Mapping[str, Any], Size, Size], Regional | None]]
     "pixel_shuffle": _shuffle,
 }
 
-
-def _instance_norm(given: Mapping[str, Any]) -> Callable[[Tensor, Statistics], Tensor]:
-    weight, bias, eps = given["weight"], given["bias"], given["eps"]
-
-    def norm(x: Tensor, of_image: Statistics) -> Tensor:
-        return F.batch_norm(x, of_image.mean.to(x), of_image.variance.to(x), weight, bias, False, 0.0, eps)
-
-    return norm
-
-
-def _group_norm(given: Mapping[str, Any]) -> Callable[[Tensor, Statistics], Tensor]:
-    weight, bias, eps, groups = given["weight"], given["bias"], given["eps"], given["num_groups"]
-
-    def norm(x: Tensor, of_image: Statistics) -> Tensor:
-        means, variances = of_image.mean.view(groups, -1), of_image.variance.view(groups, -1)
-        mean = means.mean(1, keepdim=True)
-        variance = (variances + (means - mean) ** 2).mean(1, keepdim=True)
-        mean, variance = (each.expand_as(means).flatten().to(x) for each in (mean, variance))
-        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
-
-    return norm
-
-
-_NORMS = {"instance_norm": _instance_norm, "group_norm": _group_norm}
 
 _POINTWISE = {
     *(

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from pocketgan.deploy.regional import Box
 from pocketgan.deploy.regions import Held, Regions
-from pocketgan.deploy.steps import Statistics, Step, Untileable
+from pocketgan.deploy.statistics import Statistics
+from pocketgan.deploy.steps import Step, Untileable
 from pocketgan.elastic.cost import layer_costs
 from pocketgan.errors import OutputError
 from pocketgan.models import Model

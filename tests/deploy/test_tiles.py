@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pocketgan.deploy import tiles
-from pocketgan.deploy.steps import Statistics, Untileable
+from pocketgan.deploy.statistics import Statistics
+from pocketgan.deploy.steps import Untileable
 from pocketgan.deploy.tiles import Tiled, Tiler
 from pocketgan.errors import OutputError
 from pocketgan.models import find_model, of_images
