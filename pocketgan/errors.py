@@ -7,7 +7,8 @@
     │   ├── BudgetError  a budget that cannot be read or met
     │   ├── OutputError  a place that cannot be written, or that belongs to somebody else
     │   └── OutOfMemory  work that needs more memory than there is
-    └── NonFiniteLoss    training diverged; stopped before the update
+    ├── NonFiniteLoss    training diverged; stopped before the update
+    └── LostProcess      another process of the run has ended
 
 A message states the rule, the value and the remedy, in the user's words.
 """
@@ -60,6 +61,10 @@ class OutOfMemory(UserError):
 
 class NonFiniteLoss(PocketGANError):
     """A loss became NaN or infinite; nothing was updated with it."""
+
+
+class LostProcess(PocketGANError):
+    """Another process of the run has ended, and this one cannot go on without it."""
 
 
 def note(text: str) -> None:

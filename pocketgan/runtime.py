@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from pocketgan.distributed import World, world
 from pocketgan.errors import SpecError
 
 
@@ -16,6 +17,7 @@ class Runtime(BaseModel):
 
     Attributes:
         device: 'auto' (the accelerator where there is one), 'cpu', 'cuda' or 'mps'.
+        devices: how many of them share the work, on all machines together, each with a process of its own.
         checkpoint_seconds: how much work an interruption by force may cost, in seconds.
         log_steps: every so many steps the losses are logged. Odd, so that terms of every second step are seen.
         weights: files of weights of feature networks, by the network's name; others are found by `find_weights`.
@@ -25,6 +27,7 @@ class Runtime(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     device: str = "auto"
+    devices: int = 1
     checkpoint_seconds: float = 60.0
     log_steps: int = 25
     weights: dict[str, Path] = {}
@@ -33,7 +36,15 @@ class Runtime(BaseModel):
     @property
     def place(self) -> torch.device:
         """The device on which every stage and verb computes. Raises `SpecError` where this machine has none."""
-        return device_named(self.device)
+        device = device_named(self.device)
+        if device.type == "cuda" and self.world.size > 1:
+            return torch.device("cuda", self.world.local % torch.cuda.device_count())
+        return device
+
+    @property
+    def world(self) -> World:
+        """This process among those that carry out the run together."""
+        return world()
 
 
 def device_named(name: str) -> torch.device:

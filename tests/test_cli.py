@@ -36,9 +36,10 @@ COMMANDS = typer.main.get_command(command_line.app).commands
 #: what users write in their scripts: changed on purpose only
 OPTIONS = {
     "doctor": "--json",
-    "compress": "--budget --channels --classes --crop --device --direction --discriminator --effort --flip "
-    "--generator --json --load-size --method --model --out --precision --quiet --range --rotate --set --size "
-    "--store --targets --teacher --teacher-weights --unlabelled --unpaired --weights --yes -o -q data",
+    "compress": "--address --budget --channels --classes --crop --device --devices --direction --discriminator "
+    "--effort --flip --generator --json --load-size --method --model --node --nodes --out --precision --quiet "
+    "--range --rotate --set --size --store --targets --teacher --teacher-weights --unlabelled --unpaired "
+    "--weights --yes -o -q data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
     "demo": "--data --port --quiet --static -q model",
@@ -46,14 +47,15 @@ OPTIONS = {
     "import": "--assume --json --labels --network --out --range --size -o file",
     "list": "--json",
     "pick": "--budget --data --device --json --out --quiet --weights -o -q run",
-    "plan": "--budget --channels --classes --crop --data --device --direction --discriminator --effort --flip "
-    "--generator --json --load-size --method --model --out --precision --range --rotate --set --size --store "
-    "--targets --teacher --teacher-weights --unlabelled --unpaired --weights -o recipe",
+    "plan": "--address --budget --channels --classes --crop --data --device --devices --direction --discriminator "
+    "--effort --flip --generator --json --load-size --method --model --node --nodes --out --precision --range "
+    "--rotate --set --size --store --targets --teacher --teacher-weights --unlabelled --unpaired --weights "
+    "-o recipe",
     "prepare": "--from --json --list --out --quiet --yes -o -q task",
     "profile": "--json --layers --runtime --size --threads model",
     "report": "--data run",
-    "run": "--budget --data --device --json --out --precision --quiet --set --size --store --unpaired --weights "
-    "--yes -o -q recipe",
+    "run": "--address --budget --data --device --devices --json --node --nodes --out --precision --quiet --set "
+    "--size --store --unpaired --weights --yes -o -q recipe",
     "store": "--json --keep --yes action place",
     "study": "--crop --device --direction --flip --json --list --load-size --out --precision --quiet --rotate "
     "--seconds --seeds --size --unpaired --width -o -q data name",

@@ -2,9 +2,9 @@
 
 From low to high; those side by side must not know each other either:
 
-    errors, seeds < units, files, folders, runtime < download, progress < networks, losses < elastic, data
-    < models, interop, tracing < pretrained < metrics < deploy, prepare < objectives < training, search < pipeline
-    < report
+    errors, seeds, trees < distributed < units, files, folders, runtime < download, progress < networks, losses
+    < elastic, data < models, interop, tracing < pretrained < metrics < deploy, prepare < objectives
+    < training, search < pipeline < report
     < recipes, runs < methods, demo < catalog, studies < api < cli < __main__
 
 `report` is above `pipeline` though it needs nothing of it: it shows what the stages left. `deploy` is below
@@ -22,7 +22,8 @@ ROOT = Path(pocketgan.__file__).parent
 TEXTS = {path: path.read_text() for path in sorted(ROOT.rglob("*.py"))}
 TREES = {path: ast.parse(text) for path, text in TEXTS.items()}
 LAYERS = (
-    {"errors", "seeds"},
+    {"errors", "seeds", "trees"},
+    {"distributed"},
     {"units", "files", "folders", "runtime"},
     {"download", "progress"},
     {"networks", "losses"},

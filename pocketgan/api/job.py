@@ -23,6 +23,7 @@ from pocketgan.networks.traced import TracedSpec
 from pocketgan.pipeline.owner import MARK, check_free
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.pipeline.teacher_file import TeacherFile
+from pocketgan.pipeline.training import Training
 from pocketgan.progress import Show
 from pocketgan.recipes.availability import choices_of, with_available
 from pocketgan.recipes.changes import changed, check_used
@@ -64,7 +65,9 @@ class Job:
         settings, notes = with_available(
             self.settings, self.runtime.weights, asked=asked, written=choices_of(self.out)
         )
-        return self.recipe_of(settings), notes
+        recipe = self.recipe_of(settings)
+        check_shares(recipe, settings, self.runtime.devices)
+        return recipe, notes
 
 
 def job_of_images(
@@ -97,6 +100,7 @@ def job_of_images(
     device: Any,
     place: Path,
     progress: Show,
+    devices: int = 1,
 ) -> Job:
     """That of compressing a generator on a folder of images. See `pocketgan.compress`.
 
@@ -200,7 +204,7 @@ def job_of_images(
         recipe_of,
         others,
         out,
-        Runtime(device=device, weights=dict(weights), store=store),
+        Runtime(device=device, devices=devices, weights=dict(weights), store=store),
     )
 
 
@@ -239,6 +243,7 @@ def job_of_entry(
     store: Path | None,
     changes: Sequence[str],
     device: Any,
+    devices: int = 1,
 ) -> Job:
     """That of a recipe of the catalog; None keeps what the recipe has."""
     base = entry.settings()
@@ -249,8 +254,22 @@ def job_of_entry(
         return recipe_on(entry, final, task, budget)
 
     check_used(base, list(changes), recipe_of)
-    runtime = Runtime(device=device, weights=dict(weights), store=store)
+    runtime = Runtime(device=device, devices=devices, weights=dict(weights), store=store)
     return Job(settings, recipe_of, changes, out or Path("runs") / entry.name, runtime)
+
+
+def check_shares(recipe: Recipe, settings: Any, devices: int) -> None:
+    """Raise `SpecError` unless all devices get equal shares of the batches of every training."""
+    batches = {stage.schedule.batch_size for stage in recipe.stages.values() if isinstance(stage, Training)}
+    if not (uneven := {batch for batch in batches if batch % devices}):
+        return
+    names = [name for name, value in settings if getattr(value, "batch_size", None) in uneven]
+    batch = max(uneven)
+    even = [f"--set {name}.batch_size={-(-batch // devices) * devices}" for name in names]
+    raise SpecError(
+        f"a batch of {batch} has no equal shares for {devices} devices; add {' '.join(even)}, or choose another "
+        "--devices"
+    )
 
 
 def as_learnt(

@@ -17,6 +17,7 @@ from pocketgan.data.task import Direction
 from pocketgan.data.values import Range
 from pocketgan.deploy.serving import Precision as FilePrecision
 from pocketgan.deploy.ship import Verified
+from pocketgan.distributed import enter
 from pocketgan.errors import SpecError
 from pocketgan.methods import DEFAULT
 from pocketgan.objectives.precision import Precision
@@ -28,7 +29,7 @@ from pocketgan.report.model import CandidatePoint
 from pocketgan.runs.pick import pick
 from pocketgan.runs.report import read_report
 from pocketgan.runs.run import estimate_seconds, run_recipe, store_of
-from pocketgan.runtime import Runtime
+from pocketgan.runtime import Runtime, device_named
 from pocketgan.tracing.generator import generator_of
 from pocketgan.units import Size, both_sides
 
@@ -141,7 +142,8 @@ def compress(
 ) -> Run:
     """Turn a folder of images into a small generator, an ONNX file and a report: as `pocketgan compress`.
 
-    The same call goes on where an earlier one was stopped.
+    The same call goes on where an earlier one was stopped. A script that is started by `torchrun` or `srun` as
+    several processes shares the work among them.
 
         run = pg.compress("path/to/pairs", budget="1.5G", size=128)
         run = pg.compress(MyGenerator, "path/to/pairs", budget="500M", size=128)
@@ -172,6 +174,8 @@ def compress(
 
     Raises `PocketGANError`, one line with the rule, the value and what to do, for anything that cannot be done.
     """
+    world = enter(device_named(device))
+    quiet = quiet or not world.leads
     module: nn.Module | None = None
     if isinstance(generator, (str, Path)):
         if data is not None:
@@ -221,6 +225,7 @@ def compress(
                 store=None if store is None else Path(store),
                 changes=[*changes, *([f"precision={precision}"] if precision else [])],
                 device=device,
+                devices=world.size,
                 place=Path(place),
                 progress=tell,
             )

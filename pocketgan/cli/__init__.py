@@ -16,6 +16,7 @@ import typer
 from pocketgan import __version__
 from pocketgan.cli.compress import compress, plan
 from pocketgan.cli.demo import demo
+from pocketgan.cli.devices import check_alone
 from pocketgan.cli.doctor import doctor
 from pocketgan.cli.evaluate import evaluate
 from pocketgan.cli.export import export
@@ -82,6 +83,7 @@ def version(asked: bool) -> bool:
 
 @app.callback()
 def common(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
     ] = False,
@@ -89,6 +91,7 @@ def common(
         int | None, typer.Option(min=1, help="Open images of up to so many pixels; default 178,956,970.")
     ] = None,
 ) -> None:
+    check_alone(context.invoked_subcommand)
     if max_pixels:
         from pocketgan.data.raster import allow_pixels
 
@@ -138,15 +141,24 @@ def carry_through(work: Callable[[], None]) -> None:
         _fail(f"{error.format_message().replace('Value error, ', '')} (see {verb} --help)", 2)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:
         from pocketgan.runtime import is_out_of_memory
 
-        if not is_out_of_memory(error):
+        if is_out_of_memory(error):
+            _fail("this needs more memory than there is; choose a smaller --size, or another --device", 2)
+        if _speaks(1):
             raise
-        _fail("this needs more memory than there is; choose a smaller --size, or another --device", 2)
+        sys.exit(1)
 
 
 def _fail(text: str, code: int) -> None:
-    """End with one line."""
-    say(f"pocketgan: {' '.join(text.splitlines())}", err=True)
+    """End with one line, and where several processes end, with that of the first one."""
+    if _speaks(code):
+        say(f"pocketgan: {' '.join(text.splitlines())}", err=True)
     sys.exit(code)
+
+
+def _speaks(code: int) -> bool:
+    """Whether this process is the one to tell why all end."""
+    many = sys.modules.get("pocketgan.distributed")  # which nobody else would need for it
+    return many is None or many.speaks_first(code)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from pocketgan.cli.devices import NAMES, counted, share_work
 from pocketgan.cli.options import (
+    Address,
     BudgetOption,
     Changes,
     Channels,
@@ -19,9 +21,12 @@ from pocketgan.cli.options import (
     Data,
     DataOption,
     Device,
+    Devices,
     Flip,
     Json,
     LoadSize,
+    Node,
+    Nodes,
     Out,
     Precision,
     Quiet,
@@ -126,13 +131,17 @@ def compress(
     precision: Precision = None,
     set_: Changes = None,
     device: Device = "auto",
+    devices: Devices = None,
+    nodes: Nodes = 1,
+    node: Node = 0,
+    address: Address = None,
     yes: Yes = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Turn a folder of images into a small generator, an ONNX file and a report."""
     given = {name: value for name, value in locals().items() if name not in ("yes", "quiet", "as_json")}
-    with _job(given, quiet) as job:
+    with _job(share_work(given), quiet) as job:
         carry_out(job, yes, quiet, as_json)
 
 
@@ -167,6 +176,10 @@ def plan(
     precision: Precision = None,
     set_: Changes = None,
     device: Device = "auto",
+    devices: Devices = None,
+    nodes: Nodes = 1,
+    node: Node = 0,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """What a recipe, or compress on a folder of images, will do: its stages, and how long they take here."""
@@ -179,10 +192,10 @@ def plan(
             raise SpecError(f"--data is for recipes of the catalog, and {recipe} is a folder itself; leave it out")
         if budget is None:
             raise SpecError(f"a plan for the images of {recipe} needs a budget; add --budget, e.g. --budget 1.5G")
-        wanted = {name: value for name, value in given.items() if name not in ("recipe", "as_json")}
+        wanted = counted({name: value for name, value in given.items() if name not in ("recipe", "as_json")})
         made: AbstractContextManager[Job] = _job(wanted | {"data": folder}, as_json)
     else:
-        made = nullcontext(job_of_recipe(_for_recipes(given)))
+        made = nullcontext(job_of_recipe(counted(_for_recipes(given))))
     from pocketgan.runs.run import estimate_seconds, store_of
 
     with made as job:
@@ -226,6 +239,7 @@ def _for_recipes(given: dict[str, Any]) -> dict[str, Any]:
         "precision",
         "set_",
         "device",
+        *NAMES,
     )
     usual = {"flip": True, "direction": "AtoB", "method": DEFAULT, "effort": "quick"}
     for name, value in given.items():

@@ -82,6 +82,19 @@ Quiet = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Start even if it takes long.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="GPUs of this machine (or processes, with --device cpu) that share the work; default 1, or those that "
+        "torchrun or SLURM started.",
+    ),
+]
+Nodes = Annotated[int, typer.Option(min=1, help="Machines that share the work, each with so many --devices.")]
+Node = Annotated[int, typer.Option(min=0, help="Which of several machines this is, from 0.")]
+Address = Annotated[
+    str | None, typer.Option(help="HOST:PORT of the first of several machines, where the others find it.")
+]
 Recipe_ = Annotated[str, typer.Argument(help="A name from `pocketgan list`.", show_default=False)]
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of the images, for a recipe of the catalog.")

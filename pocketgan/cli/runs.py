@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pocketgan.cli.devices import share_work
 from pocketgan.cli.options import (
+    Address,
     BudgetOption,
     Changes,
     DataOption,
     Device,
+    Devices,
     Images,
     Json,
+    Node,
+    Nodes,
     Out,
     Precision,
     Quiet,
@@ -76,13 +81,17 @@ def run(
     out: Out = None,
     store: StoreOption = None,
     device: Device = "auto",
+    devices: Devices = None,
+    nodes: Nodes = 1,
+    node: Node = 0,
+    address: Address = None,
     yes: Yes = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Carry out a recipe of the catalog, or go on with it where it stopped."""
     given = {name: value for name, value in locals().items() if name not in ("yes", "quiet", "as_json")}
-    carry_out(job_of_recipe(given), yes, quiet, as_json)
+    carry_out(job_of_recipe(share_work(given)), yes, quiet, as_json)
 
 
 def report(
@@ -165,21 +174,29 @@ def carry_out(job: Job, yes: bool, quiet: bool, as_json: bool) -> None:
     recipe, notes = job.settled()
     check_owner(out, owner(recipe))
     store = store_of(out, runtime.store)
-    left = estimate_seconds(recipe, store, runtime)
-    seconds = sum(left.values())
-    if as_json and not quiet:
-        tell(notes)
-    elif not quiet:
-        show_plan(recipe, store, left, notes)
-    if seconds > ASKING_MINUTES * 60 and not yes and at_terminal():
-        if not typer.confirm(f"this takes about {duration_text(seconds)}; start it?", default=True, err=True):
-            say("nothing was started; pocketgan plan shows other efforts and budgets", err=True)
-            raise typer.Exit
-    elif seconds > LONG_HOURS * 3600 and not yes:
-        raise SpecError(
-            f"this would take about {duration_text(seconds)} here, more than {LONG_HOURS:g} hours; "
-            "add --yes to start it all the same, or choose a smaller --effort or --size"
-        )
+
+    def seconds_left() -> dict[str, float]:
+        """Of each stage, after they were shown; nothing where it is not to be started."""
+        left = estimate_seconds(recipe, store, runtime)
+        seconds = sum(left.values())
+        if as_json and not quiet:
+            tell(notes)
+        elif not quiet:
+            show_plan(recipe, store, left, notes)
+        if seconds > ASKING_MINUTES * 60 and not yes and at_terminal():
+            if not typer.confirm(f"this takes about {duration_text(seconds)}; start it?", default=True, err=True):
+                say("nothing was started; pocketgan plan shows other efforts and budgets", err=True)
+                return {}
+        elif seconds > LONG_HOURS * 3600 and not yes:
+            raise SpecError(
+                f"this would take about {duration_text(seconds)} here, more than {LONG_HOURS:g} hours; "
+                "add --yes to start it all the same, or choose a smaller --effort or --size"
+            )
+        return left
+
+    if not (left := runtime.world.first(seconds_left)):
+        raise typer.Exit
+    quiet = quiet or not runtime.world.leads
     with progress_shown(left, quiet=quiet) as progress, _less_memory(job.settings):
         result = run_recipe(
             recipe,
@@ -188,6 +205,8 @@ def carry_out(job: Job, yes: bool, quiet: bool, as_json: bool) -> None:
             command_line(),
             lambda name, stage, done, total: progress(name, done, total),
         )
+    if not runtime.world.leads:
+        return
     if as_json:
         return print(result.model_dump_json(indent=1))
     from pocketgan.report.summary import summary_lines

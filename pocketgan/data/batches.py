@@ -16,6 +16,7 @@ from torch import Tensor
 from pocketgan.data.cache import Examples, Images
 from pocketgan.data.packed import Packed
 from pocketgan.data.ragged import Ragged
+from pocketgan.distributed import ALONE, World
 from pocketgan.seeds import derive_seed
 from pocketgan.units import Size
 
@@ -91,6 +92,7 @@ def training_batches(
     seed: int,
     epoch: int,
     start_step: int = 0,
+    world: World = ALONE,
 ) -> Iterator[PackedBatch]:
     """One epoch of shuffled, randomly cropped, mirrored and turned samples; source and target of a pair alike.
 
@@ -102,8 +104,10 @@ def training_batches(
         flip: mirror each sample left-right with probability 1/2.
         rotate: then turn it by 0, 90, 180 or 270 degrees; `size` must be square.
         start_step: batches to skip; the remaining ones are exactly those of an uninterrupted epoch.
+        world: the processes that share each batch, whose number divides `batch_size`; what is made is the share of
+            this one.
     """
-    whole = _Epoch(examples, batch_size, _Look(size, flip, rotate), seed, epoch)
+    whole = _Epoch(examples, batch_size, _Look(size, flip, rotate), seed, epoch, world)
     for position in range(start_step, len(whole)):
         yield whole.batch(position)
 
@@ -120,6 +124,7 @@ def student_batches(
     seed: int,
     epoch: int,
     start_step: int = 0,
+    world: World = ALONE,
 ) -> Iterator[PackedBatch]:
     """One epoch of `training_batches(labelled)`, in which those that nobody but a student sees come from `union`.
 
@@ -129,10 +134,10 @@ def student_batches(
     Args:
         union: what `load_inputs` gives; its targets are not looked at.
         turn: whether a step needs targets; steps are counted over the whole training, from 1.
-        size, flip, rotate, start_step: as of `training_batches`.
+        size, flip, rotate, start_step, world: as of `training_batches`.
     """
     look = _Look(size, flip, rotate)
-    whole, sources = _Epoch(labelled, batch_size, look, seed, epoch), union.sources
+    whole, sources = _Epoch(labelled, batch_size, look, seed, epoch, world), union.sources
     first = epoch * len(whole) + 1  # the step of the epoch's first batch
     taken = batch_size * sum(not turn(step) for step in range(1, first + start_step))
     left = batch_size * (len(whole) - start_step)  # the most that the rest of the epoch may take
@@ -140,14 +145,14 @@ def student_batches(
     streams = ("order of inputs", "augmentation of inputs")
     draws = [_draw(sources, len(sources), look, streams, (seed, walk), again=False) for walk in walks]
     draw = _Draw(*(np.concatenate(parts) for parts in zip(*draws, strict=True)))
-    cut = _Cutter(sources, draw, batch_size, size)
+    cut = _Cutter(sources, draw, size)
     start = taken % len(sources)
     for position in range(start_step, len(whole)):
         if turn(first + position):
             yield whole.batch(position)
         else:
-            chosen = range(start, start + batch_size)
-            start = chosen.stop
+            chosen = world.share(range(start, start + batch_size))
+            start += batch_size
             names = tuple(sources.names[draw.order[place]] for place in chosen)
             none = np.empty((0, *size, labelled.targets.pixels.shape[-1]), np.uint8)
             yield PackedBatch(cut(chosen), Packed(none), names)
@@ -197,8 +202,10 @@ def prefetch(batches: Iterable[T], ready: int = 2) -> Iterator[T]:
 class _Epoch:
     """The training batches of an epoch, each made when it is asked for."""
 
-    def __init__(self, examples: Examples, batch_size: int, look: _Look, seed: int, epoch: int) -> None:
-        self.batch_size = batch_size
+    def __init__(
+        self, examples: Examples, batch_size: int, look: _Look, seed: int, epoch: int, world: World
+    ) -> None:
+        self.batch_size, self.world = batch_size, world
         self.steps = steps_per_epoch(len(examples), batch_size)
         self.names, count, place = examples.sources.names, batch_size * self.steps, (seed, epoch)
         sources, targets, again = examples.sources, examples.targets, not examples.paired
@@ -207,14 +214,14 @@ class _Epoch:
             second = _draw(targets, count, look, ("order of B", "augmentation of B"), place, again)
         self.order = first.order
         self.cut_x, self.cut_y = (
-            _Cutter(images, draw, batch_size, look.size) for images, draw in ((sources, first), (targets, second))
+            _Cutter(images, draw, look.size) for images, draw in ((sources, first), (targets, second))
         )
 
     def __len__(self) -> int:
         return self.steps
 
     def batch(self, position: int) -> PackedBatch:
-        chosen = range(position * self.batch_size, (position + 1) * self.batch_size)
+        chosen = self.world.share(range(position * self.batch_size, (position + 1) * self.batch_size))
         names = tuple(self.names[self.order[place]] for place in chosen)
         return PackedBatch(self.cut_x(chosen), self.cut_y(chosen), names)
 
@@ -244,16 +251,15 @@ def _draw(
 class _Cutter:
     """Makes the crops of one domain."""
 
-    def __init__(self, images: Images, draw: _Draw, batch_size: int, size: Size) -> None:
+    def __init__(self, images: Images, draw: _Draw, size: Size) -> None:
         self.draw, self.size, self.labels = draw, size, images.labels
         # a plain view: slicing a memmap object is slow
         self.pixels = images.pixels if isinstance(images.pixels, Ragged) else np.asarray(images.pixels)
-        self.shape = (batch_size, *size, images.pixels.shape[-1])
-        self.dtype = images.pixels.dtype
+        self.channels, self.dtype = images.pixels.shape[-1], images.pixels.dtype
 
-    def __call__(self, positions: Iterable[int]) -> Packed:
+    def __call__(self, positions: range) -> Packed:
         (height, width), (order, corners, mirrored, turns) = self.size, self.draw
-        crops = np.empty(self.shape, self.dtype)
+        crops = np.empty((len(positions), height, width, self.channels), self.dtype)
         for place, position in enumerate(positions):
             top, left = corners[position]
             crop = self.pixels[order[position]][top : top + height, left : left + width]

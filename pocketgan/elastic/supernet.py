@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pocketgan.distributed import ALONE, join
 from pocketgan.elastic.dimensions import narrowest
 from pocketgan.elastic.kernels import KernelMatrices
 from pocketgan.elastic.program import Program
@@ -36,6 +37,8 @@ class Supernet(nn.Module):
         self.kernels = KernelMatrices(spec)
         #: by the spec at its narrowest
         self._programs: dict[NetworkSpec, Program] = {}
+        #: the processes that train it together
+        self.world = ALONE
 
     def forward(
         self,
@@ -61,6 +64,7 @@ class Supernet(nn.Module):
         form = narrowest(spec)
         if form not in self._programs:
             self._programs[form] = Program(form)
+            join(self._programs[form].network, self.world)
         return self._programs[form].run(spec, within, cut, *args, training=self.training, **inputs)
 
     def subspec(self, at: Subnet | None) -> NetworkSpec:

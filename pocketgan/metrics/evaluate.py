@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pocketgan.distributed import ALONE, World
 from pocketgan.errors import DataError, SpecError, unknown
 from pocketgan.metrics.bootstrap import Contributions, Figure
 from pocketgan.metrics.catalog import (
@@ -60,6 +61,8 @@ class Evaluator:
         statistics: an .npz file with mu and sigma of the real images, for the FIDs instead of `targets`.
         protocol: its name; says in the result which images these are, see `protocols`.
         cache: a folder that keeps the features of real images, by their content.
+        world: the processes that share the images of an evaluation, all of which make and call it alike; figures
+            are to the last bit those of one process.
 
     Raises:
         DataError: fewer than two images; what a metric needs is missing; weights that cannot be found.
@@ -79,9 +82,10 @@ class Evaluator:
         device: torch.device | str = "cpu",
         protocol: str = "held-out",
         cache: Path | None = None,
+        world: World = ALONE,
     ):
         self.protocol = find_protocol(protocol)
-        self.device = torch.device(device)
+        self.device, self.world = torch.device(device), world
         self.segmentation = segmentation
         weights = weights or {}
         for name in weights:
@@ -138,7 +142,12 @@ class Evaluator:
                 self._comparisons[metric.name] = on_device
         self._encoders = Encoders([metric.encoder for metric in self._sets if metric.encoder], weights, self.device)
         self._reference = Reference(
-            self.batches if targets is None else targets, self._sets, self._encoders, file=statistics, cache=cache
+            self.batches if targets is None else targets,
+            self._sets,
+            self._encoders,
+            file=statistics,
+            cache=cache,
+            world=world,
         )
         needs = {need for metric in chosen for need in metric.needs}
         asked = teacher if "teacher" in needs else None
@@ -155,7 +164,7 @@ class Evaluator:
         ``intervals`` adds errors and 95 % bootstrap intervals, drawn from ``seed``. Raises PocketGANError for an
         image that is not finite, DataError for one of another size than its target.
         """
-        seen = self._observed(generate)
+        seen = self._observed(generate, self.world)
         if seen.names != self._sources.names:
             raise DataError(
                 "an evaluation needs the images that its evaluator was made with, in the same order, and "
@@ -202,11 +211,11 @@ class Evaluator:
                 figure = self._figures(seen, per_image, (metric,), seed, influences=True)[metric]
             yield self._contributions(figure, per_image.get(metric))
 
-    def _observed(self, generate: Generate) -> Observed:
-        seen = Observed(self._observers)
-        for batch in self.batches:
+    def _observed(self, generate: Generate, world: World = ALONE) -> Observed:
+        seen = Observed(self._observers, world)
+        for batch in world.mine(self.batches):
             self._observe(seen, batch, generate)
-        return seen
+        return seen.joined()
 
     def _scores(self, seen: Observed) -> dict[str, float]:
         seen.check()

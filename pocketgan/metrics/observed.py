@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pocketgan.distributed import ALONE, World
 from pocketgan.errors import DataError, PocketGANError
 from pocketgan.metrics.catalog import Comparison
 from pocketgan.metrics.encoders import Encoders, as_saved
 from pocketgan.metrics.segmentation import Segmentation
-from pocketgan.metrics.stream import Answers, Pairs
+from pocketgan.metrics.stream import Answers, Pairs, levels_of
 
 TEACHER = "teacher_"
 
@@ -34,9 +35,13 @@ class Observers:
 
 @dataclass(eq=False)
 class Observed:
-    """What was seen so far: tensors on the device, one a batch, that nobody waits for before they are asked for."""
+    """What was seen so far: tensors on the device, one a batch, that nobody waits for before they are asked for.
+
+    `world`: the processes that share the batches (`World.mine`); what all have seen is `joined`.
+    """
 
     observers: Observers
+    world: World = ALONE
     names: list[str] = field(default_factory=list)
     _batches: list[tuple[str, ...]] = field(default_factory=list)
     _finite: list[Tensor] = field(default_factory=list)
@@ -44,6 +49,7 @@ class Observed:
     _features: dict[str, list[Tensor]] = field(default_factory=dict)
     _per_image: dict[str, list[Tensor]] = field(default_factory=dict)
     _segmented: list[Tensor] = field(default_factory=list)
+    _answers: list[Tensor] = field(default_factory=list)
     _first: Tensor | None = None
 
     def add(self, batch: Pairs, x: Tensor, images: Tensor) -> None:
@@ -77,7 +83,9 @@ class Observed:
         if not chosen:
             return {}
         if of_teacher and self.observers.answers:
-            other = self.observers.answers.of(len(self._batches), x, batch.names)
+            other = self.observers.answers.of(self._place, x, batch.names)
+            if self.world.size > 1:
+                self._answers.append(levels_of(other))
         else:
             other = as_saved(batch.y.to(images.device))
         if other.shape != images.shape:
@@ -87,6 +95,46 @@ class Observed:
                 "(channels x height x width); evaluate at the size of the model"
             )
         return {name: comparison(images, other) for name, comparison in chosen.items()}
+
+    @property
+    def _place(self) -> int:
+        """That of the next batch among those of all processes."""
+        return self.world.rank + self.world.size * len(self._batches)
+
+    def joined(self) -> Observed:
+        """What all processes have seen, in the order of the batches. Collective."""
+        if self.world.size == 1:
+            return self
+        own = [
+            {
+                "names": names,
+                "finite": self._finite[i],
+                "like_first": self._like_first[i],
+                "features": {name: values[i] for name, values in self._features.items()},
+                "per_image": {name: values[i] for name, values in self._per_image.items()},
+                "segmented": self._segmented[i] if self._segmented else None,
+                "answers": self._answers[i] if self._answers else None,
+            }
+            for i, names in enumerate(self._batches)
+        ]
+        every = Observed(self.observers)
+        for place, each in enumerate(self.world.in_order(own)):
+            every.names += each["names"]
+            every._batches.append(tuple(each["names"]))
+            every._finite.append(each["finite"])
+            every._like_first.append(each["like_first"])
+            for kept, found in ((every._features, each["features"]), (every._per_image, each["per_image"])):
+                for name, values in found.items():
+                    kept.setdefault(name, []).append(values)
+            if each["segmented"] is not None:
+                every._segmented.append(each["segmented"])
+            if each["answers"] is not None and self.observers.answers:
+                self.observers.answers.enlist(place, each["answers"].float() / 127.5 - 1, each["names"])
+        # each process has compared with the first image that it saw
+        firsts = [first for first in self.world.gather(self._first) if first is not None]
+        alike = all(first.shape == firsts[0].shape and bool((first == firsts[0]).all()) for first in firsts)
+        every._like_first.append(torch.tensor(alike))
+        return every
 
     def check(self) -> None:
         """Raise PocketGANError for an image that is not finite. Waits for the device."""

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pocketgan.distributed import ALONE, World
 from pocketgan.errors import DataError, OutputError
 from pocketgan.files import replacing
 from pocketgan.metrics.catalog import Metric
@@ -38,16 +39,18 @@ class Reference:
         *,
         file: Path | None = None,
         cache: Path | None = None,
+        world: World = ALONE,
     ):
         """metrics: distances between sets.
         file: an .npz with mu and sigma, for the FIDs among them instead of the images of `batches`.
         cache: where features are looked for under the hash of the images as they are fed, of the network's weights
             and of the preparation, and left.
+        world: the processes that share the images, without a cache.
         """
         self.file = None if file is None else Statistics.read(file, DIMENSIONS)
         self.digest = None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
         wanted = sorted({metric.encoder for metric in metrics if metric.encoder and not self.from_file(metric)})
-        self.listing, self.features = _read(batches, encoders, wanted, cache)
+        self.listing, self.features = _read(batches, encoders, wanted, cache, world)
         if wanted and self.listing.images < 2:
             raise DataError(
                 f"an evaluation needs at least 2 real images, and there is {self.listing.images}; add images"
@@ -76,11 +79,11 @@ class Reference:
 
 
 def _read(
-    batches: Iterable[Reals], encoders: Encoders, wanted: list[str], cache: Path | None
+    batches: Iterable[Reals], encoders: Encoders, wanted: list[str], cache: Path | None, world: World
 ) -> tuple[Listing, dict[str, Tensor]]:
     listing = Listing()
     if cache is None or not wanted:
-        return listing, _run(batches, encoders, wanted, listing)
+        return listing, _run(batches, encoders, wanted, listing, world)
     for batch in batches:
         listing.add(batch.y, batch.names)
     files = {name: cache / f"{_key(listing.sha256, name, encoders.digest(name))}.safetensors" for name in wanted}
@@ -93,16 +96,21 @@ def _read(
 
 
 def _run(
-    batches: Iterable[Reals], encoders: Encoders, wanted: list[str], listing: Listing | None = None
+    batches: Iterable[Reals],
+    encoders: Encoders,
+    wanted: list[str],
+    listing: Listing | None = None,
+    world: World = ALONE,
 ) -> dict[str, Tensor]:
-    found: dict[str, list[Tensor]] = {name: [] for name in wanted}
-    for batch in batches:
+    own: list[dict[str, Tensor]] = []
+    for place, batch in enumerate(batches):
         if listing is not None:
             listing.add(batch.y, batch.names)
-        if wanted and len(batch.y):
-            for name, values in encoders.of_real(batch.y.to(encoders.device), wanted).items():
-                found[name].append(values)
-    return {name: torch.cat(values).cpu() for name, values in found.items() if values}
+        if place % world.size == world.rank:
+            some = wanted if len(batch.y) else []
+            own.append(encoders.of_real(batch.y.to(encoders.device), some) if some else {})
+    every = [found for found in world.in_order(own) if found]
+    return {name: torch.cat([found[name] for found in every]).cpu() for name in wanted if every}
 
 
 def _key(images: str, encoder: str, weights: str) -> str:

@@ -86,17 +86,21 @@ class Answers:
         if place in self._kept:
             return self._kept[place].float() / 127.5 - 1
         y = as_saved(self.teacher(x))
-        if place == self._listed:
-            self._listing.add(y, names)
-            self._listed += 1
+        self.enlist(place, y, names)
         if y.numel() <= self.left:
             self.left -= y.numel()
             self._kept[place] = levels_of(y)
         return y
 
+    def enlist(self, place: int, y: Tensor, names: Sequence[str]) -> None:
+        """Take note of the answers to the batch of that place, if they are the next ones."""
+        if place == self._listed:
+            self._listing.add(y, names)
+            self._listed += 1
+
     @property
     def sha256(self) -> str:
-        """Of the answers that were asked for."""
+        """Of the answers that were asked for, or told to `enlist`."""
         return self._listing.sha256
 
 

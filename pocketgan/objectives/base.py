@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pocketgan.data.batches import Batch
+from pocketgan.distributed import ALONE, World, join
 from pocketgan.errors import NonFiniteLoss
 from pocketgan.losses.adversarial import GanMode
 from pocketgan.objectives.finite import REMEDY, Finite
@@ -49,6 +50,8 @@ class Objective:
         self.frozen: dict[str, Call] = {}
         self._frozen: dict[str, nn.Module] = {}
         self.finite = Finite()
+        self.world = ALONE
+        self._games: list[Objective] = []
 
     # -- what subclasses implement ---------------------------------------------------------------------------
 
@@ -85,6 +88,7 @@ class Objective:
         """Make another game a part of this one: what is done to its players here is done to them there."""
         self.players, self.networks, self.optimizers = game.players, game.networks, game.optimizers
         self.finite = game.finite
+        self._games.append(game)
 
     def backward(self, loss: Tensor, *players: str, terms: Losses | None = None, keep_graph: bool = False) -> None:
         """Add the loss's gradients to these players' own; whatever else is on the way gets none. `terms`: of which
@@ -94,17 +98,35 @@ class Objective:
         torch.autograd.backward(loss, inputs=inputs, retain_graph=keep_graph)
 
     def update(self, *players: str) -> None:
-        """One optimizer step for these players, then their gradients are cleared."""
+        """One optimizer step for these players, then their gradients are cleared.
+
+        The one place that all gradients pass: each process has those of its share of the batch, and all take the
+        step of their means, which are those of the whole batch.
+        """
         self.finite.before_update()
+        weights = [weight for name in players for weight in self.players[name].parameters()]
+        self._average_gradients([weight.grad for weight in weights if weight.grad is not None])
         for name in players:
             self.optimizers[name].step()
             self.optimizers[name].zero_grad(set_to_none=True)
 
+    def _average_gradients(self, gradients: list[Tensor]) -> None:
+        # what one process has seen keeps all from updating
+        with self.finite.shared(self.world) as flag:
+            self.world.average([*gradients, *flag])
+
     # -- what the loop uses ----------------------------------------------------------------------------------
 
-    def setup(self, device: torch.device, precision: Precision) -> None:
+    def setup(self, device: torch.device, precision: Precision, world: World = ALONE) -> None:
         """Move everything to the device, and let every network compute in the precision. Before `load_state_dict`,
-        so that what is loaded lands where the networks are."""
+        so that what is loaded lands where the networks are.
+
+        `world`: all processes that play this game together, each with its share of every batch.
+        """
+        for game in (self, *self._games):
+            game.world = world
+        for network in self.players.values():
+            join(network, world)
         for own, calls in ((self.players, self.networks), (self._frozen, self.frozen)):
             for name, network in own.items():
                 calls[name] = in_precision(network.to(device), device, precision)
@@ -120,7 +142,7 @@ class Objective:
 
     def check(self) -> None:
         """Raises `NonFiniteLoss` where a loss since the last check, or a weight, is not finite, and says which."""
-        self.finite.check()
+        self.finite.check(self.world)
         for name, network in self.players.items():
             weights = [weight for weight in network.state_dict().values() if weight.is_floating_point()]
             if not torch.stack([weight.isfinite().all() for weight in weights]).all():

@@ -12,7 +12,7 @@ import random
 from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt
-from torch import nn
+from torch import Tensor, nn
 
 from pocketgan.data.batches import Batch
 from pocketgan.losses.adversarial import GanMode, fake_loss, fool_loss, real_loss
@@ -86,13 +86,17 @@ class CycleGan(Objective):
             ("backward_discriminator", fake_a, a, "_backward"),
         ):
             discriminator = self.networks[name]
-            d_fake = fake_loss(discriminator(self.pools[name].exchange(fake, rng)), s.gan_mode)
+            d_fake = fake_loss(discriminator(self._from_pool(name, fake, rng)), s.gan_mode)
             d_real = real_loss(discriminator(real), s.gan_mode)
             scored = {f"D_fake{way}": d_fake, f"D_real{way}": d_real}
             self.backward((d_fake + d_real) / 2, name, terms=scored)
             self.update(name)
             terms |= scored
         return detached(**terms)
+
+    def _from_pool(self, name: str, fake: Tensor, rng: random.Random) -> Tensor:
+        """What a discriminator sees in place of these fakes. Every process keeps the pool of the whole batch."""
+        return self.world.share(self.pools[name].exchange(self.world.joined(fake), rng))
 
     def state_dict(self) -> dict[str, Any]:
         pools = {name: pool.state_dict() for name, pool in self.pools.items()}

@@ -8,12 +8,14 @@ skip itself from then on, and the losses are looked at only now and then.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pocketgan.distributed import ALONE, World
 from pocketgan.errors import NonFiniteLoss
 
 #: what a user can do
@@ -51,19 +53,24 @@ class Finite:
             self._flagged = len(self._since)
             self.flag.logical_or_(losses.isfinite().all().logical_not())
 
-    def check(self) -> None:
-        """Raises `NonFiniteLoss` if a loss since the last check was not finite, and says which."""
+    @contextmanager
+    def shared(self, world: World) -> Iterator[list[Tensor]]:
+        """The flag, if there is one, to be averaged over all processes; it is then set where any of them set it."""
+        flag = [] if self.flag is None or world.size == 1 else [self.flag]
+        yield flag
+        for each in flag:
+            each.copy_(each > 0)
+
+    def check(self, world: World = ALONE) -> None:
+        """Raises `NonFiniteLoss` if a loss since the last check was not finite, and says which. Off the CPU it is
+        collective, and all processes of the `world` raise the same."""
         self.before_update()
         seen, self._since, self._flagged = self._since, [], 0
-        if self.flag is not None and seen and not self.flag.item():
+        if self.flag is not None and not (seen and self.flag.item()):
             return  # one number says it for all of them
-        for whose, loss, terms in seen:
-            if not math.isfinite(value := loss.item()):
-                bad = [name for name, term in terms.items() if not math.isfinite(term.item())]
-                which = f" ({', '.join(bad)})" if bad else ""
-                raise NonFiniteLoss(
-                    f"the loss of {whose} became {value}{which}; training stopped before the update. {REMEDY}"
-                )
+        found = [_complaint(seen)] if self.flag is None else world.gather(_complaint(seen))
+        for complaint in filter(None, found):
+            raise NonFiniteLoss(complaint)
 
 
 class _Seen(NamedTuple):
@@ -72,3 +79,13 @@ class _Seen(NamedTuple):
     whose: str
     loss: Tensor
     terms: dict[str, Tensor]
+
+
+def _complaint(losses: Iterable[_Seen]) -> str:
+    """Which of these is not finite, and what to do; empty where all are."""
+    for whose, loss, terms in losses:
+        if not math.isfinite(value := loss.item()):
+            bad = [name for name, term in terms.items() if not math.isfinite(term.item())]
+            which = f" ({', '.join(bad)})" if bad else ""
+            return f"the loss of {whose} became {value}{which}; training stopped before the update. {REMEDY}"
+    return ""

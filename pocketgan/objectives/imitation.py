@@ -23,6 +23,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
+from pocketgan.distributed import ALONE, World
 from pocketgan.elastic.sampling import AnySampling, SandwichSampling
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
@@ -136,8 +137,8 @@ class ImitationGame(Objective):
         """The student as the training leaves it."""
         return self._average.network if self._average else self._student.product
 
-    def setup(self, device: torch.device, precision: Precision) -> None:
-        super().setup(device, precision)
+    def setup(self, device: torch.device, precision: Precision, world: World = ALONE) -> None:
+        super().setup(device, precision, world)
         if self._average:
             self._average.network.to(device)
 
@@ -172,8 +173,10 @@ class ImitationGame(Objective):
     ) -> Losses:
         """The terms that the student's image alone decides."""
         s = self._imitation
-        # once for each teacher, whose images it does not concern
-        terms = {"G_tv": len(targets) * s.total_variation * total_variation(image)}
+        # once for each teacher, whose images it does not concern; a sum over the whole batch, of which this may
+        # be a share, while gradients are averaged over all shares
+        variation = self.world.size * total_variation(image)
+        terms = {"G_tv": len(targets) * s.total_variation * variation}
         seen = self._look(image)
         for name, target in targets.items():
             terms[f"G_ssim_{name}"] = s.ssim * ssim_loss(image, target)

@@ -30,6 +30,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from pocketgan.data.batches import Batch
+from pocketgan.distributed import ALONE, World
 from pocketgan.elastic.sampling import AnySampling, LevelSampling
 from pocketgan.elastic.space import SearchSpace
 from pocketgan.elastic.supernet import Supernet
@@ -99,8 +100,8 @@ class InPlace(Objective):
         left = self._average.network if self._average else self._product
         return {"model": left, "discriminator": self.players["discriminator"]}
 
-    def setup(self, device: torch.device, precision: Precision) -> None:
-        super().setup(device, precision)
+    def setup(self, device: torch.device, precision: Precision, world: World = ALONE) -> None:
+        super().setup(device, precision, world)
         if self._average:
             self._average.network.to(device)
 

@@ -18,6 +18,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from pocketgan.data.batches import Batch
+from pocketgan.distributed import ALONE, World
 from pocketgan.losses.adversarial import GanMode, fake_loss, fool_loss, real_loss
 from pocketgan.networks import Generator
 from pocketgan.networks.munit import MunitGenerator
@@ -102,11 +103,14 @@ class Munit(Objective):
 
     def _styles(self, batch: Batch, rng: random.Random) -> Both:
         """A style for each fake of domain A and of domain B."""
-        return draw_styles(self._to_a, batch.y, rng), draw_styles(self._to_b, batch.x, rng)
+        return (
+            draw_styles(self._to_a, batch.y, rng, self.world),
+            draw_styles(self._to_b, batch.x, rng, self.world),
+        )
 
 
 class _Generators(nn.Module):
-    """Both generators in one module: one optimizer, and one wrapper when training is distributed."""
+    """Both generators in one module: one optimizer."""
 
     def __init__(self, a: MunitGenerator, b: MunitGenerator) -> None:
         super().__init__()
@@ -147,8 +151,9 @@ def translator(source: MunitGenerator, target: MunitGenerator) -> MunitGenerator
 
 
 def draw_styles(
-    network: Generator, images: Float[Tensor, "batch in height width"], rng: random.Random
+    network: Generator, images: Float[Tensor, "batch in height width"], rng: random.Random, world: World = ALONE
 ) -> Float[Tensor, "batch style 1 1"]:
-    """A style for each image, from the network's prior; drawn on the CPU, so that no device changes them."""
+    """A style for each image, from the network's prior; drawn on the CPU, so that no device changes them, and for
+    the whole batch, so that no other share of it does."""
     generator = torch.Generator().manual_seed(rng.getrandbits(63))
-    return network.draw(len(images), generator)["style"].to(images)
+    return world.share(network.draw(len(images) * world.size, generator)["style"]).to(images)

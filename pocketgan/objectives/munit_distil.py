@@ -77,7 +77,7 @@ class MunitDistiller(StudentGame):
             if encoded:
                 style = self.frozen["style_encoder"](batch.y)
             else:
-                style = draw_styles(self._teacher, batch.x, rng)
+                style = draw_styles(self._teacher, batch.x, rng, self.world)
             wanted = self.frozen["teacher"](batch.x, taps, style=style)
         subnets = visited(self.space, s.sampling, rng)
         rounds = []

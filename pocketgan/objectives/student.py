@@ -60,8 +60,7 @@ def activations(
 
 
 class Student(nn.Module):
-    """Student and adaptors (or connectors) in one module: one optimizer, and one wrapper when training is
-    distributed."""
+    """Student and adaptors (or connectors) in one module: one optimizer."""
 
     def __init__(self, network: nn.Module, adaptors: Adaptors | ChannelConnectors) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class Evaluate(Stage):
         teacher: the network whose images the metrics teacher_... compare with.
     """
 
+    shared: ClassVar[bool] = True
+
     kind: Literal["evaluate"] = "evaluate"
     network: Network
     task: Task
@@ -39,7 +41,8 @@ class Evaluate(Stage):
         return ("evaluation.json", "images.npy")
 
     def seconds(self, watch: Stopwatch) -> float:
-        return self.task.counts()[self.split] * watch.scoring(self.network.spec(), self.task.size)
+        images = -(-self.task.counts()[self.split] // watch.runtime.devices)
+        return images * watch.scoring(self.network.spec(), self.task.size)
 
     def run(self, work: Workspace) -> None:
         network = of_images(work.network(self.network))
@@ -50,7 +53,8 @@ class Evaluate(Stage):
         def generate(x: torch.Tensor) -> torch.Tensor:
             y = network(x)
             images.append(shown(to_uint8(y)))
-            work.progress(sum(map(len, images)), count)
+            if work.world.leads:
+                work.progress(min(count, work.world.size * sum(map(len, images))), count)
             return y
 
         evaluator = task_evaluator(
@@ -61,9 +65,13 @@ class Evaluate(Stage):
             metrics=self.metrics,
             teacher=teacher,
             weights=work.runtime.weights,
+            world=work.world,
         )
-        evaluator(generate, intervals=True).save(work.artifact)
-        np.save(work.artifact / "images.npy", np.concatenate(images))
+        found = evaluator(generate, intervals=True)
+        every = work.world.in_order([torch.from_numpy(each) for each in images])
+        if work.world.leads:
+            found.save(work.artifact)
+            np.save(work.artifact / "images.npy", torch.cat(every).numpy())
 
     def load(self, artifact: Path) -> Evaluation:
         return Evaluation.load(artifact)

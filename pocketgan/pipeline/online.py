@@ -14,6 +14,7 @@ from torch import nn
 from pocketgan.data.batches import PackedBatch, steps_per_epoch, student_batches
 from pocketgan.data.cache import Examples, load_examples
 from pocketgan.data.inputs import Inputs, load_inputs
+from pocketgan.distributed import World
 from pocketgan.losses.distillation import ChannelConnectors
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.catalog import FRECHET
@@ -222,7 +223,7 @@ class OnlineDistil(StudentTraining):
         self._fit(work, game, epoch, schedule)
 
     def _mixed(
-        self, union: Examples, game: Game, examples: Examples, epoch: int, first: int
+        self, union: Examples, game: Game, world: World, examples: Examples, epoch: int, first: int
     ) -> Iterable[PackedBatch]:
         """The batches of an epoch, from `union` wherever no real images are needed."""
         return student_batches(
@@ -236,6 +237,7 @@ class OnlineDistil(StudentTraining):
             seed=self.seed,
             epoch=epoch,
             start_step=first,
+            world=world,
         )
 
     def _teacher_score(self, work: Workspace) -> TeacherScore:
@@ -247,9 +249,16 @@ class OnlineDistil(StudentTraining):
             device=work.runtime.place,
             metrics=(self.metric,),
             weights=work.runtime.weights,
+            world=work.world,
         )
         sign = 1 if METRICS[self.metric].better == "lower" else -1
-        return lambda network: sign * evaluator(of_images(network)).scores[self.metric]
+
+        def score(network: nn.Module) -> float:
+            found = evaluator(of_images(network)).scores[self.metric]
+            # what decides which teacher is kept is one number, were it in its last bit, on all machines
+            return sign * work.world.first(lambda: found)
+
+        return score
 
 
 class Players(NamedTuple):

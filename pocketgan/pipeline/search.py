@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 from pydantic import PositiveInt, model_validator
 from torch import Tensor
@@ -48,6 +48,8 @@ class Search(Stage):
         calibration: batch norm is calibrated anew for every candidate, on so many training images, the first ones.
         race: when candidates that fall behind are stopped; without it all see every image.
     """
+
+    shared: ClassVar[bool] = True
 
     kind: Literal["search"] = "search"
     supernet: Distil | OnlineDistil | InPlaceTraining
@@ -101,6 +103,8 @@ class Search(Stage):
         task = self.supernet.task
         calibrated = self.calibration if has_statistics(skeleton(self.space.spec)) else 0
         candidates = min(self.strategy.most_after(-1), self.space.size)
+        if self.race is None:  # a race is run by one process
+            candidates = -(-candidates // watch.runtime.devices)
         one = watch.scoring(self.widest(self.budget), task.size)
         return candidates * one * (task.counts()["select"] + calibrated)
 
@@ -129,7 +133,10 @@ class Search(Stage):
         images = self.calibration_images(work) if has_statistics(supernet) else []
 
         def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
-            return evaluator.scores(self._candidate(supernet, genome, images) for genome in genomes)
+            return evaluator.scores(self._candidate(supernet, tuple(genome), images) for genome in genomes)
+
+        if not work.world.leads:
+            return work.world.serve(score)
 
         def growing(genome: Genome) -> Iterator[Contributions]:
             return evaluator.growing(self._candidate(supernet, genome, images), self.metric)
@@ -143,14 +150,15 @@ class Search(Stage):
             model,
             self.budget,
             self.strategy,
-            racer or score,
+            racer or partial(work.world.ask, score),
             objective=self.metric,
             better=better,
             seed=self.seed,
             storage=work.folder / "state" / "journal.log",
-            batch=1 if work.runtime.place.type == "cpu" else TOGETHER,
+            batch=work.world.size * (1 if work.runtime.place.type == "cpu" else TOGETHER),
             progress=work.progress,
         )
+        work.world.dismiss()
         (work.artifact / "result.json").write_text(result.model_dump_json(indent=1) + "\n")
 
     def _candidate(self, supernet: Supernet, genome: Genome, images: list[Tensor]) -> Callable[[Tensor], Tensor]:

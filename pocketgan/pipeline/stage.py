@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PrivateAttr
 
+from pocketgan.distributed import World
 from pocketgan.models import load_model
 from pocketgan.networks import GeneratorSpec
 from pocketgan.runtime import Runtime
@@ -46,6 +47,11 @@ class Workspace:
     runtime: Runtime
     progress: Progress
 
+    @property
+    def world(self) -> World:
+        """This process among those that make a `shared` stage together."""
+        return self.runtime.world
+
     def network(self, stage: Stage, name: str = "model") -> Any:
         """A network that a stage has left, in evaluation mode, on the runtime's device."""
         return load_model(self.inputs(stage) / name).network.to(self.runtime.place)
@@ -62,6 +68,8 @@ class Stage(BaseModel):
 
     #: raised whenever the same fields come to mean other numbers
     revision: ClassVar[int] = 1
+    #: whether all processes of a run make it together: then `run` is called in each, and the first one writes
+    shared: ClassVar[bool] = False
 
     kind: str
     _digest: str = PrivateAttr("")

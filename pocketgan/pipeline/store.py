@@ -65,19 +65,35 @@ class Store:
         return _Clock(self.beside(stage, "seconds.json")).processor
 
     def realise(self, stage: Stage, runtime: Runtime, watch: Watch = lambda stage, done, total: None) -> Path:
-        """The artifact of a stage: loaded if finished, resumed if partial, else made; inputs first."""
-        home = self.home(stage)
-        if self.status(stage) != "finished":
+        """The artifact of a stage: loaded if finished, resumed if partial, else made; inputs first.
+
+        Where several processes carry out the run, all must call it. The first one looks, waits, makes and writes;
+        the others help it with what is `shared`, and read what it has published.
+        """
+        home, world = self.home(stage), runtime.world
+        if world.first(lambda: self.status(stage)) != "finished":
             for needed in stage.inputs():
                 self.realise(needed, runtime, watch)
-            with writing(home), alone(home):
-                if (status := self.status(stage)) != "finished":  # else another process has made it meanwhile
-                    if status == "damaged":
-                        note(f"{home} is damaged ({', '.join(damaged(home))}) and made again")
-                    self._make(stage, runtime, watch)
-        # a kill may have fallen between the artifact and this
-        shutil.rmtree(home / "state", ignore_errors=True)
+            if world.leads:
+                self._lead(stage, runtime, watch)
+            elif world.first(lambda: True) and stage.shared:
+                with memory_for(stage):
+                    stage.run(self._workspace(stage, home / "artifact", runtime, watch))
+            world.wait()
+        if world.leads:
+            # a kill may have fallen between the artifact and this
+            shutil.rmtree(home / "state", ignore_errors=True)
         return self.artifact(stage)
+
+    def _lead(self, stage: Stage, runtime: Runtime, watch: Watch) -> None:
+        """Make a stage, alone with it, unless another run has made it meanwhile; others are told what it is."""
+        home = self.home(stage)
+        with writing(home), alone(home):
+            status = self.status(stage)
+            if status == "damaged":
+                note(f"{home} is damaged ({', '.join(damaged(home))}) and made again")
+            if runtime.world.first(lambda: status != "finished"):
+                self._make(stage, runtime, watch)
 
     def _make(self, stage: Stage, runtime: Runtime, watch: Watch) -> None:
         home = self.home(stage)
@@ -85,17 +101,19 @@ class Store:
             part.write_text(json.dumps(stage.fields(), indent=1) + "\n")
         with replacing(self.artifact(stage)) as unfinished:
             unfinished.mkdir()
-            work = Workspace(
-                folder=home,
-                artifact=unfinished,
-                cache=self.cache,
-                inputs=self.artifact,
-                runtime=runtime,
-                progress=lambda done, total: watch(stage, done, total),
-            )
             with _Clock(home / "seconds.json").running(), memory_for(stage):
-                stage.run(work)
+                stage.run(self._workspace(stage, unfinished, runtime, watch))
             seal(home, unfinished)
+
+    def _workspace(self, stage: Stage, artifact: Path, runtime: Runtime, watch: Watch) -> Workspace:
+        return Workspace(
+            folder=self.home(stage),
+            artifact=artifact,
+            cache=self.cache,
+            inputs=self.artifact,
+            runtime=runtime,
+            progress=lambda done, total: watch(stage, done, total),
+        )
 
 
 def status_of(home: Path) -> Status:

@@ -42,14 +42,15 @@ class Stopwatch:
         self._scorings: dict[tuple[GeneratorSpec, Size], float] = {}
 
     def step(self, stage: Training) -> float:
-        """The mean over all kinds of steps of a training. Steps of large networks are measured on one small image,
-        and taken to cost in proportion to the pixels."""
+        """The mean over all kinds of steps of a training, with the share of one device. Steps of large networks are
+        measured on one small image, and taken to cost in proportion to the pixels."""
         size, most = self._probe(stage.largest, stage.task.size, stage.discriminator)
-        images = min(stage.schedule.batch_size, most)
+        share = max(1, stage.schedule.batch_size // self.runtime.devices)
+        images = min(share, most)
         batch = noise(images, stage.task.in_channels, size, stage.task.out_channels)
         seconds = self._medians(step_of(stage, batch, self.runtime), len(stage.shares))
         mean = sum(share * one for share, one in zip(stage.shares, seconds, strict=True))
-        return mean * _pixels(stage.task.size) / _pixels(size) * stage.schedule.batch_size / images
+        return mean * _pixels(stage.task.size) / _pixels(size) * share / images
 
     def scoring(self, spec: GeneratorSpec, size: Size) -> float:
         """One image of a generator, scored by the usual metric."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from pocketgan.data.images import save_image, shown, to_uint8
 from pocketgan.data.samples import Split
 from pocketgan.data.task import Task
 from pocketgan.data.values import Values
+from pocketgan.distributed import World
 from pocketgan.models import device_of, of_images, save_model
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, PatchSpec, SharedPatchSpec
 from pocketgan.objectives.base import Objective
@@ -41,6 +42,8 @@ class Training(Stage):
         splits: whose images are learnt from.
         feature_network: what a perceptual term looks through, where the game has one.
     """
+
+    shared: ClassVar[bool] = True
 
     task: Task
     splits: tuple[Split, ...] = ("train",)
@@ -95,8 +98,8 @@ class Training(Stage):
     def _random(self, what: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.seed, what))
 
-    def _epoch(self, examples: Examples, epoch: int, first: int) -> Iterable[PackedBatch]:
-        """The batches of an epoch from that step on."""
+    def _epoch(self, world: World, examples: Examples, epoch: int, first: int) -> Iterable[PackedBatch]:
+        """The batches of an epoch from that step on, or the share of this process."""
         return training_batches(
             examples,
             batch_size=self.schedule.batch_size,
@@ -106,13 +109,14 @@ class Training(Stage):
             seed=self.seed,
             epoch=epoch,
             start_step=first,
+            world=world,
         )
 
     def _fit(
         self,
         work: Workspace,
         objective: Objective,
-        epoch: Callable[[Examples, int, int], Iterable[PackedBatch]] | None = None,
+        epoch: Callable[[World, Examples, int, int], Iterable[PackedBatch]] | None = None,
         schedule: Rates | None = None,
     ) -> None:
         """Play the game to its end and save what it leaves; by another schedule or with other batches if given."""
@@ -122,9 +126,10 @@ class Training(Stage):
         drawn = {round(schedule.epochs * part / SHEETS) for part in range(1, SHEETS + 1)}
         products = objective.products
 
-        (work.folder / "samples").mkdir(exist_ok=True)
-        for torn in (work.folder / "samples").glob(".*"):
-            torn.unlink()  # a picture in whose writing an earlier session was killed
+        if work.world.leads:
+            (work.folder / "samples").mkdir(exist_ok=True)
+            for torn in (work.folder / "samples").glob(".*"):
+                torn.unlink()  # a picture in whose writing an earlier session was killed
 
         def sample(epoch: int) -> None:
             if epoch in drawn:
@@ -133,7 +138,7 @@ class Training(Stage):
 
         fit(
             objective,
-            partial(epoch or self._epoch, examples),
+            partial(epoch or self._epoch, work.world, examples),
             steps_per_epoch(len(examples), schedule.batch_size),
             schedule,
             seed=self.seed,
@@ -143,6 +148,8 @@ class Training(Stage):
             sample=sample,
             progress=work.progress,
         )
+        if not work.world.leads:
+            return
         for name, network in products.items():
             save_model(work.artifact / name, network, card_of(self.task, self))
         save_kernels(work.artifact / "model", objective.generator)

@@ -20,7 +20,7 @@ from pocketgan.data.samples import SPLITS
 from pocketgan.deploy.card import beside
 from pocketgan.deploy.latency import latencies
 from pocketgan.deploy.runtimes import runtime_named
-from pocketgan.errors import DataError
+from pocketgan.errors import DataError, OutputError
 from pocketgan.files import replacing
 from pocketgan.metrics.on_task import task_evaluator
 from pocketgan.metrics.resident import BATCH
@@ -32,7 +32,7 @@ from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.store import Store, writing
 from pocketgan.pipeline.timing import Stopwatch
 from pocketgan.report import Report, write_report
-from pocketgan.runs.report import grids, loss_curves, report_of
+from pocketgan.runs.report import grids, loss_curves, read_report, report_of
 from pocketgan.runtime import Runtime
 
 Watch = Callable[[str, Stage, int, int], None]
@@ -69,26 +69,61 @@ def estimate_seconds(recipe: Recipe, store: Store, runtime: Runtime) -> dict[str
 def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch: Watch) -> Report:
     """Realise every stage (finished ones are taken as they are) and write the run folder.
 
+    Where several processes carry out the run, all call it; the first one claims the folder and writes.
+
     `watch` is called with (name, stage, done, total) as each stage proceeds, once with done == total == 0 before.
 
     Raises `OutputError` when the folder belongs to another recipe or cannot be written.
     """
-    store = store_of(out, runtime.store)
+    store, world = store_of(out, runtime.store), runtime.world
+    if not world.leads:
+        return _help(recipe, out, runtime, watch)
     with claim(out, owner_of(recipe, out, store)):
-        # every image is decoded before anything is trained: a damaged one is named at once
-        for split in SPLITS:
-            seen = partial(watch, f"images of {split}", recipe.teacher)
-            load_examples(recipe.task, split, store.cache, training=split == "train", progress=seen)
-        for name, stage in recipe.stages.items():
-            if isinstance(stage, OnlineDistil) and stage.unlabelled:
-                seen = partial(watch, f"unlabelled images of the {name}", stage)
-                load_inputs(stage.unlabelled, stage.task, stage.splits, store.cache, seen)
+        _decode(recipe, store, watch)
+        if world.size > 1:
+            world.first(lambda: [recipe.digest, (out / MARK).read_text()])
         _try_metrics(recipe, store, runtime)
         for name, stage in recipe.all_stages.items():
             watch(name, stage, 0, 0)
             store.realise(stage, runtime, partial(watch, name))
         with writing(out):
-            return finish(recipe, out, command)
+            report = finish(recipe, out, command)
+        world.wait()
+        return report
+
+
+def _help(recipe: Recipe, out: Path, runtime: Runtime, watch: Watch) -> Report:
+    """What all processes but the first one do. Raises `OutputError` or `DataError` where one does not see what the
+    first one does."""
+    store, world = store_of(out, runtime.store), runtime.world
+    told: list[str] = world.first(list)
+    digest, mark = told
+    if not (out / MARK).is_file() or (out / MARK).read_text() != mark:
+        raise OutputError(
+            f"{out} is another folder for process {world.rank} than for the first one; choose an --out that all "
+            "machines share"
+        )
+    if recipe.digest != digest:
+        raise DataError(
+            f"process {world.rank} reads other images or settings than the first one (recipe {recipe.digest[:12]}, "
+            f"not {digest[:12]}); give all machines the same data and the same version"
+        )
+    _try_metrics(recipe, store, runtime)
+    for name, stage in recipe.all_stages.items():
+        store.realise(stage, runtime, partial(watch, name))
+    world.wait()
+    return read_report(out)
+
+
+def _decode(recipe: Recipe, store: Store, watch: Watch) -> None:
+    """Decode every image before anything is trained: a damaged one is named at once."""
+    for split in SPLITS:
+        seen = partial(watch, f"images of {split}", recipe.teacher)
+        load_examples(recipe.task, split, store.cache, training=split == "train", progress=seen)
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, OnlineDistil) and stage.unlabelled:
+            seen = partial(watch, f"unlabelled images of the {name}", stage)
+            load_inputs(stage.unlabelled, stage.task, stage.splits, store.cache, seen)
 
 
 def _try_metrics(recipe: Recipe, store: Store, runtime: Runtime) -> None:

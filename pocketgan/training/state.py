@@ -6,7 +6,6 @@ The file appears whole or not at all, and knows its SHA-256; the one before it s
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,12 +19,12 @@ from safetensors.torch import save
 
 from pocketgan.errors import DataError, note
 from pocketgan.files import replacing
+from pocketgan.trees import join, split
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write a tree of dicts, lists, tensors and JSON scalars. What was at `path` becomes `previous(path)`."""
-    tensors: dict[str, torch.Tensor] = {}
-    rest = json.dumps(_split(state, tensors))
+    rest, tensors = split(state)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         # not `save_file`, which hides a full disk behind an error of its own
@@ -85,7 +84,7 @@ def load_state(path: Path) -> dict[str, Any]:
             rest, digest = file.metadata()["rest"], file.metadata()["sha256"]
         if digest != _sha256(rest, tensors):
             raise ValueError("some bytes are others than those that were written")
-        return _join(json.loads(rest), tensors)
+        return join(rest, tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"the saved state {path} is damaged; remove it to begin that stage anew") from error
 
@@ -102,25 +101,3 @@ def load_last(path: Path) -> dict[str, Any] | None:
                 )
                 note(f"the saved state {each} is damaged; the stage goes on {goes_on}")
     return None
-
-
-def _split(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
-        key = str(len(tensors))
-        tensors[key] = value.detach().cpu().contiguous()
-        return {"tensor": key}
-    if isinstance(value, dict):
-        # a list of pairs, because JSON would turn the optimizers' integer keys into text
-        return {"dict": [[k, _split(v, tensors)] for k, v in value.items()]}
-    if isinstance(value, (list, tuple)):
-        return {"list": [_split(v, tensors) for v in value]}
-    return {"value": value}
-
-
-def _join(node: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
-    ((kind, value),) = node.items()
-    if kind == "tensor":
-        return tensors[value]
-    if kind == "dict":
-        return {k: _join(v, tensors) for k, v in value}
-    return [_join(v, tensors) for v in value] if kind == "list" else value
