@@ -32,12 +32,17 @@ from pocketgan.errors import PocketGANError
 
 
 class Verbs(typer.core.TyperGroup):
-    """The help names every verb with its whole sentence."""
+    """The help names every verb with its whole sentence; and no verb does several times what is the work of one."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             sentences = {name: command.get_short_help_str(limit=500) for name, command in self.commands.items()}
             formatter.write_dl([*sentences.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        found = super().resolve_command(ctx, args)
+        check_alone(found[0])
+        return found
 
 
 app = typer.Typer(
@@ -83,7 +88,6 @@ def version(asked: bool) -> bool:
 
 @app.callback()
 def common(
-    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
     ] = False,
@@ -91,7 +95,6 @@ def common(
         int | None, typer.Option(min=1, help="Open images of up to so many pixels; default 178,956,970.")
     ] = None,
 ) -> None:
-    check_alone(context.invoked_subcommand)
     if max_pixels:
         from pocketgan.data.raster import allow_pixels
 

@@ -126,12 +126,6 @@ def test_what_one_process_does_is_not_done_by_several(cli, monkeypatch):
     )
 
 
-def test_a_plan_shares_the_work(cli, pairs, tmp_path):
-    """Nothing is started for it."""
-    found = cli("plan", pairs, "--budget", "1G", "--size", "24", *TOY, "--devices", "2", "--out", tmp_path / "run")
-    assert found.code == 0
-
-
 # -- how they end ------------------------------------------------------------------------------------------------
 
 
