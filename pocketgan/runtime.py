@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from pocketgan.distributed import World, world
+from pocketgan.distributed import ALONE, World, world
 from pocketgan.errors import SpecError
 
 
@@ -37,14 +37,14 @@ class Runtime(BaseModel):
     def place(self) -> torch.device:
         """The device on which every stage and verb computes. Raises `SpecError` where this machine has none."""
         device = device_named(self.device)
-        if device.type == "cuda" and self.world.size > 1:
-            return torch.device("cuda", self.world.local % torch.cuda.device_count())
+        if device.type == "cuda" and world().size > 1:
+            return torch.device("cuda", world().local % torch.cuda.device_count())
         return device
 
     @property
     def world(self) -> World:
-        """This process among those that carry out the run together."""
-        return world()
+        """This process among those that share the work; alone where it is the work of one device."""
+        return world() if self.devices > 1 else ALONE
 
 
 def device_named(name: str) -> torch.device:
