@@ -88,6 +88,14 @@ def test_the_log_tells_the_means_over_all_processes(together, tmp_path):
         assert {**found, "images_per_second": 0} == pytest.approx({**wanted, "images_per_second": 0}, abs=2e-5)
 
 
+def test_what_one_process_cannot_learn_from_none_does(together):
+    """And all say the same of it."""
+    (same, told), other = together[1]["refused"]
+    assert same
+    assert told.startswith("the loss of discriminator became nan (D_fake")
+    assert other == [same, told]
+
+
 def test_figures_of_images_that_do_not_divide_evenly(together):
     """To the last bit, in every process; the digest of the teacher's answers too."""
     wanted = json.loads(json.dumps(evaluated(ALONE)))

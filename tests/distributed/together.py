@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pocketgan.data.batches import Batch
 from pocketgan.distributed import World, enter, world
+from pocketgan.errors import NonFiniteLoss
 from pocketgan.metrics import Evaluator
 from pocketgan.networks import ResnetSpec
 from pocketgan.objectives.base import Objective
@@ -29,7 +30,7 @@ from tests.metrics import toy
 from tests.objectives.test_bursts import GAMES as BURSTS
 from tests.objectives.test_golden import GAMES
 from tests.objectives.test_online import GAMES as ONLINE
-from tests.objectives.toys import JUDGE, batch, cyclegan, filled, in_place, labels, tensors
+from tests.objectives.toys import JUDGE, batch, cyclegan, filled, in_place, labels, pix2pix, tensors
 
 CPU = torch.device("cpu")
 STEPS = 3
@@ -109,6 +110,27 @@ def trained(folder: Path, stop: bool) -> dict[str, Tensor]:
     return tensors(game)
 
 
+def refused(here: World) -> list[Any]:
+    """Whether the weights stayed as they were after a loss that was not finite in the last process alone, and what
+    each one says of it; with the flag that accelerators have."""
+    game = pix2pix(lr=2e-3)
+    game.setup(CPU, "fp32", here)
+    game.finite.flag = torch.zeros(())
+    for optimizer in game.optimizers.values():
+        optimizer.found_inf = game.finite.flag  # type: ignore[attr-defined]
+    before = [weight.detach().clone() for weight in game.generator.parameters()]
+    own = share(batch(0, size=BATCH), here)
+    if here.rank == here.size - 1:
+        own.x[0] = float("nan")
+    game.step(own, random.Random(0))
+    same = all(torch.equal(*each) for each in zip(before, game.generator.parameters(), strict=True))
+    try:
+        game.finite.check(here)
+    except NonFiniteLoss as error:
+        return [same, str(error)]
+    return [same, ""]
+
+
 def evaluated(here: World) -> dict[str, Any]:
     """Figures of three batches, the last one smaller: two for one process, one for the other."""
     evaluator = Evaluator(
@@ -147,6 +169,7 @@ def main(folder: Path, *names: str) -> None:
         "processes": here.size,
         "games": games,
         "stopped": here.gather(stopped),
+        "refused": here.gather(refused(here)),
         "evaluated": here.gather(evaluated(here)),
         "asked": asked(here),
     }
