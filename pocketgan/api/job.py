@@ -35,7 +35,7 @@ from pocketgan.recipes.supernet import with_generator
 from pocketgan.runs.run import store_of, teacher_of
 from pocketgan.runs.targets import open_sources, teacher_pairs
 from pocketgan.runtime import Runtime
-from pocketgan.tracing.generator import arguments_of, generator_named, named_paths, spec_of, traced
+from pocketgan.tracing.generator import arguments_of, generator_named, named_paths, spec_of, traced, with_student
 from pocketgan.units import Size
 
 Effort = Literal["quick", "standard", "paper"]
@@ -164,8 +164,10 @@ def job_of_images(
     else:
         task = task_on(data, channels=channels, ranges=ranges, unpaired=unpaired, classes=classes)
         into = task.in_channels
+    student = None
     if module is not None and teacher_weights is not None:
-        finished = TeacherFile.of(_finished(module, teacher_weights, place, into, sides, choices))
+        student = _finished(module, teacher_weights, place, into, sides, **choices)
+        finished = TeacherFile.of(place)
     if targets:
         assert finished is not None, "targets without a teacher are refused above"
         check_direction(direction, finished)
@@ -191,7 +193,7 @@ def job_of_images(
     if module is not None and not finished:
         base = with_generator(base, spec_of(module, into, sides, **choices))
     elif finished and isinstance(finished.generator, TracedSpec):
-        base = with_generator(base, finished.generator)
+        base = with_generator(base, finished.generator, student)
     settings = changed(base, others)
     inputs = open_inputs(unlabelled, task) if unlabelled else None
 
@@ -214,11 +216,10 @@ def _finished(
     place: Path,
     channels: int,
     size: Size,
-    choices: Mapping[str, tuple[str, ...]],
-) -> Path:
-    """A model folder in `place` of a user's trained generator."""
-    if "separable" in choices:
-        raise SpecError("a finished teacher keeps its layers; leave out separable, or let it be trained")
+    taps: tuple[str, ...] = (),
+    separable: tuple[str, ...] = (),
+) -> TracedSpec | None:
+    """Write a user's trained generator as a model folder; returns the form of its students, if that is another."""
     state = dict(weights) if isinstance(weights, Mapping) else read_state(weights)
     try:
         module.load_state_dict(state)
@@ -227,8 +228,12 @@ def _finished(
             f"the weights are not those of this {type(module).__name__}: {str(error).splitlines()[-1].strip()}; "
             "give the state dict of the same class"
         ) from error
-    save_model(place / "teacher", traced(module, channels, size, choices.get("taps", ())).generator(), {})
-    return place / "teacher"
+    if separable:
+        teacher, student = with_student(module, channels, size, taps, separable)
+    else:
+        teacher, student = traced(module, channels, size, taps), None
+    save_model(place, teacher.generator(), {})
+    return student
 
 
 def job_of_entry(

@@ -61,6 +61,15 @@ def check_players(
     check_sides(task.size, teacher, discriminator)
 
 
+def check_taps(teacher: GeneratorSpec, student: GeneratorSpec) -> None:
+    """Raise `SpecError` unless the teacher has the features that the student's are compared with."""
+    if missing := [tap for tap in student.taps if tap not in teacher.taps]:
+        raise SpecError(
+            f"a student is compared with its teacher at {', '.join(missing)}, and this {teacher.kind} has no "
+            "features there; leave student as it is"
+        )
+
+
 def check_resolutions(
     task: Task,
     sampling: AnySampling,

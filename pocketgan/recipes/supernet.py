@@ -28,7 +28,14 @@ from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.pipeline.training import Train
-from pocketgan.recipes.checks import check_counts, check_direction, check_family, check_metric, check_resolutions
+from pocketgan.recipes.checks import (
+    check_counts,
+    check_direction,
+    check_family,
+    check_metric,
+    check_resolutions,
+    check_taps,
+)
 from pocketgan.recipes.method import Wish
 from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
 from pocketgan.search import AnyStrategy, Evolution
@@ -61,6 +68,7 @@ class SupernetSettings(RecipeSettings):
 
     Attributes:
         teaching: how long the teacher learns; `supernet`, how long the supernet does.
+        student: what the supernet is at its widest; default the teacher's form for students.
         space: names a published space, or lists the options of every width, e.g. 32_24_16_8.
         calibration: on how many training images a candidate's batch norm is calibrated.
         race: when candidates that fall behind are stopped; without it all see every image.
@@ -78,6 +86,7 @@ class SupernetSettings(RecipeSettings):
     discriminator: DiscriminatorSpec
     objective: Teaching
     teaching: Schedule
+    student: NamedGenerator | None = None
     space: str
     distillation: Distilling
     supernet: Schedule
@@ -117,7 +126,8 @@ class SupernetSettings(RecipeSettings):
         check_metric(task, self.metric)
         if teacher:
             check_direction(task.direction, teacher)
-        space = space_named(self.space, form.mobile)
+        space = space_named(self.space, self.student or form.mobile)
+        check_taps(form, space.spec)
         budget.check(space, CostModel(space.spec, *task.size))
 
         shared: dict[str, Any] = dict(task=task, seed=self.seed, precision=self.precision)
@@ -207,8 +217,10 @@ def supernet_settings(
     )
 
 
-def with_generator(settings: RecipeSettings, generator: TracedSpec) -> RecipeSettings:
-    """The settings with a user's generator as the teacher, and with the usual space of its widths.
+def with_generator(
+    settings: RecipeSettings, generator: TracedSpec, student: TracedSpec | None = None
+) -> RecipeSettings:
+    """The settings with a user's generator as the teacher, and with the usual space of the widths of its student.
 
     Raises `SpecError` for a method that trains networks of its own kinds.
     """
@@ -217,4 +229,4 @@ def with_generator(settings: RecipeSettings, generator: TracedSpec) -> RecipeSet
             f"--generator is for fast-gan-compression, gan-compression and once-for-all, and this is "
             f"{settings.method}; choose another --method"
         )
-    return settings.model_copy(update={"teacher": generator, "space": "quarter"})
+    return settings.model_copy(update={"teacher": generator, "student": student, "space": "quarter"})

@@ -78,6 +78,25 @@ def traced(module: nn.Module, channels: int, size: Size, taps: tuple[str, ...] =
     return trace(module, example, taps)
 
 
+def with_student(
+    module: nn.Module, channels: int, size: Size, taps: tuple[str, ...], separable: tuple[str, ...]
+) -> tuple[Result, TracedSpec]:
+    """A finished generator traced, and the spec of its form with separable convolutions; both have the same taps:
+    those that are named, else those found that modules make.
+
+    Raises `SpecError` as `spec_of`.
+    """
+    if not taps:
+        paths = [tap.strip("/").replace("/", ".") for tap in traced(module, channels, size).spec.taps]
+        taps = tuple(path for path in paths if path in dict(module.named_modules()))
+        if not taps:
+            raise SpecError(
+                f"no module of {type(module).__name__} makes the feature maps at which its separable form could be "
+                "compared with it; name modules with --set taps=PATH,..."
+            )
+    return traced(module, channels, size, taps), spec_of(module, channels, size, taps, separable)
+
+
 @torch.no_grad()
 def check_generator(module: nn.Module, example: Tensor) -> None:
     """Raise `SpecError` unless it makes of images finite images of the same size, and leaves them as they are."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from typing import Any
 
@@ -10,19 +9,21 @@ import torch
 from torch import nn
 
 from pocketgan.errors import unknown
+from pocketgan.tracing.graph import plain_copy
 
 ALL = "all"
 
 
 def with_separable(module: nn.Module, paths: tuple[str, ...]) -> nn.Module:
     """A copy whose 3x3 convolutions at these paths, or "all" of them, are depthwise ones, an instance norm and
-    pointwise ones, with about a ninth of the work and with first weights of their own.
+    pointwise ones, with about a ninth of the work and with first weights of their own; transposed ones too.
 
-    Raises `SpecError` for a path at which there is no `nn.Conv2d` of 3x3 pixels without groups.
+    Raises `SpecError` for a path at which there is no `nn.Conv2d` or `nn.ConvTranspose2d` of 3x3 pixels without
+    groups.
 
     Source: GAN Compression, CVPR 2020, section 3.2.
     """
-    own = copy.deepcopy(module)
+    own = plain_copy(module)  # a convolution with spectral norm is one too
     plain = {path: part for path, part in own.named_modules() if _decomposable(part)}
     missing = next((path for path in paths if path not in plain and path != ALL), None)
     if missing:
@@ -38,15 +39,22 @@ def with_separable(module: nn.Module, paths: tuple[str, ...]) -> nn.Module:
 
 
 def _decomposable(part: nn.Module) -> bool:
-    return type(part) is nn.Conv2d and part.kernel_size == (3, 3) and part.groups == 1
+    if type(part) not in (nn.Conv2d, nn.ConvTranspose2d):
+        return False
+    assert isinstance(part, (nn.Conv2d, nn.ConvTranspose2d))
+    return part.kernel_size == (3, 3) and part.groups == 1
 
 
 def _separable(layer: nn.Module) -> nn.Module:
-    assert isinstance(layer, nn.Conv2d)
+    assert isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
     channels = layer.in_channels
     # mypy takes what the layer keeps for wider than what it was made of
-    settings: Any = (3, layer.stride, layer.padding, layer.dilation, channels, True, layer.padding_mode)
-    depthwise = nn.Conv2d(channels, channels, *settings)
+    settings: Any = dict(
+        stride=layer.stride, padding=layer.padding, dilation=layer.dilation, padding_mode=layer.padding_mode
+    )
+    if isinstance(layer, nn.ConvTranspose2d):
+        settings["output_padding"] = layer.output_padding
+    depthwise = type(layer)(channels, channels, 3, groups=channels, **settings)
     pointwise = nn.Conv2d(channels, layer.out_channels, 1)
     parts = {"depthwise": depthwise, "norm": nn.InstanceNorm2d(channels), "pointwise": pointwise}
-    return nn.Sequential(OrderedDict(parts)).to(layer.weight.device)
+    return nn.Sequential(OrderedDict(parts))

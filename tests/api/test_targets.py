@@ -1,6 +1,7 @@
 """A finished teacher and images alone: its own pictures are the targets, made once."""
 
 import json
+import random
 from shutil import copytree
 
 import numpy as np
@@ -10,9 +11,11 @@ from PIL import Image
 from torch import nn
 
 import pocketgan as pg
+from pocketgan.data.batches import Batch
 from pocketgan.data.layouts import MADE
 from pocketgan.data.raster import read_raster
 from pocketgan.deploy import translate
+from pocketgan.elastic.cost import cost
 from pocketgan.errors import DataError, SpecError
 from pocketgan.models import Model, load_model, save_model
 from pocketgan.networks import ResnetSpec
@@ -191,6 +194,39 @@ def test_a_teacher_of_a_family_here(home, tmp_path, cli):
     assert planned.code == 0, planned.err
     assert "the teacher's own pictures of 12 images" in " ".join(planned.out.split())
     assert len(list((made_in(tmp_path / "run") / "B").iterdir())) == 12
+
+
+def test_a_separable_student_of_a_plain_teacher(home, tmp_path, monkeypatch):
+    """Which learns from the features that both have."""
+
+    class Taken(Exception):
+        pass
+
+    def take(recipe, *_):
+        raise Taken(recipe)
+
+    monkeypatch.setattr("pocketgan.api.run.run_recipe", take)
+    with pytest.raises(Taken) as taken:
+        pg.compress(
+            net_of(home),
+            home / "images",
+            teacher_weights=home / "net.pth",
+            targets="teacher",
+            budget="60K",
+            size=24,
+            settings={**STUDENT, "separable": "all"},
+            quiet=True,
+            out=tmp_path / "run",
+        )
+    supernet = taken.value.args[0].stages["supernet"]
+    teacher, student = supernet.teacher.spec(), supernet.spec()
+    assert "into.weight" in teacher.build().state_dict()
+    assert "into.depthwise.weight" in student.build().state_dict()
+    assert cost(student, 24)["true_macs"] == ((3 * 9 + 3 * 16) + (16 * 9 + 16 * 3)) * 24 * 24
+    assert student.taps == teacher.taps != ()
+    x, y = torch.rand(2, 1, 3, 24, 24)
+    losses = supernet.untrained().step(Batch(x, y, ["a"]), random.Random(0))
+    assert losses["G_distil"] > 0
 
 
 @pytest.mark.parametrize(

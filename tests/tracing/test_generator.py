@@ -136,6 +136,17 @@ def test_arguments_stand_among_the_changes():
     assert arguments_of(changes) == ({"width": 8, "norm": "batch", "sizes": [1, 2]}, ["seed=1"])
 
 
+def test_transposed_and_normed_convolutions_become_separable_too():
+    up = nn.ConvTranspose2d(8, 16, 3, stride=2, padding=1, output_padding=1)
+    down = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 8, 3, stride=2, padding=1))
+    module = nn.Sequential(down, nn.ReLU(), up, nn.ReLU(), nn.Conv2d(16, 3, 1))
+    spec = spec_of(module, 3, (16, 16), separable=("all",))
+    depthwise = (3 * 9 + 3) + (3 * 8 + 8) + (8 * 9 + 8) + (8 * 16 + 16)
+    assert cost(spec, 16)["params"] == depthwise + 16 * 3 + 3
+    assert spec.build()(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+    assert nn.utils.parametrize.is_parametrized(down), "the module itself is left as it is"
+
+
 def test_taps_and_separable_layers_by_name(file):
     small = generator_named(f"{file}:small", {"width": 16})
     usual, named = (spec_of(small, 3, (16, 16), taps) for taps in ((), ("1", "0", "0")))
