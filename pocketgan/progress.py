@@ -73,7 +73,7 @@ class Course:
     def left(self) -> float:
         """Seconds that the whole run still needs: as planned, and once that can be told by its own speed."""
         done, elapsed = self.share, self.clock() - self.begun
-        return (1 - done) * (elapsed / done if done > _KNOWN else self.total)
+        return max(0.0, 1 - done) * (elapsed / done if done > _KNOWN else self.total)
 
     @property
     def whole(self) -> str:

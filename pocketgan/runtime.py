@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from pocketgan.distributed import ALONE, World, world
-from pocketgan.errors import SpecError
+from pocketgan.errors import SpecError, unknown
 
 
 class Runtime(BaseModel):
@@ -54,7 +54,10 @@ def device_named(name: str) -> torch.device:
         return torch.device(next((each for each, there in present.items() if there()), "cpu"))
     if name in present and not present[name]():
         raise SpecError(f"this machine has no device {name} that PyTorch can use; choose --device cpu or auto")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise unknown("device", name, ("auto", "cpu", *present)) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,8 +3,10 @@
 import math
 import re
 from decimal import Decimal
+from numbers import Integral
+from typing import Any
 
-from pocketgan.errors import BudgetError
+from pocketgan.errors import BudgetError, SpecError
 
 Number = int | float
 #: height and width in pixels
@@ -73,8 +75,11 @@ def duration_text(seconds: Number) -> str:
 
 
 def both_sides(size: int | Size) -> Size:
-    """Height and width: a side alone is a square's."""
-    return (size, size) if isinstance(size, int) else size
+    """Height and width: a side alone is a square's. Raises `SpecError` for anything but such whole numbers."""
+    sides: Any = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
+        raise SpecError(f"size {size!r} is no size in pixels; give a side, 256, or height and width, (256, 512)")
+    return int(sides[0]), int(sides[1])
 
 
 def size_text(size: Size) -> str:

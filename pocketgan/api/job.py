@@ -73,7 +73,7 @@ class Job:
 def job_of_images(
     *,
     data: Path,
-    budget: str,
+    budget: str | float,
     size: Size | None,
     load_size: Size | None,
     crop: bool,
@@ -223,7 +223,7 @@ def _finished(
     state = dict(weights) if isinstance(weights, Mapping) else read_state(weights)
     try:
         module.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise DataError(
             f"the weights are not those of this {type(module).__name__}: {str(error).splitlines()[-1].strip()}; "
             "give the state dict of the same class"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from pocketgan.data.values import Range
 from pocketgan.deploy.serving import Precision as FilePrecision
 from pocketgan.deploy.ship import Verified
 from pocketgan.distributed import enter
-from pocketgan.errors import SpecError
+from pocketgan.errors import SpecError, unknown
 from pocketgan.methods import DEFAULT
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.owner import check_owner
@@ -112,7 +112,7 @@ def compress(
     generator: nn.Module | Callable[[], nn.Module] | str | Path,
     data: Path | str | None = None,
     *,
-    budget: str,
+    budget: str | float,
     size: int | Size | None = None,
     out: Path | str | None = None,
     store: Path | str | None = None,
@@ -174,6 +174,22 @@ def compress(
 
     Raises `PocketGANError`, one line with the rule, the value and what to do, for anything that cannot be done.
     """
+    if ranges is not None and not isinstance(ranges, Mapping):
+        raise SpecError(f"ranges are as {{'A': (0, 4095)}}, under A, B or, for both, '', not {ranges!r}")
+    for what, value, known in (
+        ("effort", effort, get_args(Effort)),
+        ("direction", direction, get_args(Direction)),
+        ("name in ranges", next((name for name in ranges or {} if name not in ("A", "B", "")), ""), ("A", "B", "")),
+    ):
+        if value not in known:
+            raise unknown(what, value, known)
+    for what, given in (("settings", settings), ("weights", weights)):
+        if given is not None and not isinstance(given, Mapping):
+            raise SpecError(f"{what} is a mapping of names to values, not a {type(given).__name__}")
+    if teacher_weights is not None and not isinstance(teacher_weights, (str, Path, Mapping)):
+        raise SpecError(f"teacher_weights are a state dict, or its file, not a {type(teacher_weights).__name__}")
+    if not isinstance(channels, tuple) or len(channels) != 2:
+        raise SpecError(f"channels are those of A and of B, as (1, 3), not {channels!r}")
     world = enter(device_named(device))
     quiet = quiet or not world.leads
     module: nn.Module | None = None
@@ -251,4 +267,7 @@ def _telling(progress: Show | None, left: Mapping[str, float], quiet: bool) -> A
 
 def _text(value: Any) -> str:
     """As `--set` reads it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    try:
+        return value if isinstance(value, str) else json.dumps(value, default=lambda number: number.item())
+    except (TypeError, AttributeError) as error:
+        raise SpecError(f"a setting is a number, a text or a list of them, not a {type(value).__name__}") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
@@ -49,8 +51,7 @@ def load(folder: Path | str) -> nn.Module:
 
     Raises `DataError` or `SpecError` where there is none.
     """
-    network: nn.Module = find_model(str(folder)).network
-    return network
+    return _named(folder).network  # type: ignore[no-any-return]
 
 
 def profile(
@@ -60,7 +61,7 @@ def profile(
     runtimes: Sequence[str] = (),
     threads: int = 1,
     layers: bool = False,
-    channels: int = 3,
+    channels: int | None = None,
 ) -> dict[str, Any]:
     """What a network costs: `params`, `macs` (the papers' count), `true_macs`, `size_bytes` and `latency_ms`.
 
@@ -74,7 +75,8 @@ def profile(
         runtimes: measure the latency there, such as "onnxruntime", in milliseconds.
         threads: of that measurement.
         layers: one entry for each layer besides.
-        channels: of the images of a module that is not of this package.
+        channels: of the images of a module that is not of this package; default the first of 3, 1, 4 and 2 that it
+            takes.
 
     Raises `SpecError` for a size that the network cannot take, or a module that cannot be traced.
     """
@@ -112,6 +114,8 @@ def translate(
     Raises `DataError`, `SpecError`, `OutputError`: what cannot be read, does not fit the model, cannot be written.
     """
     every = [images] if isinstance(images, (str, Path)) else list(images)
+    if not every:
+        raise SpecError("there are no images to translate; name files, or a folder of them")
     return translate_images(
         _model(model, (256, 256)),
         [Path(each) for each in every],
@@ -296,11 +300,33 @@ def check_target(target: Path, format: str, overwrite: bool) -> None:
         raise OutputError(f"{target} is there already; choose another --out, or say --overwrite")
 
 
-def _model(model: ModelLike, size: Size, channels: int = 3) -> Model:
+def _named(place: Any) -> Model:
+    """The model of a folder or a spec string."""
+    if not isinstance(place, (str, Path)):
+        raise SpecError(
+            f"a {type(place).__name__} is no model; give an nn.Module, a model or run folder, or a spec like "
+            "mobile-resnet:48"
+        )
+    return find_model(str(place))
+
+
+def _model(model: ModelLike, size: Size, channels: int | None = None) -> Model:
     """A network with what is known of it; one of the user's is traced on images of this size."""
     if not isinstance(model, nn.Module):
-        return find_model(str(model))
+        return _named(model)
     if not isinstance(model, Generator):
         device = next(iter(model.parameters()), torch.zeros(())).device
+        channels = channels or _channels(model, size, device)
         model = trace(model, torch.rand(2, channels, *size, device=device) * 2 - 1).generator()
     return Model(model.eval(), model.spec, {})
+
+
+@torch.no_grad()
+def _channels(module: nn.Module, size: Size, device: torch.device) -> int:
+    """How many channels the images of a user's module have: the first of the usual numbers that it takes."""
+    own = copy.deepcopy(module).float().eval()
+    for channels in (3, 1, 4, 2):
+        with suppress(Exception):  # whatever a forward says of images that are not for it
+            own(torch.zeros(1, channels, *size, device=device))
+            return channels
+    return 3

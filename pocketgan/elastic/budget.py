@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,12 @@ class Budget(BaseModel):
     latency_ms: PositiveFloat | None = Field(default=None, exclude_if=lambda bound: bound is None)
 
     @classmethod
-    def parse(cls, text: str) -> Budget:
-        """'2.6G' (MACs, papers' convention) or 'macs=2.6G,params=400K,latency_ms=12.5'."""
+    def parse(cls, text: str | float) -> Budget:
+        """'2.6G' (MACs, papers' convention; a number is one too) or 'macs=2.6G,params=400K,latency_ms=12.5'."""
+        if isinstance(text, Real) and not isinstance(text, bool):
+            text = str(int(text))
+        if not isinstance(text, str):
+            raise BudgetError(f"budget {text!r} is no budget; give MACs as '1.5G', or 'true_macs=1G,params=400K'")
         bounds: dict[str, Any] = {}
         for part in text.split(","):
             name, equals, value = part.strip().rpartition("=")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -71,7 +73,7 @@ class Elastic(nn.Module):
 
     def sample(self, seed: int) -> Widths:
         """The widths of a random subnet: each group drawn by itself."""
-        return self.space.widths(self.space.sample(random.Random(seed)))
+        return self.space.widths(self.space.sample(random.Random(int(seed))))
 
     def forward(
         self, x: Float[Tensor, "batch in height width"], at: Widths | None = None
@@ -99,15 +101,16 @@ class Elastic(nn.Module):
 
     def _checked(self, at: Widths | None) -> Widths:
         widest = self.spec.widths
-        widths = widest if at is None else tuple(at)
-        if len(widths) != len(widest) or any(
-            not 1 <= own <= most for own, most in zip(widths, widest, strict=True)
+        given: Any = widest if at is None else at
+        widths = tuple(given) if isinstance(given, Iterable) else (given,)
+        if len(widths) != len(widest) or not all(
+            isinstance(own, Integral) and 1 <= int(own) <= most for own, most in zip(widths, widest, strict=True)
         ):
             raise SpecError(
-                f"widths are {len(widest)} numbers from 1 to {write_numbers(widest)}, not "
+                f"widths are {len(widest)} whole numbers from 1 to {write_numbers(widest)}, not "
                 f"{'_'.join(map(str, widths))}; take them from sample, smallest or largest"
             )
-        return widths
+        return tuple(map(int, widths))
 
 
 def elastic(module: nn.Module, example_input: Float[Tensor, "batch in height width"]) -> Elastic:
@@ -119,7 +122,19 @@ def elastic(module: nn.Module, example_input: Float[Tensor, "batch in height wid
 
     Raises `SpecError` for a module that cannot be traced, in a line that says where.
     """
+    check_example(module, example_input)
     return Elastic(trace(module, example_input), example_input)
+
+
+def check_example(module: Any, example: Any) -> None:
+    """Raise `SpecError` unless these are a module and a batch of images."""
+    if not isinstance(module, nn.Module):
+        raise SpecError(f"{module!r} is no nn.Module; give the module itself, made")
+    if not isinstance(example, Tensor) or example.ndim != 4 or not example.numel():
+        what = f"of shape {tuple(example.shape)}" if isinstance(example, Tensor) else f"a {type(example).__name__}"
+        raise SpecError(
+            f"example_input is a tensor of images (batch, channels, height, width), not {what}; give one or more"
+        )
 
 
 def resized_like(module: nn.Module, network: nn.Module) -> nn.Module | None:

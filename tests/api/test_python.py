@@ -4,14 +4,18 @@ import doctest
 import inspect
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import pocketgan as pg
 from pocketgan.api import run, verbs
-from pocketgan.errors import DataError, PocketGANError, SpecError
+from pocketgan.elastic.budget import Budget
+from pocketgan.errors import BudgetError, DataError, PocketGANError, SpecError
 from pocketgan.models import load_model
+from pocketgan.tracing.elastic import elastic
+from pocketgan.units import both_sides
 from tests.conftest import TOY_STUDENT
 
 
@@ -114,3 +118,43 @@ def test_public_names_are_documented():
 def test_settings_are_as_on_the_command_line(own):
     recipe = json.loads((own.folder / "recipe.json").read_text())
     assert recipe["recipe"]["budget"]["macs"] == 10**7
+
+
+class Gray(nn.Conv2d):
+    def __init__(self) -> None:
+        super().__init__(1, 3, 3, padding=1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (dict(effort="fast"), "unknown effort 'fast'"),
+        (dict(direction="A2B"), "unknown direction 'A2B'; did you mean AtoB"),
+        (dict(channels=3), "channels are those of A and of B"),
+        (dict(settings=["a=1"]), "settings is a mapping"),
+        (dict(settings={"seed": object()}), "a setting is a number"),
+        (dict(ranges={"C": (0, 1)}), "unknown name in ranges 'C'"),
+        (dict(teacher_weights=[1]), "teacher_weights are a state dict, or its file, not a list"),
+    ],
+)
+def test_arguments_of_a_wrong_kind(wrong, message):
+    """Such as a type checker would find, and a notebook has none."""
+    undecorated = inspect.unwrap(pg.compress)
+    with pytest.raises((SpecError, BudgetError), match=message):
+        undecorated(Net(), "there", **{"budget": "1G", **wrong})
+
+
+def test_numbers_of_any_kind(tmp_path):
+    sides, parse = inspect.unwrap(both_sides), inspect.unwrap(Budget.parse.__func__)
+    assert sides(np.int64(64)) == (64, 64)
+    for wrong in ("64", (64, 64, 3), 0, 64.5):
+        with pytest.raises(SpecError, match="is no size in pixels"):
+            sides(wrong)
+    assert parse(Budget, 1.5e9) == parse(Budget, 1_500_000_000) == parse(Budget, "1.5G")
+    with pytest.raises(BudgetError, match="budget None is no budget"):
+        parse(Budget, None)
+    assert pg.profile(Gray(), 16)["params"] == 30, "of one channel: three would not run"
+    with pytest.raises(SpecError, match="example_input is a tensor of images"):
+        inspect.unwrap(elastic)(Net(), {"x": torch.rand(1, 3, 16, 16)})
+    with pytest.raises(SpecError, match="no images to translate"):
+        pg.translate(Net(), [], tmp_path / "out")
