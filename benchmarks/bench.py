@@ -24,7 +24,8 @@ HERE = Path(__file__).resolve().parent
 #: the short ones first
 SCRIPTS = (
     *("startup", "cost_model", "data", "scoring", "bootstrap", "inference", "training", "search", "fid_profile"),
-    *("horse2zebra", "segmentation", "precision", "sampling", "plan", "generators", "exports", "chaos", "page"),
+    *("horse2zebra", "segmentation", "precision", "sampling", "plan", "generators", "exports", "editing", "chaos"),
+    "page",
 )
 #: how a script ends that lacks what it needs: its last line says what
 LACKS = re.compile("not beside the repository|needs chromium|is not installed")

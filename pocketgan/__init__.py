@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pocketgan.api.verbs import load as load
     from pocketgan.api.verbs import profile as profile
     from pocketgan.api.verbs import translate as translate
+    from pocketgan.deploy.editor import Editor as Editor
     from pocketgan.errors import PocketGANError as PocketGANError
     from pocketgan.tracing.elastic import Elastic as Elastic
 
@@ -24,6 +25,7 @@ __version__ = "0.2.0"
 #: the public names, and the modules that they are in: these are imported when a name is first used
 _PUBLIC = {
     "Compressed": "api.run",
+    "Editor": "deploy.editor",
     "Elastic": "tracing.elastic",
     "PocketGANError": "errors",
     "Run": "api.run",

@@ -39,8 +39,8 @@ class Regions:
     Raises `Untileable` for a network that looks at the whole picture by more than norms.
     """
 
-    def __init__(self, network: nn.Module, size: Size) -> None:
-        self.steps = steps_of(network, size)
+    def __init__(self, network: nn.Module, size: Size, channels: int = 3) -> None:
+        self.steps = steps_of(network, size, channels)
         self.last = len(self.steps) - 1
         self.users: list[list[int]] = [[] for _ in self.steps]
         for place, step in enumerate(self.steps):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -31,6 +32,21 @@ class Statistics(NamedTuple):
         share, apart = other.pixels / pixels, other.mean - self.mean
         variance = self.variance + (other.variance - self.variance) * share + apart**2 * share * (1 - share)
         return Statistics(self.mean + apart * share, variance, pixels)
+
+    def replaced(self, old: Float[Tensor, "1 channels height width"], new: Tensor) -> Statistics:
+        """Those after some of the pixels have become others."""
+        before, after = ((x.sum((0, 2, 3)), x.square().sum((0, 2, 3))) for x in (old, new))
+        mean = self.mean + (after[0] - before[0]).double() / self.pixels
+        square = self.variance + self.mean**2 + (after[1] - before[1]).double() / self.pixels
+        return Statistics(mean, (square - mean**2).clamp_min(0), self.pixels)
+
+    def apart(self, other: Statistics, eps: float = 1e-5) -> float:
+        """How far others are from these, in standard deviations: the larger of the changes of mean and of the
+        logarithm of the deviation, each the mean over the channels."""
+        variance = self.variance + eps
+        by_mean = ((other.mean - self.mean).abs() / variance.sqrt()).mean()
+        by_deviation = ((other.variance + eps) / variance).log().abs().mean() / 2
+        return float(torch.maximum(by_mean, by_deviation))
 
 
 def _instance_norm(given: Mapping[str, Any]) -> Callable[[Tensor, Statistics], Tensor]:

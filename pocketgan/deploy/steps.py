@@ -37,13 +37,13 @@ class Step:
     norm: Callable[[Tensor, Statistics], Tensor] | None = None
 
 
-def steps_of(network: nn.Module, size: Size) -> list[Step]:
+def steps_of(network: nn.Module, size: Size, channels: int = 3) -> list[Step]:
     """The values of a network in evaluation mode on one image of that size, on its device: the first is the image,
     the last the picture.
 
     Raises `Untileable`, with the operation, for a network that looks at the whole picture.
     """
-    channels = network.spec.in_channels if isinstance(network, Generator) else 3
+    channels = network.spec.in_channels if isinstance(network, Generator) else channels
     image = (
         next(network.parameters()).new_zeros(1, channels, 1, 1).expand(1, channels, *size)
     )  # nothing is computed with it
@@ -90,7 +90,7 @@ def _name(node: fx.Node) -> str:
 def _refused(node: fx.Node) -> Untileable:
     return Untileable(
         f"a picture is made in parts where every operation looks at a part of it, and this network's {_name(node)} "
-        "does not; run it whole: --tile off"
+        "does not; run it whole (translate: --tile off)"
     )
 
 

@@ -98,7 +98,7 @@ def test_a_traced_generator_is_the_same_in_tiles():
 
 
 def test_a_network_that_looks_at_the_whole_picture_is_refused():
-    with pytest.raises(Untileable, match=r"this network's adaptive_avg_pool2d does not; run it whole: --tile off"):
+    with pytest.raises(Untileable, match=r"this network's adaptive_avg_pool2d does not; run it whole"):
         Tiled(find_model("munit:2").network, (64, 64))
     with pytest.raises(Untileable, match="this network's linear does not"):
         Tiled(nn.Sequential(nn.Conv2d(3, 3, 1), nn.Linear(32, 32)), (32, 32))

@@ -1,0 +1,202 @@
+"""Editing an image and seeing its picture at once: only what an edit changes is made anew.
+
+Source: Li et al., Efficient Spatially Sparse Inference for Conditional GANs and Diffusion Models, NeurIPS 2022: the
+values of all layers are kept, an edit makes a part of each anew, and norms go on with the statistics that they had.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pocketgan.deploy.inputs import shipped
+from pocketgan.deploy.regional import Box
+from pocketgan.deploy.regions import Regions
+from pocketgan.deploy.statistics import Statistics
+from pocketgan.deploy.tiles import Whole
+from pocketgan.errors import DataError
+from pocketgan.models import find_model
+from pocketgan.networks import Generator
+from pocketgan.units import Size
+
+#: pixels around an edit that are made anew with it
+MARGIN = 16
+#: how far fast edits may move the statistics of norms, in standard deviations, before all is made anew; measured in
+#: benchmarks/editing.py: below, pictures are near to a full recompute, and beyond they may be anything
+DRIFT = 0.1
+#: rows and columns of an edit: top, left, bottom, right, half-open
+Place = tuple[int, int, int, int]
+
+
+class Edited(NamedTuple):
+    """The picture after an edit.
+
+    Attributes:
+        place: the part of it that was made anew.
+        exact: whether it is that of a full recompute.
+        drift: how far fast edits have moved the statistics of norms from those in use; see `Statistics.apart`.
+    """
+
+    picture: Float[Tensor, "out height width"]
+    place: Place
+    exact: bool
+    drift: float
+
+
+class Error(NamedTuple):
+    """How far a picture was from a full recompute: largest difference, and PSNR in dB, infinite where equal."""
+
+    largest: float
+    psnr: float
+
+
+class Editor:
+    """An image that is edited, and its picture.
+
+        >>> import torch, pocketgan as pg
+        >>> editor = pg.Editor("mobile-resnet:8", torch.zeros(3, 64, 64))
+        >>> edited = editor.edit((8, 8, 20, 24), torch.ones(3, 12, 16))
+        >>> edited.place
+        (0, 0, 36, 40)
+        >>> editor.edit((8, 8, 20, 24), torch.zeros(3, 1, 1), exact=True).exact
+        True
+
+    A fast edit makes its box and a margin around it anew in every layer; all else stays as it was, and so do the
+    statistics of norms. Where an edit would move these too far (`DRIFT`), all is made anew after all. `settle` says
+    how far fast edits are from a full recompute, and makes it. Memory: the values of all layers.
+
+    Args:
+        model: a module, or where one is: a model folder, a run folder, or a spec.
+        image: (channels, height, width) in [-1, 1].
+        margin: pixels around an edit that are made anew, too; None: all that it reaches.
+
+    Raises `SpecError` for a size that the network cannot take, and for one that looks at the whole picture by more
+    than norms.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | Path | str,
+        image: Float[Tensor, "in height width"],
+        *,
+        margin: int | None = MARGIN,
+    ) -> None:
+        network = model if isinstance(model, nn.Module) else find_model(str(model)).network
+        size = (image.shape[1], image.shape[2])
+        if isinstance(network, Generator):
+            network.spec.check_size(*size)
+        self.image = image.detach().float().clone()[None]
+        self.cached = _Cached(network, self.image, margin)
+        with torch.no_grad():
+            self._picture = self.cached.whole(self.image)
+
+    @property
+    def picture(self) -> Float[Tensor, "out height width"]:
+        """As it is now."""
+        return self._picture[0].clone()
+
+    @torch.no_grad()
+    def edit(self, box: Place, pixels: Tensor, *, exact: bool = False) -> Edited:
+        """Put pixels into the image, and make its picture.
+
+        Args:
+            box: top, left, bottom and right of the edit, half-open.
+            pixels: (channels, height, width) of the box, in [-1, 1]; a one stands for a colour of all of it.
+            exact: recompute all: the picture is, bit for bit, what the network makes of the image.
+
+        Raises `DataError` for a box that is not within the image, or pixels of another shape.
+        """
+        top, left, bottom, right = box
+        height, width = self.image.shape[2:]
+        if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+            raise DataError(
+                f"an edit lies within the image of {height} x {width} pixels, and {box} (top, left, bottom, right) "
+                "does not; cut it"
+            )
+        place = self.image[0, :, top:bottom, left:right]
+        try:
+            place.copy_(torch.as_tensor(pixels).to(place))
+        except RuntimeError as error:
+            raise DataError(
+                f"pixels of the edit have the shape {tuple(place.shape)}, not {tuple(pixels.shape)}; cut them"
+            ) from error
+        drift = 0.0
+        if not exact:
+            (rows, columns), part, drift = self.cached.part(self.image, Box((top, bottom), (left, right)))
+            self._picture[:, :, slice(*rows), slice(*columns)] = part
+            if drift <= DRIFT:
+                return Edited(self.picture, (rows[0], columns[0], rows[1], columns[1]), False, drift)
+        self._picture = self.cached.whole(self.image)
+        return Edited(self.picture, (0, 0, self._picture.shape[2], self._picture.shape[3]), True, drift)
+
+    @torch.no_grad()
+    def settle(self) -> Error:
+        """Recompute all, and say how far the picture was from that after the fast edits since the last time."""
+        before, self._picture = self._picture, self.cached.whole(self.image)
+        difference = (before - self._picture).double()
+        mean = float(difference.square().mean())
+        return Error(float(difference.abs().max()), 10 * math.log10(4 / mean) if mean else math.inf)
+
+
+class _Cached:
+    """PyTorch: keeps what the network made of the image, layer by layer."""
+
+    def __init__(self, network: nn.Module, image: Tensor, margin: int | None) -> None:
+        self.network, self.margin = shipped(network), margin
+        self.regions = Regions(self.network, (image.shape[2], image.shape[3]), image.shape[1])
+        self.held: dict[int, Whole] = {}
+        self.statistics: dict[int, Statistics] = {}
+        norms = sorted(self.regions.measured)
+        #: drift grows from norm to norm: it is looked at after a quarter of them, half and all
+        self.watched = {norms[len(norms) * share // 4 - 1] for share in (1, 2, 4)} if norms else set()
+        self.moved: dict[int, Statistics] = {}
+
+    def whole(self, image: Tensor) -> Tensor:
+        """The picture of the image."""
+        self.held.clear()  # what was kept is of another image; it is made when it is needed
+        self.before = image.clone()
+        made: Tensor = self.network(image)
+        return made
+
+    def part(self, image: Tensor, box: Box) -> tuple[Box, Tensor, float]:
+        """Which part of the picture a change in a box of the image concerns, that part anew, and the drift."""
+        regions = self.regions
+        if not self.held:
+            values, self.statistics = regions.run(self.before, regions.kept)
+            self.held = {place: Whole(value) for place, value in values.items() if place in regions.kept}
+            self.moved = {place: self.statistics[place] for place in self.watched}
+        self.held[0].write(box, box.of(image, Box.whole(regions.steps[0].size)))
+        changed = {0: box}
+        for place in sorted(regions.kept)[1:]:
+            reached = regions.reached(place, changed, regions.kept)
+            if reached is None:
+                continue
+            part = reached.within(self._near(box, regions.steps[place].size))
+            made = regions.compute(place, part, self.held, self.statistics, regions.kept)
+            if place in self.watched:
+                self.moved[place] = self.moved[place].replaced(self.held[place].read(part), made)
+            self.held[place].write(part, made)
+            changed[place] = part
+        last = changed[regions.last]
+        drift = max((self.statistics[place].apart(self.moved[place]) for place in self.watched), default=0.0)
+        return last, self.held[regions.last].read(last), drift
+
+    def _near(self, box: Box, size: Size) -> Box:
+        """What is made anew at most in a value of that size."""
+        if self.margin is None:
+            return Box.whole(size)
+        return _around(box, self.margin, self.regions.steps[0].size, size)
+
+
+def _around(box: Box, margin: int, image: Size, size: Size) -> Box:
+    """A box of the image and a margin around it, in the pixels of a value of another size."""
+    spans = [
+        (max(0, (low - margin) * own // of_image), min(own, -(-(high + margin) * own // of_image)))
+        for (low, high), own, of_image in zip(box, size, image, strict=True)
+    ]
+    return Box(*spans)
