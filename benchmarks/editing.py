@@ -27,7 +27,7 @@ SHARE = 0.02
 def images_of(folder: Path, channels: int, size: int, count: int) -> list[Tensor]:
     """Square images of this side, each joined from as many of the folder's as it takes."""
     files = list_images(folder)
-    side = read_raster(read_bytes(files[0]), files[0], channels).shape[0]
+    side = min(read_raster(read_bytes(files[0]), files[0]).shape[:2])
     tiles = -(-size // side)
     made = []
     for number in range(count):
@@ -35,7 +35,8 @@ def images_of(folder: Path, channels: int, size: int, count: int) -> list[Tensor
         rows = []
         for row in range(tiles):
             names = [files[(place + row * tiles + column) % len(files)] for column in range(tiles)]
-            rows.append(np.concatenate([read_raster(read_bytes(name), name, channels) for name in names], 1))
+            # a gray image in a file of three channels has three equal ones
+            rows.append(np.concatenate([read_raster(read_bytes(name), name)[..., :channels] for name in names], 1))
         made.append(to_tensor(np.concatenate(rows)[None, :size, :size])[0])
     return made
 
