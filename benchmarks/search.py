@@ -106,7 +106,10 @@ def raced(space, supernet, examples: Examples, device: torch.device) -> dict:
 
     genomes = [space.sample(draws) for _ in range(RACED)]
     racer = Racer(race, growing, objective=FRECHET, better="lower")
-    scores = [each[FRECHET] for each in racer(genomes)]
+    scores: list[float] = []
+    for genome in genomes:
+        racer.follow((one, own) for one, own in zip(genomes, scores, strict=False) if one not in racer.stopped)
+        scores += [racer([genome])[0][FRECHET]]
     whole = [[*growing(genome)][-1].value for genome in genomes]
     share = (seen - count * RACED) / (count * RACED)
     best = min(range(RACED), key=lambda i: (genomes[i] in racer.stopped, scores[i]))

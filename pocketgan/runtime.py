@@ -22,6 +22,7 @@ class Runtime(BaseModel):
         log_steps: every so many steps the losses are logged. Odd, so that terms of every second step are seen.
         weights: files of weights of feature networks, by the network's name; others are found by `find_weights`.
         store: where stages are kept, for any number of runs; default in each run's own folder.
+        storage: where candidates of a search are kept, for workers elsewhere; default a journal beside its stage.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +33,7 @@ class Runtime(BaseModel):
     log_steps: int = 25
     weights: dict[str, Path] = {}
     store: Path | None = None
+    storage: str | None = None
 
     @property
     def place(self) -> torch.device:

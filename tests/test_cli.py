@@ -38,8 +38,8 @@ OPTIONS = {
     "doctor": "--json",
     "compress": "--address --budget --channels --classes --crop --device --devices --direction --discriminator "
     "--effort --flip --generator --json --load-size --method --model --node --nodes --out --precision --quiet "
-    "--range --rotate --set --size --store --targets --teacher --teacher-weights --unlabelled --unpaired "
-    "--weights --yes -o -q data",
+    "--range --rotate --set --size --storage --store --targets --teacher --teacher-weights --unlabelled "
+    "--unpaired --weights --yes -o -q data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
     "demo": "--data --port --quiet --static -q model",
@@ -55,12 +55,13 @@ OPTIONS = {
     "profile": "--json --layers --runtime --size --threads model",
     "report": "--data run",
     "run": "--address --budget --data --device --devices --json --node --nodes --out --precision --quiet --set "
-    "--size --store --unpaired --weights --yes -o -q recipe",
+    "--size --storage --store --unpaired --weights --yes -o -q recipe",
     "store": "--json --keep --yes action place",
     "study": "--crop --device --direction --flip --json --list --load-size --out --precision --quiet --rotate "
     "--seconds --seeds --size --unpaired --width -o -q data name",
     "translate": "--device --dropout-seed --instances --out --overwrite --quiet --range --size "
     "--style-seed --tile -o -q images model",
+    "worker": "--data --device --quiet --storage --store --weights -q run",
 }
 
 

@@ -35,6 +35,7 @@ from pocketgan.recipes.supernet import with_generator
 from pocketgan.runs.run import store_of, teacher_of
 from pocketgan.runs.targets import open_sources, teacher_pairs
 from pocketgan.runtime import Runtime
+from pocketgan.search import check_url
 from pocketgan.tracing.generator import arguments_of, generator_named, named_paths, spec_of, traced, with_student
 from pocketgan.units import Size
 
@@ -101,6 +102,7 @@ def job_of_images(
     place: Path,
     progress: Show,
     devices: int = 1,
+    storage: str | None = None,
 ) -> Job:
     """That of compressing a generator on a folder of images. See `pocketgan.compress`.
 
@@ -206,7 +208,7 @@ def job_of_images(
         recipe_of,
         others,
         out,
-        Runtime(device=device, devices=devices, weights=dict(weights), store=store),
+        _runtime(device, devices, weights, store, storage),
     )
 
 
@@ -249,6 +251,7 @@ def job_of_entry(
     changes: Sequence[str],
     device: Any,
     devices: int = 1,
+    storage: str | None = None,
 ) -> Job:
     """That of a recipe of the catalog; None keeps what the recipe has."""
     base = entry.settings()
@@ -259,7 +262,7 @@ def job_of_entry(
         return recipe_on(entry, final, task, budget)
 
     check_used(base, list(changes), recipe_of)
-    runtime = Runtime(device=device, devices=devices, weights=dict(weights), store=store)
+    runtime = _runtime(device, devices, weights, store, storage)
     return Job(settings, recipe_of, changes, out or Path("runs") / entry.name, runtime)
 
 
@@ -275,6 +278,14 @@ def check_shares(recipe: Recipe, settings: Any, devices: int) -> None:
         f"a batch of {batch} has no equal shares for {devices} devices; add {' '.join(even)}, or choose another "
         "--devices"
     )
+
+
+def _runtime(
+    device: Any, devices: int, weights: Mapping[str, Path], store: Path | None, storage: str | None
+) -> Runtime:
+    if storage is not None:
+        check_url(storage)
+    return Runtime(device=device, devices=devices, weights=dict(weights), store=store, storage=storage)
 
 
 def as_learnt(

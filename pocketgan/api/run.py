@@ -116,6 +116,7 @@ def compress(
     size: int | Size | None = None,
     out: Path | str | None = None,
     store: Path | str | None = None,
+    storage: str | None = None,
     method: str = DEFAULT,
     effort: Effort = "quick",
     model: str | None = None,
@@ -159,6 +160,7 @@ def compress(
         size: side of the images in pixels, or height and width; default 256.
         out: run folder; default runs/NAME.
         store: where the stages are kept, for several runs that share some; default in the run folder.
+        storage: where candidates of the search are kept, for workers on other machines; default in the store.
         method, effort, model, direction, unpaired, classes, load_size, crop, flip, rotate, discriminator,
             unlabelled, precision, device: as of the command line, see `pocketgan compress --help`.
         channels: of the images of A and of B; default as the files have them.
@@ -239,6 +241,7 @@ def compress(
                 weights={name: Path(file) for name, file in (weights or {}).items()},
                 out=None if out is None else Path(out),
                 store=None if store is None else Path(store),
+                storage=storage,
                 changes=[*changes, *([f"precision={precision}"] if precision else [])],
                 device=device,
                 devices=world.size,

@@ -28,6 +28,7 @@ from pocketgan.cli.runs import list_, report, run
 from pocketgan.cli.show import say
 from pocketgan.cli.store import store
 from pocketgan.cli.study import study
+from pocketgan.cli.worker import worker
 from pocketgan.errors import PocketGANError
 
 
@@ -59,6 +60,7 @@ VERBS: dict[Callable[..., None], str] = {
     list_: "pocketgan list --json",
     plan: "pocketgan plan demo",
     run: "pocketgan run demo",
+    worker: "pocketgan worker runs/demo",
     report: "pocketgan report runs/demo",
     pick: "pocketgan pick runs/demo --budget 100M",
     demo: "pocketgan demo runs/demo",

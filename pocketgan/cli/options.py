@@ -21,6 +21,14 @@ StoreOption = Annotated[
         "--store", help="Keep the stages here, for several runs that share some; default in the run folder."
     ),
 ]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        help="Where candidates of the search are kept, for workers on other machines: journal:PATH, "
+        "postgresql://USER@HOST/DATABASE or grpc://HOST:PORT; default a journal in the store.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one setting, e.g. supernet.constant=40.")]
 ModelText = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -19,7 +20,8 @@ _GAP, _READABLE, _NAME, _SENTENCE = 2, 28, 14, 40
 
 
 def command_line() -> str:
-    return shlex.join(["pocketgan", *sys.argv[1:]])
+    """The command, without a password that stands in it."""
+    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1@", shlex.join(["pocketgan", *sys.argv[1:]]))
 
 
 def print_json(value: object) -> None:

@@ -23,6 +23,15 @@ def seal(home: Path, artifact: Path) -> None:
         part.write_text(json.dumps(digests, indent=1) + "\n")
 
 
+def content(home: Path) -> str:
+    """What tells a finished artifact from another one of the same stage; nothing for one of an earlier version."""
+    try:
+        digests = dict(json.loads((home / MANIFEST).read_text()))
+    except FileNotFoundError:
+        return ""
+    return json.dumps({name: digest for name, digest in digests.items() if name.startswith("artifact/")})
+
+
 def damaged(home: Path) -> tuple[str, ...]:
     """The files of a finished stage that are not what they were; nothing is known of one of an earlier version.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import PositiveInt, model_validator
 from torch import Tensor
@@ -27,11 +28,13 @@ from pocketgan.models import of_images
 from pocketgan.networks import Generator, GeneratorSpec, Genome
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.in_place import InPlaceTraining
+from pocketgan.pipeline.manifest import content
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.supernets import load_supernet
 from pocketgan.pipeline.timing import Stopwatch
-from pocketgan.search import AnyStrategy, Nsga2, SearchResult, search
+from pocketgan.search import AnyStrategy, Nsga2, Place, Score, SearchResult, search
+from pocketgan.search import work as help_with
 from pocketgan.search.racing import Race, Racer
 
 #: candidates that are scored before an accelerator is waited for
@@ -113,9 +116,23 @@ class Search(Stage):
         return (f"Chosen on the selection split: {', '.join(kinds)}.",)
 
     def run(self, work: Workspace) -> None:
+        score, racer = self._scorers(work)
+        if not work.world.leads:
+            return work.world.serve(score)
+        (work.folder / "state").mkdir(exist_ok=True)
+        asked = self._searched(work, racer or partial(work.world.ask, score))
+        result = search(**asked, progress=work.progress)
+        work.world.dismiss()
+        (work.artifact / "result.json").write_text(result.model_dump_json(indent=1) + "\n")
+
+    def help(self, work: Workspace) -> int:
+        """Score candidates of this search, which a run leads in another process; returns how many, at its end."""
+        score, racer = self._scorers(work)
+        return help_with(**self._searched(work, racer or score), progress=lambda done: work.progress(done, 0))
+
+    def _scorers(self, work: Workspace) -> tuple[Score, Racer | None]:
+        """What scores candidates, and the same in a race where there is one."""
         task, space = self.supernet.task, self.space
-        model = CostModel(space.spec, *task.size)
-        self.budget.check(space, model)
         supernet = load_supernet(work.inputs(self.supernet) / "model", space.spec).to(work.runtime.place)
         teacher = of_images(work.network(self._teacher)) if self._teacher else None
         better, race = METRICS[self.metric].better, self.race
@@ -135,31 +152,34 @@ class Search(Stage):
         def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
             return evaluator.scores(self._candidate(supernet, tuple(genome), images) for genome in genomes)
 
-        if not work.world.leads:
-            return work.world.serve(score)
-
         def growing(genome: Genome) -> Iterator[Contributions]:
             return evaluator.growing(self._candidate(supernet, genome, images), self.metric)
 
         racer = race and Racer(
             race, growing, objective=self.metric, better=better, survivors=self.strategy.survivors
         )
-        (work.folder / "state").mkdir(exist_ok=True)
-        result = search(
-            space,
-            model,
-            self.budget,
-            self.strategy,
-            racer or partial(work.world.ask, score),
+        return score, racer
+
+    def _searched(self, work: Workspace, score: Score | Racer) -> dict[str, Any]:
+        """The arguments of `search`."""
+        return dict(
+            space=self.space,
+            model=CostModel(self.space.spec, *self.supernet.task.size),
+            budget=self.budget,
+            strategy=self.strategy,
+            score=score,
             objective=self.metric,
-            better=better,
+            better=METRICS[self.metric].better,
             seed=self.seed,
-            storage=work.folder / "state" / "journal.log",
+            storage=self._place(work),
             batch=work.world.size * (1 if work.runtime.place.type == "cpu" else TOGETHER),
-            progress=work.progress,
         )
-        work.world.dismiss()
-        (work.artifact / "result.json").write_text(result.model_dump_json(indent=1) + "\n")
+
+    def _place(self, work: Workspace) -> Place:
+        """Where its candidates are kept: by a name that no other search has, nor one of a supernet trained anew."""
+        inputs = "".join(content(work.inputs(stage).parent) for stage in self.inputs())
+        study = f"{self.address}-{hashlib.sha256(inputs.encode()).hexdigest()[:8]}"
+        return Place(work.runtime.storage or work.folder / "state" / "journal.log", study)
 
     def _candidate(self, supernet: Supernet, genome: Genome, images: list[Tensor]) -> Callable[[Tensor], Tensor]:
         """A subnet as a function of images; a network of its own where it needs statistics of its own."""

@@ -78,7 +78,7 @@ class Store:
                 self._lead(stage, runtime, watch)
             elif world.first(lambda: True) and stage.shared:
                 with memory_for(stage):
-                    stage.run(self._workspace(stage, home / "artifact", runtime, watch))
+                    stage.run(self.workspace(stage, home / "artifact", runtime, watch))
             world.wait()
         if world.leads:
             # a kill may have fallen between the artifact and this
@@ -102,10 +102,11 @@ class Store:
         with replacing(self.artifact(stage)) as unfinished:
             unfinished.mkdir()
             with _Clock(home / "seconds.json").running(), memory_for(stage):
-                stage.run(self._workspace(stage, unfinished, runtime, watch))
+                stage.run(self.workspace(stage, unfinished, runtime, watch))
             seal(home, unfinished)
 
-    def _workspace(self, stage: Stage, artifact: Path, runtime: Runtime, watch: Watch) -> Workspace:
+    def workspace(self, stage: Stage, artifact: Path, runtime: Runtime, watch: Watch) -> Workspace:
+        """What a stage may use that leaves its artifact there."""
         return Workspace(
             folder=self.home(stage),
             artifact=artifact,

@@ -34,6 +34,7 @@ from pocketgan.pipeline.timing import Stopwatch
 from pocketgan.report import Report, write_report
 from pocketgan.runs.report import grids, loss_curves, read_report, report_of
 from pocketgan.runtime import Runtime
+from pocketgan.search import reach
 
 Watch = Callable[[str, Stage, int, int], None]
 
@@ -82,6 +83,8 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
         _decode(recipe, store, watch)
         if world.size > 1:
             world.first(lambda: [recipe.digest, (out / MARK).read_text()])
+        if runtime.storage and recipe.search and store.status(recipe.search) != "finished":
+            reach(runtime.storage)
         _try_metrics(recipe, store, runtime)
         for name, stage in recipe.all_stages.items():
             watch(name, stage, 0, 0)

@@ -6,9 +6,10 @@ from pocketgan.search.nsga2 import Nsga2
 from pocketgan.search.racing import Race, Racer
 from pocketgan.search.reinforcement import Reinforcement
 from pocketgan.search.result import Candidate, Cost, SearchResult
+from pocketgan.search.storage import Place, check_url, reach
 from pocketgan.search.strategies import AnyStrategy, Evolution, Exhaustive, Random
 from pocketgan.search.strategy import Strategy
-from pocketgan.search.study import Score, search
+from pocketgan.search.study import Score, search, work
 
 __all__ = [
     "AnyStrategy",
@@ -18,6 +19,7 @@ __all__ = [
     "Exhaustive",
     "Feasible",
     "Nsga2",
+    "Place",
     "Race",
     "Racer",
     "Random",
@@ -26,5 +28,8 @@ __all__ = [
     "SearchResult",
     "Strategy",
     "best_so_far",
+    "check_url",
+    "reach",
     "search",
+    "work",
 ]

@@ -1,4 +1,4 @@
-"""The journal: every step of a search in one append-only file, read again when the search resumes.
+"""The journal: every step of searches in one append-only file, which any number of processes read and write.
 
 The lines are those of Optuna's own journal file, so that its tools read it; each ends with a checksum.
 """
@@ -9,72 +9,74 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import optuna
-from filelock import FileLock, Timeout
-from optuna.samplers import BaseSampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.study import Study
+from filelock import FileLock
+from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import TrialState
 
 from pocketgan.errors import OutputError, note
-from pocketgan.metrics.catalog import Better
 
 #: how every journal begins, and what stands before the checksum of a line
 _START, _CHECK = b'{"op_code":', b',"check":"'
 
 
-@contextmanager
-def open_study(path: Path, sampler: BaseSampler, better: Better, description: dict[str, Any]) -> Iterator[Study]:
-    """The study in the journal at `path`, new or resumed; what a killed process left behind is cleared away.
+class Gone(OutputError):
+    """The journal was removed, as it is when its search has ended."""
 
-    `description` is all that the results depend on, as JSON. Raises `OutputError` when the journal belongs to
-    a search with another one, is in use, or is no journal.
+
+class Journal(BaseJournalBackend):
+    """The lines of the file at `path`, which is made if it is missing and `new`.
+
+    What ends a trial is forced to the disk; of other lines only a power cut could lose one. A process that was
+    killed while writing leaves half a line: readers wait for the rest, the next writer cuts it off.
+
+    Raises `Gone` where there is no such file, and `OutputError` where it is no journal.
     """
-    # The operating system's lock: nobody else writes meanwhile, and a killed process lets go of it.
-    lock = FileLock(f"{path}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OutputError(f"{path} is used by another search; wait for it or choose another folder") from None
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        _cut_damaged_lines(path)
-        storage = _read(path)
-        if "search" not in optuna.get_all_study_names(storage):
-            optuna.create_study(
-                storage=storage,
-                study_name="search",
-                direction="minimize" if better == "lower" else "maximize",
-            )
-        study = optuna.load_study(storage=storage, study_name="search", sampler=sampler)
-        _claim(study, path, description)
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            study.tell(trial.number, state=TrialState.FAIL)
-        yield study
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-        lock.release()
 
-
-class _Journal(JournalFileBackend):
-    """Forced to the disk when a trial ends, not at each of its lines, which only a power cut could lose."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
+    def __init__(self, path: Path, *, new: bool) -> None:
         self._path = path
+        # The operating system's lock, which it takes from a process that is killed. Not the name of Optuna's own
+        # lock, a link that it removes after some seconds whoever holds it.
+        self._lock = FileLock(f"{path}.writer")
+        #: where the lines that were read begin; the last one is where the next one will
+        self._starts = [0]
+        if new:
+            path.touch()
+            with self._writing():
+                _cut_damaged_lines(path)
+
+    def _writing(self) -> AbstractContextManager[object]:
+        return self._lock.acquire(poll_interval=0.002)
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        start = self._starts[log_number_from]
+        try:
+            lines = list(_read(self._path, start))
+            if any(log is None for _, log in lines):
+                with self._writing():  # else a line could be read while a writer cuts off half of one
+                    lines = list(_read(self._path, start))
+        except FileNotFoundError:
+            raise _gone(self._path) from None
+        for number, (length, log) in enumerate(lines, log_number_from + 1):
+            if log is None:
+                raise OutputError(f"{self._path} is damaged; run the command of its search again, which mends it")
+            start += length
+            self._starts[number:] = [start]
+            yield log
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with self._path.open("ab") as file:
-            file.write(b"".join(map(_line, logs)))
-            if any("state" in log for log in logs):
-                file.flush()
-                os.fsync(file.fileno())
+        try:
+            with self._writing(), self._path.open("r+b") as file:
+                _seek_whole_end(file)
+                file.write(b"".join(map(_line, logs)))
+                if any(log.get("state") in (TrialState.COMPLETE, TrialState.FAIL) for log in logs):
+                    file.flush()
+                    os.fsync(file.fileno())
+        except FileNotFoundError:
+            raise _gone(self._path) from None
 
 
 def _line(log: dict[str, Any]) -> bytes:
@@ -85,46 +87,58 @@ def _checked(text: bytes) -> bytes:
     return b'%b%b%08x"}\n' % (text, _CHECK, zlib.crc32(text))
 
 
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """What a whole line says; None if it is damaged. Tools of Optuna write lines without a checksum."""
+    try:
+        log = dict(json.loads(line))
+    except (ValueError, TypeError):
+        return None
+    whole = _checked(line.rpartition(_CHECK)[0]) == line if "check" in log else "op_code" in log
+    return log if whole else None
+
+
+def _read(path: Path, start: int) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """The length of each whole line and what it says."""
+    with path.open("rb") as file:
+        file.seek(start)
+        for line in file:
+            if line.endswith(b"\n"):
+                yield len(line), _parsed(line)
+
+
+def _seek_whole_end(file: BinaryIO) -> None:
+    """Go to where the last whole line ends, and cut off what follows."""
+    end = file.seek(0, os.SEEK_END)
+    if end:
+        file.seek(end - 1)
+        if file.read(1) != b"\n":
+            file.seek(0)
+            end = file.truncate(file.read().rfind(b"\n") + 1)
+    file.seek(end)
+
+
 def _cut_damaged_lines(path: Path) -> None:
-    """A process killed while writing leaves half a line, which would spoil the next one. Of a line that is damaged
-    and of those after it nothing is kept: the search finds the same again."""
-    if not path.exists():
-        return
+    """Of a line that is damaged and of those after it nothing is kept: the search finds the same again."""
     content = path.read_bytes()
     # A file of somebody else is not ours to cut; a journal may end within its first word.
     if content[: len(_START)] != _START[: len(content)]:
-        raise _no_journal(path)
-    kept, lines = 0, content.splitlines(keepends=True)
-    for line in lines:
-        if _checked(line.rpartition(_CHECK)[0]) != line:
+        raise no_journal(path)
+    kept = 0
+    for length, log in _read(path, 0):
+        if log is None:
             break
-        kept += len(line)
+        kept += length
     if content[kept:].count(b"\n"):
         if not kept:
-            raise _no_journal(path)
+            raise no_journal(path)
         note(f"{path} is damaged after {kept} bytes; the search goes on from there")
     if kept < len(content):
         os.truncate(path, kept)
 
 
-def _read(path: Path) -> JournalStorage:
-    try:
-        return JournalStorage(_Journal(path))
-    except (ValueError, KeyError, TypeError):
-        raise _no_journal(path) from None
-
-
-def _no_journal(path: Path) -> OutputError:
+def no_journal(path: Path) -> OutputError:
     return OutputError(f"{path} is not a search journal; remove it or choose another folder")
 
 
-def _claim(study: Study, path: Path, description: dict[str, Any]) -> None:
-    """Write down what the search depends on, or check that it is still the same."""
-    known = study.user_attrs
-    for name, value in description.items():
-        if name not in known:
-            study.set_user_attr(name, value)
-        elif known[name] != value:
-            raise OutputError(
-                f"{path} holds a search with another {name.replace('_', ' ')}; remove it or choose another folder"
-            )
+def _gone(path: Path) -> Gone:
+    return Gone(f"{path} is gone; was its search ended or removed?")

@@ -22,7 +22,8 @@ class Race(BaseModel):
 
     Every candidate sees the images in one order, drawn at random. After each share of `looks` it is compared with a
     rival on the images that both have seen: the best so far, or, where the best few have children, the last of
-    these. It is stopped when the interval of the mean difference lies on the wrong side.
+    these. It is stopped when the interval of the mean difference lies on the wrong side. `together` candidates have
+    the same rival, the best before all of them: so many processes can score side by side without moving a result.
 
     The guarantee: a candidate that all the images would show to be better than its rival is stopped with a
     probability of at most `error`, all looks together. It holds as far as means of what the images contribute are
@@ -43,6 +44,7 @@ class Race(BaseModel):
     looks: tuple[float, ...] = (0.25, 0.5)
     error: float = Field(default=0.025, gt=0, lt=0.5)
     seed: int = 0
+    together: int = Field(default=1, gt=0)
 
 
 class Racer:
@@ -66,19 +68,13 @@ class Racer:
     def __call__(self, genomes: Sequence[Genome]) -> list[dict[str, float]]:
         return [{self.objective: self.sign * self._loss(genome)} for genome in genomes]
 
-    def resume(self, scored: Iterable[tuple[Genome, float]]) -> None:
-        """Go on after these, which have seen all images; with their scores, in the order of the search."""
-        for genome, score in scored:
-            self._rank(genome, self.sign * score)
-
-    def _rank(self, genome: Genome, loss: float) -> None:
-        if not np.isfinite(loss):
-            return
-        self._leaders.append((loss, genome))
-        self._leaders.sort(key=lambda leader: leader[0])  # stable: of equals the first one leads
-        for _, other in self._leaders[self.survivors :]:
-            self._seen.pop(other, None)
-        del self._leaders[self.survivors :]
+    def follow(self, scored: Iterable[tuple[Genome, float]]) -> None:
+        """Compare with these from now on, which have seen all images; with their scores, in the search's order."""
+        losses = [(self.sign * score, genome) for genome, score in scored if np.isfinite(score)]
+        # stable: of equals the first one leads
+        self._leaders = sorted(losses, key=lambda leader: leader[0])[: self.survivors]
+        leading = {genome for _, genome in self._leaders}
+        self._seen = {genome: looks for genome, looks in self._seen.items() if genome in leading}
 
     def _loss(self, genome: Genome) -> float:
         rival = self._leaders[-1] if len(self._leaders) == self.survivors else None
@@ -93,9 +89,7 @@ class Racer:
                     self.stopped[genome] = len(difference)
                     return rival[0] + float(difference.mean())
         self._seen[genome] = mine
-        loss = self.sign * mine[-1].value
-        self._rank(genome, loss)
-        return loss
+        return self.sign * mine[-1].value
 
     def _of_rival(self, genome: Genome) -> list[Contributions]:
         if genome not in self._seen:
