@@ -155,10 +155,10 @@ class Search(Stage):
         def growing(genome: Genome) -> Iterator[Contributions]:
             return evaluator.growing(self._candidate(supernet, genome, images), self.metric)
 
-        racer = race and Racer(
-            race, growing, objective=self.metric, better=better, survivors=self.strategy.survivors
-        )
-        return score, racer
+        if race is None:
+            return score, None
+        survivors = self.strategy.survivors
+        return score, Racer(race, growing, objective=self.metric, better=better, survivors=survivors)
 
     def _searched(self, work: Workspace, score: Score | Racer) -> dict[str, Any]:
         """The arguments of `search`."""
