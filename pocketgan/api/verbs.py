@@ -70,7 +70,7 @@ def profile(
         56831770624
 
     Args:
-        model: any module, or where one is; an ONNX file too, of which size and latency are told.
+        model: any module, or where one is; a file for a runtime too, of which size and latency are told.
         size: side of the image in pixels, or height and width; default the model's, else 256.
         runtimes: measure the latency there, such as "onnxruntime", in milliseconds.
         threads: of that measurement.

@@ -27,7 +27,8 @@ def profile(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model folder, run folder, spec like mobile-resnet:48, or ONNX file.", show_default=False
+            help="Model folder, run folder, spec like mobile-resnet:48, or exported file.",
+            show_default=False,
         ),
     ],
     size: Sides = None,

@@ -12,7 +12,7 @@ from torch import nn
 
 from pocketgan.deploy.latency import BUSY, Latency, latencies
 from pocketgan.deploy.machine import Machine
-from pocketgan.deploy.runtimes import runtime_named
+from pocketgan.deploy.runtimes import runtime_named, runtimes_by_format
 from pocketgan.deploy.serving import ServingRuntime
 from pocketgan.elastic.cost import cost, layer_costs, official_macs
 from pocketgan.errors import SpecError
@@ -30,15 +30,17 @@ def profile_model(
 
     `legacy_macs` and `torchprofile_macs` are there too: see `elastic.cost`.
 
-    `text`: model folder, run folder, spec string, or an ONNX file, of which only size and latency are told.
+    `text`: model folder, run folder, spec string, or a file for a runtime, of which only size and latency are told.
     `size`: side of a square image, or height and width; default the model's.
     """
     asked = None if size is None else both_sides(size)
-    if text.endswith(".onnx"):
+    served = {runtime.suffix: runtime for runtime in runtimes_by_format().values()}
+    if own := served.get(Path(text).suffix):
         if layers:
-            raise SpecError(f"{text} is an ONNX file, whose layers are not told apart; leave --layers out")
-        chosen = {name: runtime_named(name) for name in runtimes}
-        return _profile_onnx(Path(text), asked or (256, 256), chosen, threads)
+            raise SpecError(f"{text} is a file of {own.name}, whose layers are not told apart; leave --layers out")
+        return _profile_file(
+            Path(text), own, asked or (256, 256), [runtime_named(name) for name in runtimes], threads
+        )
     return {"model": text, **profile_network(find_model(text), asked, runtimes, threads, layers)}
 
 
@@ -72,26 +74,31 @@ def latency_of(runtime: ServingRuntime, network: nn.Module, size: Size, threads:
         return latencies(runtime, [file], size, threads=threads)[0]
 
 
-def _profile_onnx(path: Path, size: Size, runtimes: Mapping[str, ServingRuntime], threads: int) -> dict[str, Any]:
+def _profile_file(
+    path: Path, own: ServingRuntime, size: Size, runtimes: list[ServingRuntime], threads: int
+) -> dict[str, Any]:
     if not path.is_file():
-        raise SpecError(f"{path} does not exist; give an ONNX file, a model folder or a spec like mobile-resnet:48")
-    for name, runtime in runtimes.items():
-        if runtime.format != "onnx":
-            raise SpecError(f"{path} runs on onnxruntime, not on {name}; leave --runtime {name} out")
+        raise SpecError(
+            f"{path} does not exist; give a file for {own.name}, a model folder or a spec like mobile-resnet:48"
+        )
+    for runtime in runtimes:
+        if runtime.name != own.name:
+            raise SpecError(f"{path} runs on {own.name}, not on {runtime.name}; leave --runtime {runtime.name} out")
     try:
-        latency = latencies(runtime_named("onnxruntime"), [path], size, threads=threads)[0]
+        latency = latencies(own, [path], size, threads=threads)[0]
     except SpecError:
         raise
-    except Exception as error:  # ONNX Runtime has an exception for each way a file can be wrong
+    except Exception as error:  # each runtime has exceptions of its own for what is wrong with a file
         raise SpecError(
             f"{path} is damaged, or no network that takes one image of {size_text(size)} pixels; "
             "export it again or give --size"
         ) from error
+    files = [path, *(path.with_suffix(end) for end in own.beside)]
     return {
         "model": str(path),
         "size": size_figure(size),
-        "size_bytes": path.stat().st_size,
-        **_figures({"onnxruntime": latency}),
+        "size_bytes": sum(file.stat().st_size for file in files),
+        **_figures({own.name: latency}),
     }
 
 

@@ -98,7 +98,7 @@ def test_models_that_do_not_exist(cli: Cli, pairs: Path, out: Path, tmp_path: Pa
 
 
 def test_an_onnx_file_that_does_not_exist(cli: Cli, tmp_path: Path):
-    refused(cli("profile", tmp_path / "m.onnx"), "m.onnx does not exist; give an ONNX file")
+    refused(cli("profile", tmp_path / "m.onnx"), "m.onnx does not exist; give a file for onnxruntime")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\x08\x07" * 100])
@@ -123,7 +123,7 @@ def test_an_onnx_file_of_another_kind(tmp_path: Path, capfd: pytest.CaptureFixtu
 
 def test_an_onnx_file_is_not_taken_apart(cli: Cli, toy_run):
     file = toy_run.folder / "export" / "compressed.onnx"
-    refused(cli("profile", file, "--layers"), "is an ONNX file", "leave --layers out")
+    refused(cli("profile", file, "--layers"), "is a file of onnxruntime", "leave --layers out")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

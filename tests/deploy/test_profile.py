@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 
 from pocketgan.deploy import export_onnx
 from pocketgan.deploy.profile import describe, profile_model
+from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.errors import SpecError
 from pocketgan.models import save_model
 from pocketgan.networks import ResnetSpec
@@ -88,11 +90,26 @@ def test_an_onnx_file(onnx_file: Path):
     assert [name for name, _ in describe(found)] == ["image", "size", "latency on onnxruntime"]
 
 
+def test_a_file_of_another_runtime(tmp_path: Path):
+    runtime = runtime_named("torch-export")
+    runtime.export(SPEC.build(), (24, 24), tmp_path / "model.pt2")
+    found = profile_model(str(tmp_path / "model.pt2"), 24, ["torch-export"])
+    assert list(found["latency_ms"]) == ["torch-export"]
+    assert found["size_bytes"] == (tmp_path / "model.pt2").stat().st_size
+    with pytest.raises(SpecError, match=r"model\.pt2 runs on torch-export, not on onnxruntime; leave --runtime"):
+        profile_model(str(tmp_path / "model.pt2"), 24, ["onnxruntime"])
+    if find_spec("openvino"):
+        runtime_named("openvino").export(SPEC.build(), (24, 24), tmp_path / "model.xml")
+        found = profile_model(str(tmp_path / "model.xml"), 24, [])
+        assert list(found["latency_ms"]) == ["openvino"]
+        assert found["size_bytes"] == sum((tmp_path / f"model.{end}").stat().st_size for end in ("xml", "bin"))
+
+
 def test_an_onnx_file_in_other_hands(onnx_file: Path, tmp_path: Path):
     (tmp_path / "bad.onnx").write_bytes(onnx_file.read_bytes()[:200])
     with pytest.raises(SpecError, match=r"bad\.onnx is damaged, or no network that takes one image of 24 pixels"):
         profile_model(str(tmp_path / "bad.onnx"), 24, [])
-    with pytest.raises(SpecError, match=r"none\.onnx does not exist; give an ONNX file, a model folder or a spec"):
+    with pytest.raises(SpecError, match=r"none\.onnx does not exist; give a file for onnxruntime, a model"):
         profile_model(str(tmp_path / "none.onnx"), 24, [])
     with pytest.raises(SpecError, match="runs on onnxruntime, not on torch; leave --runtime torch out"):
         profile_model(str(onnx_file), 24, ["torch"])
