@@ -75,7 +75,7 @@ def note(text: str) -> None:
 def unknown(what: str, name: str, known: Iterable[str]) -> SpecError:
     """The error for a name that does not exist: with the nearest known ones, or where none is near, with some."""
     known = sorted(known)
-    if near := get_close_matches(name, known, n=3, cutoff=0.5):
+    if near := get_close_matches(str(name), known, n=3, cutoff=0.5):
         return SpecError(f"unknown {what} '{name}'; did you mean {' or '.join(near)}?")
     more = f" and {len(known) - 6} more" if len(known) > 6 else ""
     return SpecError(f"unknown {what} '{name}'; there are {', '.join(known[:6])}{more}")

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from pocketgan.errors import SpecError
 
 #: bytes of a seal: the SHA-256 of all that stands before it in a file
 SEAL = 32
@@ -47,6 +50,16 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     except BaseException:
         _remove(part)
         raise
+
+
+def path_of(place: Any, what: str) -> Path:
+    """The path that a user gave for this. Raises `SpecError` where it is none."""
+    try:
+        return Path(place)
+    except TypeError as error:
+        raise SpecError(
+            f"{what} is a path, not of type {type(place).__name__}; give a string or a pathlib.Path"
+        ) from error
 
 
 def _force(path: Path) -> None:

@@ -19,7 +19,9 @@ from pocketgan.deploy.serving import Precision as FilePrecision
 from pocketgan.deploy.ship import Verified
 from pocketgan.distributed import enter
 from pocketgan.errors import SpecError, unknown
+from pocketgan.files import path_of
 from pocketgan.methods import DEFAULT
+from pocketgan.metrics.catalog import files_of_weights
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.owner import check_owner
 from pocketgan.pipeline.recipe import owner
@@ -188,6 +190,13 @@ def compress(
     for what, given in (("settings", settings), ("weights", weights)):
         if given is not None and not isinstance(given, Mapping):
             raise SpecError(f"{what} is a mapping of names to values, not a {type(given).__name__}")
+    paths = dict(
+        data=data, out=out, store=store, teacher=teacher, discriminator=discriminator, unlabelled=unlabelled
+    )
+    for what, path in paths.items():
+        if path is not None:
+            path_of(path, what)
+    files = files_of_weights(weights or {})
     if teacher_weights is not None and not isinstance(teacher_weights, (str, Path, Mapping)):
         raise SpecError(f"teacher_weights are a state dict, or its file, not a {type(teacher_weights).__name__}")
     if not isinstance(channels, tuple) or len(channels) != 2:
@@ -238,7 +247,7 @@ def compress(
                 teacher_weights=Path(teacher_weights) if isinstance(teacher_weights, str) else teacher_weights,
                 targets=targets,
                 unlabelled=None if unlabelled is None else Path(unlabelled),
-                weights={name: Path(file) for name, file in (weights or {}).items()},
+                weights=files,
                 out=None if out is None else Path(out),
                 store=None if store is None else Path(store),
                 storage=storage,

@@ -23,6 +23,7 @@ from pocketgan.deploy.serving import Precision
 from pocketgan.deploy.ship import Verified, export_verified
 from pocketgan.deploy.translate import Translation, translate_images
 from pocketgan.errors import DataError, OutputError, SpecError, unknown
+from pocketgan.files import path_of
 from pocketgan.metrics.evaluation import Evaluation
 from pocketgan.metrics.on_task import evaluator_on
 from pocketgan.metrics.pool import pool
@@ -113,13 +114,16 @@ def translate(
 
     Raises `DataError`, `SpecError`, `OutputError`: what cannot be read, does not fit the model, cannot be written.
     """
-    every = [images] if isinstance(images, (str, Path)) else list(images)
+    try:
+        every: list[Any] = [images] if isinstance(images, (str, Path)) else list(images)
+    except TypeError:  # None, say
+        every = [images]
     if not every:
         raise SpecError("there are no images to translate; name files, or a folder of them")
     return translate_images(
         _model(model, (256, 256)),
-        [Path(each) for each in every],
-        Path(out),
+        [path_of(each, "an image to translate") for each in every],
+        path_of(out, "out"),
         None if size is None else both_sides(size),
         style_seed=style_seed,
         dropout_seed=dropout_seed,
@@ -188,6 +192,9 @@ def scored(
     """
     several = isinstance(model, Sequence) and not isinstance(model, str)
     every: Sequence[Any] = model if several else [model]  # type: ignore[assignment]
+    if not every:
+        raise SpecError("there is no model to evaluate; give an nn.Module, a model or run folder, or several")
+    folder = path_of(data, "data")
     asked, place = None if size is None else both_sides(size), Runtime(device=device).place
     found = [_model(each, asked or (256, 256)) for each in every]
     sides = asked or found[0].size
@@ -197,7 +204,7 @@ def scored(
     way = direction or found[0].card.get("direction", "AtoB")
     labels = None if classes else found[0].card.get("labels")
     task = open_task(
-        Path(data),
+        folder,
         direction=way,
         size=sides,
         **({} if asked else found[0].sight),

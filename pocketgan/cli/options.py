@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pocketgan.errors import DataError, SpecError, unknown
+from pocketgan.errors import SpecError
 
 Data = Annotated[
     Path, typer.Argument(help="Folder of images: pairs, two sets, or label maps with photos.", show_default=False)
@@ -168,20 +168,15 @@ def read_range(text: str) -> tuple[float, float]:
 
 def read_weights(texts: Iterable[str]) -> dict[str, Path]:
     """Files of weights by the name of their network, from NAME=FILE texts."""
-    from pocketgan.metrics.catalog import NETWORKS
-    from pocketgan.pretrained.perceptual import NAMES
+    from pocketgan.metrics.catalog import files_of_weights
 
     found = {}
     for text in texts:
         name, equals, file = text.partition("=")
         if not (name and equals and file):
             raise SpecError(f"--weights '{text}' cannot be read; write NAME=FILE, as inception=weights.safetensors")
-        if name not in (known := {*NETWORKS, *NAMES}):
-            raise unknown("network", name, known)
-        if not Path(file).is_file():
-            raise DataError(f"{file}, given as the weights of {name}, is no file; mend its name")
-        found[name] = Path(file)
-    return found
+        found[name] = file
+    return files_of_weights(found)
 
 
 def with_precision(changes: list[str] | None, precision: str | None) -> list[str]:

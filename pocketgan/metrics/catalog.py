@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from pocketgan.errors import unknown
+from pocketgan.errors import DataError, unknown
+from pocketgan.files import path_of
 from pocketgan.metrics import manifold, pairs
 from pocketgan.metrics.bootstrap import Figure
 from pocketgan.metrics.dists import Dists
@@ -19,6 +20,7 @@ from pocketgan.metrics.encoders import ENCODERS
 from pocketgan.metrics.frechet import Statistics, extrapolated, frechet
 from pocketgan.metrics.kernel import gaussian, kernel_distance, polynomial
 from pocketgan.metrics.lpips import Lpips
+from pocketgan.pretrained.perceptual import NAMES
 
 Better = Literal["lower", "higher"]
 Need = Literal["pairs", "targets", "teacher", "labels"]
@@ -77,6 +79,21 @@ COMPARISONS: dict[str, Callable[[Weights], Comparison]] = {
 NETWORKS = sorted(
     {encoder.network for encoder in ENCODERS.values()} | {"alexnet", "squeezenet1_1", "vgg16", "dists"}
 )
+
+
+def files_of_weights(given: Mapping[str, Path | str]) -> dict[str, Path]:
+    """Files of weights by the name of their network, those of perceptual terms too.
+
+    Raises `SpecError` for a name that does not exist, `DataError` where there is no such file.
+    """
+    files = {}
+    for name, file in given.items():
+        if name not in (known := {*NETWORKS, *NAMES}):
+            raise unknown("network", name, known)
+        files[name] = path_of(file, f"the file of the weights of {name}")
+        if not files[name].is_file():
+            raise DataError(f"{file}, given as the weights of {name}, is no file; mend its name")
+    return files
 
 
 def set_figure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -85,7 +86,9 @@ def check_owner(folder: Path, owner: Owner) -> None:
 
 
 def check_free(folder: Path) -> None:
-    """Raise `OutputError` where a folder holds anything but a run."""
+    """Raise `OutputError` where a folder holds anything but a run, or is a file."""
+    if folder.is_file():
+        raise OutputError(f"{folder} cannot be written: {REASONS[errno.ENOTDIR]}")
     run = (folder / MARK).is_file() or any(folder.glob(f"{STAGES}/*/stage.json"))
     if folder.is_dir() and not run and any(_foreign(folder)):
         raise OutputError(f"{folder} is not empty and no run of PocketGAN; choose another --out")

@@ -21,8 +21,10 @@ from pocketgan.errors import SpecError
 from pocketgan.networks import Widths, write_numbers
 from pocketgan.networks.program import Program, at
 from pocketgan.networks.traced import TracedSpec
+from pocketgan.tracing.generator import check_precision
 from pocketgan.tracing.graph import free_name
 from pocketgan.tracing.trace import Result, trace
+from pocketgan.units import both_sides
 
 #: how far the user's own forward may be from the traced one: they are the same operations
 SAME = 1e-5
@@ -73,6 +75,8 @@ class Elastic(nn.Module):
 
     def sample(self, seed: int) -> Widths:
         """The widths of a random subnet: each group drawn by itself."""
+        if not isinstance(seed, Integral):
+            raise SpecError(f"a seed is a whole number, not {seed!r}; give one, as sample(0)")
         return self.space.widths(self.space.sample(random.Random(int(seed))))
 
     def forward(
@@ -80,8 +84,9 @@ class Elastic(nn.Module):
     ) -> Float[Tensor, "batch out rows columns"]:
         """The output of the subnet of these widths (default: the whole module); gradients land in the supernet.
 
-        Raises `SpecError` for widths that it has not.
+        Raises `SpecError` for widths that it has not, and for what are no such images.
         """
+        self._check_images(x)
         return self.supernet(x, self._checked(at))
 
     def extract(self, at: Widths) -> nn.Module:
@@ -97,7 +102,18 @@ class Elastic(nn.Module):
 
     def cost(self, at: Widths, height: int, width: int | None = None) -> dict[str, int]:
         """Parameters, and MACs by both conventions (`macs`, `true_macs`), of a subnet for one image in pixels."""
-        return cost(self.spec.resized(self._checked(at)), height, width)
+        sides = both_sides(height if width is None else (height, width))
+        return cost(self.spec.resized(self._checked(at)), *sides)
+
+    def _check_images(self, x: Any) -> None:
+        channels, dtype = self.spec.in_channels, next(self.parameters()).dtype
+        fits = isinstance(x, Tensor) and x.ndim == 4 and x.shape[1] == channels
+        # autocast takes floats of any type
+        cast = fits and x.is_floating_point() and torch.is_autocast_enabled(x.device.type)
+        if not fits or not (cast or x.dtype == dtype):
+            raise SpecError(
+                f"images are a tensor (batch, {channels}, height, width) of {dtype}, not {_words(x)}; give such"
+            )
 
     def _checked(self, at: Widths | None) -> Widths:
         widest = self.spec.widths
@@ -120,7 +136,8 @@ def elastic(module: nn.Module, example_input: Float[Tensor, "batch in height wid
         module: takes images and gives images, of any sides.
         example_input: images (batch, channels, height, width) as it takes them.
 
-    Raises `SpecError` for a module that cannot be traced, in a line that says where.
+    Raises `SpecError` for a module that cannot be traced, in a line that says where, and for one whose parameters
+    are not of torch.float32.
     """
     check_example(module, example_input)
     return Elastic(trace(module, example_input), example_input)
@@ -131,10 +148,18 @@ def check_example(module: Any, example: Any) -> None:
     if not isinstance(module, nn.Module):
         raise SpecError(f"{module!r} is no nn.Module; give the module itself, made")
     if not isinstance(example, Tensor) or example.ndim != 4 or not example.numel():
-        what = f"of shape {tuple(example.shape)}" if isinstance(example, Tensor) else f"a {type(example).__name__}"
         raise SpecError(
-            f"example_input is a tensor of images (batch, channels, height, width), not {what}; give one or more"
+            f"example_input is a tensor of images (batch, channels, height, width), not {_words(example)}; give "
+            "one or more"
         )
+    check_precision(module)
+
+
+def _words(images: Any) -> str:
+    """What was given for images."""
+    if not isinstance(images, Tensor):
+        return f"a {type(images).__name__}"
+    return f"of shape {tuple(images.shape)} and {images.dtype}"
 
 
 def resized_like(module: nn.Module, network: nn.Module) -> nn.Module | None:

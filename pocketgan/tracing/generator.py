@@ -97,9 +97,20 @@ def with_student(
     return traced(module, channels, size, taps), spec_of(module, channels, size, taps, separable)
 
 
+def check_precision(module: nn.Module) -> None:
+    """Raise `SpecError` unless the parameters are of 32 bits."""
+    for path, parameter in module.named_parameters():
+        if parameter.is_floating_point() and parameter.dtype != torch.float32:
+            raise SpecError(
+                f"{type(module).__name__} has parameters of {parameter.dtype} ({path}), and must have "
+                "those of torch.float32; give module.float()"
+            )
+
+
 @torch.no_grad()
 def check_generator(module: nn.Module, example: Tensor) -> None:
     """Raise `SpecError` unless it makes of images finite images of the same size, and leaves them as they are."""
+    check_precision(module)
     name, given, training = type(module).__name__, example.clone(), module.training
     try:
         made: Any = module.eval()(given)

@@ -12,9 +12,9 @@ from torch import nn
 import pocketgan as pg
 from pocketgan.api import run, verbs
 from pocketgan.elastic.budget import Budget
-from pocketgan.errors import BudgetError, DataError, PocketGANError, SpecError
+from pocketgan.errors import BudgetError, DataError, OutputError, PocketGANError, SpecError
 from pocketgan.models import load_model
-from pocketgan.tracing.elastic import elastic
+from pocketgan.tracing.elastic import Elastic, elastic
 from pocketgan.units import both_sides
 from tests.conftest import TOY_STUDENT
 
@@ -120,9 +120,9 @@ def test_settings_are_as_on_the_command_line(own):
     assert recipe["recipe"]["budget"]["macs"] == 10**7
 
 
-class Gray(nn.Conv2d):
+class Gray(nn.Sequential):
     def __init__(self) -> None:
-        super().__init__(1, 3, 3, padding=1)
+        super().__init__(nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 3, 3, padding=1))
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,80 @@ class Gray(nn.Conv2d):
         (dict(settings={"seed": object()}), "a setting is a number"),
         (dict(ranges={"C": (0, 1)}), "unknown name in ranges 'C'"),
         (dict(teacher_weights=[1]), "teacher_weights are a state dict, or its file, not a list"),
+        (dict(data=3), "data is a path, not of type int"),
+        (dict(out=3), "out is a path, not of type int"),
+        (dict(weights={"incep": __file__}), "unknown network 'incep'; did you mean inception"),
+        (dict(weights={"inception": "gone.pt"}), "gone.pt, given as the weights of inception, is no file"),
     ],
 )
 def test_arguments_of_a_wrong_kind(wrong, message):
     """Such as a type checker would find, and a notebook has none."""
     undecorated = inspect.unwrap(pg.compress)
-    with pytest.raises((SpecError, BudgetError), match=message):
-        undecorated(Net(), "there", **{"budget": "1G", **wrong})
+    with pytest.raises((SpecError, BudgetError, DataError), match=message):
+        undecorated(Net(), **{"data": "there", "budget": "1G", **wrong})
+
+
+def test_refused_before_anything_is_made(pairs, tmp_path, monkeypatch):
+    """A file as --out, and parameters of 16 bits, which channels have nothing to do with."""
+    monkeypatch.setattr(run, "estimate_seconds", None)
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(OutputError, match="taken cannot be written: a file stands where a folder should be"):
+        pg.compress(Net, pairs, budget="10M", size=24, settings=TOY, quiet=True, out=tmp_path / "taken")
+    for dtype in (torch.float16, torch.bfloat16):
+        message = rf"Net has parameters of {dtype} \(into.weight\), .*; give module.float\(\)"
+        with pytest.raises(SpecError, match=message):
+            pg.compress(Net().to(dtype), pairs, budget="10M", size=24, quiet=True, out=tmp_path / "out")
+        with pytest.raises(SpecError, match=message):
+            pg.elastic(Net().to(dtype), torch.rand(1, 3, 16, 16))
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    return pg.elastic(Net(), torch.rand(1, 3, 16, 16))
+
+
+def plain(function):
+    """Without the checks of types that the tests add."""
+    return inspect.unwrap(function)
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "message"),
+    [
+        (pg.translate, (Net(), None, "out"), "an image to translate is a path, not of type NoneType"),
+        (pg.translate, (Net(), np.zeros((2, 8, 8)), "out"), "an image to translate is a path, not of type ndarray"),
+        (pg.translate, (Net(), "a.png", None), "out is a path, not of type NoneType"),
+        (verbs.scored, ([], "there"), "there is no model to evaluate"),
+        (verbs.scored, (Net(), 3), "data is a path, not of type int"),
+    ],
+)
+def test_verbs_given_a_wrong_kind(function, given, message):
+    with pytest.raises(SpecError, match=message):
+        plain(function)(*given)
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "message"),
+    [
+        (Elastic.sample, ("a",), "a seed is a whole number, not 'a'"),
+        (Elastic.cost, ((8, 8), 24.5), "size 24.5 is no size in pixels"),
+        (Elastic.cost, ((8, 8), 24, "a"), r"size \(24, 'a'\) is no size in pixels"),
+        (Elastic.forward, (np.zeros((1, 3, 16, 16)),), "images are a tensor .* not a ndarray"),
+        (Elastic.forward, (torch.rand(1, 4, 16, 16),), r"\(batch, 3, .*, not of shape \(1, 4, 16, 16\)"),
+        (Elastic.forward, (torch.rand(1, 3, 16, 16).half(),), "of torch.float32, not .* and torch.float16"),
+        (Elastic.forward, (torch.zeros(1, 3, 16, 16).int(),), "of torch.float32, not .* and torch.int32"),
+    ],
+)
+def test_supernets_given_a_wrong_kind(method, given, message, supernet, monkeypatch):
+    monkeypatch.setattr("pocketgan.tracing.elastic.both_sides", plain(both_sides))
+    with pytest.raises(SpecError, match=message):
+        plain(method)(supernet, *given)
+
+
+def test_supernets_under_autocast(supernet):
+    with torch.autocast("cpu", torch.bfloat16):
+        assert supernet(torch.rand(1, 3, 16, 16).bfloat16()).dtype == torch.bfloat16
 
 
 def test_numbers_of_any_kind(tmp_path):
@@ -153,7 +220,7 @@ def test_numbers_of_any_kind(tmp_path):
     assert parse(Budget, 1.5e9) == parse(Budget, 1_500_000_000) == parse(Budget, "1.5G")
     with pytest.raises(BudgetError, match="budget None is no budget"):
         parse(Budget, None)
-    assert pg.profile(Gray(), 16)["params"] == 30, "of one channel: three would not run"
+    assert pg.profile(Gray(), 16)["params"] == 80 + 219, "of one channel: three would not run"
     with pytest.raises(SpecError, match="example_input is a tensor of images"):
         inspect.unwrap(elastic)(Net(), {"x": torch.rand(1, 3, 16, 16)})
     with pytest.raises(SpecError, match="no images to translate"):

@@ -52,7 +52,7 @@ def test_the_module_itself_is_left_as_it_is(module):
     assert supernet.groups == {"encode.0": 16, "middle.0": 32}
     assert (supernet.largest, supernet.smallest) == ((16, 32), (4, 8))
     assert supernet.sample(seed=3) == supernet.sample(seed=3) != supernet.sample(seed=4)
-    with pytest.raises(SpecError, match="widths are 2 numbers from 1 to 16_32, not 17_8"):
+    with pytest.raises(SpecError, match="widths are 2 whole numbers from 1 to 16_32, not 17_8"):
         supernet(torch.rand(1, 3, 16, 16), at=(17, 8))
 
 
