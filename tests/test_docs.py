@@ -54,7 +54,7 @@ SHORT = {
 SIDES = {"path/to/pairs": 24, "path/to/images": 24, "path/to/scans": 24, "path/to/two-sets": 64, "path/to/maps": 64}
 #: files that the commands of a page leave
 LEFT = {
-    "README.md": ("runs/pairs/report.html", "runs/recipe/report.html", "horse2zebra/model.json", "small.onnx"),
+    "README.md": ("runs/pairs/report.html", "page/index.html"),
     "docs/tutorial.md": ("runs/mine/report.html", "pictures/p00.png", "page/index.html", "small.onnx"),
 }
 #: what the model of scans has learnt
@@ -132,6 +132,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_run: ToyRun) -> 
     draw_scans(tmp_path / "path/to/scans")
     save_official(drawn("resnet:4"), tmp_path / "latest_net_G.pth")
     torch.save(Net().state_dict(), tmp_path / "net.pth")
+    for model in ("examples/nuclei/model", "examples/nuclei/staining"):  # tests/test_showcase.py has the real ones
+        save_model(tmp_path / model, drawn("resnet:4"), {"size": [24, 24]})
+        shutil.copytree(toy_run.data / "A", tmp_path / model / "examples" / "A")
     save_model(tmp_path / "models/other", drawn("resnet:4"), {})
     save_model(tmp_path / "models/maps", drawn("spade:4@4"), {"labels": {"classes": 3, "instances": True}})
     save_model(tmp_path / "models/scans", drawn("resnet:4", in_channels=1, out_channels=1), SCANS)
@@ -237,9 +240,21 @@ def test_captions_tell_the_demo_as_it_was():
         f"{small['scores']['fd_mobilenet_v2']:.0f} against its {teacher['scores']['fd_mobilenet_v2']:.0f}",
         f"L1 of {small['scores']['l1']:.3f} against {teacher['scores']['l1']:.3f}",
     ]
-    for page in ("README.md", "docs/index.md"):
-        caption = " ".join(PAGES[page].read_text().partition("*From above")[2].split())
-        assert [figure for figure in figures if figure not in caption] == [], page
+    assert [figure for figure in figures if figure not in caption_of("docs/index.md")] == []
+
+
+def test_the_readme_tells_the_costs_of_its_pictures():
+    models = [folder.parent for folder in (ROOT / "examples/nuclei/model").rglob("model.json")]
+    costs = sorted(pg.profile(model)["macs"] for model in models)
+    assert len(costs) >= 4
+    first, last = (f"{cost / 1e9:.1f}" for cost in (costs[0], costs[-1]))
+    between = ", ".join(f"{cost / 1e9:.1f}" for cost in costs[1:-1])
+    assert f"of {first}, {between} and {last} G MACs" in caption_of("README.md")
+
+
+def caption_of(page: str) -> str:
+    """What stands below the first picture of a page."""
+    return " ".join(PAGES[page].read_text().partition("*From above")[2].split())
 
 
 def test_the_site_builds_and_asks_for_nothing_outside(tmp_path: Path):
