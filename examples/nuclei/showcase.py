@@ -1,4 +1,4 @@
-"""How the models here were made: `python showcase.py [--runs FOLDER]`, some three hours of one core.
+"""How the models here were made: `python showcase.py [--runs FOLDER]`, some two hours of one core.
 
 Call it again to go on after a stop.
 
