@@ -326,7 +326,7 @@ def main() -> None:
     own.add_argument("--seconds", type=float, default=600, help="for either, at most (default 600)")
     own.add_argument("--bytes", type=int, default=1000, help="places to damage (default 1000)")
     chosen = options(__doc__, turns=1, threads=1, own=own)
-    kills, places = (2, 40) if chosen.quick else (chosen.kills, chosen.bytes)
+    kills, places = (1, 12) if chosen.quick else (chosen.kills, chosen.bytes)
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as brief:
         work = Path(brief)
