@@ -131,11 +131,13 @@ def recipe(request: pytest.FixtureRequest, tmp_path: Path) -> Recipe:
 
 
 def test_its_plan_and_two_steps_of_each_training(recipe: Recipe, tmp_path: Path):
+    if recipe.name == "fast-gaugan-cityscapes":
+        pytest.skip("half a minute for the networks of gaugan-cityscapes")
     store, runtime = Store(tmp_path / "stages"), Runtime(device="cpu", log_steps=1)
     seconds = estimate_seconds(recipe, store, runtime)
     assert seconds.keys() == recipe.all_stages.keys()
     assert all(figure > 0 for figure in seconds.values())
-    if recipe.name in ("gaugan-cityscapes", "fast-gaugan-cityscapes"):
+    if recipe.name == "gaugan-cityscapes":
         return  # two steps take most of a minute; COCO's row trains, and tests/methods trains GauGAN with instances
     store.realise(recipe.result, runtime)
     for name, stage in recipe.stages.items():
