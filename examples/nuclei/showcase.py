@@ -154,12 +154,12 @@ def copy(data: Path, target: Path, domains: tuple[str, ...]) -> None:
 
 
 def sheet(model: Path, target: Path) -> None:
-    """From above: inputs, the pictures of each network from the cheapest to the dearest, ground truth."""
-    networks = sorted([model, *model.glob("front/*")], key=lambda each: pg.profile(each)["macs"])
+    """From above: inputs, the pictures of the cheapest and of the dearest network, ground truth."""
+    cheapest, *_, dearest = sorted([model, *model.glob("front/*")], key=lambda each: pg.profile(each)["macs"])
     inputs = sorted((model / "examples" / "A").iterdir())[:COLUMNS]
     with TemporaryDirectory() as place:
         rows = [inputs]
-        for number, network in enumerate(networks):
+        for number, network in enumerate((cheapest, dearest)):
             pg.translate(network, inputs, Path(place) / str(number))
             rows.append([next((Path(place) / str(number)).glob(f"{path.stem}.*")) for path in inputs])
         rows.append([next((model / "examples" / "B").glob(f"{path.stem}.*")) for path in inputs])
