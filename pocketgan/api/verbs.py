@@ -16,6 +16,7 @@ from pocketgan.data.labels import LabelMaps
 from pocketgan.data.samples import Split
 from pocketgan.data.task import Direction, Task, open_task
 from pocketgan.data.values import Range
+from pocketgan.deploy.exported import open_model
 from pocketgan.deploy.metadata import describe
 from pocketgan.deploy.profile import profile_model, profile_network
 from pocketgan.deploy.runtimes import runtimes_by_format
@@ -104,6 +105,7 @@ def translate(
     """Write the model's picture of each image into the folder `out`, under its name: as `pocketgan translate`.
 
     Args:
+        model: a network, or where one is, or an exported file, which runs in its own runtime.
         images: files, or folders of files.
         size: side, or height and width, in pixels to resize to first; default each image's own size.
         style_seed, dropout_seed, instances, overwrite: as of the command line.
@@ -121,7 +123,7 @@ def translate(
     if not every:
         raise SpecError("there are no images to translate; name files, or a folder of them")
     return translate_images(
-        _model(model, (256, 256)),
+        _served(model, (256, 256)),
         [path_of(each, "an image to translate") for each in every],
         path_of(out, "out"),
         None if size is None else both_sides(size),
@@ -151,7 +153,8 @@ def evaluate(model: ModelLike | Sequence[ModelLike], data: Path | str, **options
         a.save("before"); pg.evaluate(network, "path/to/pairs", size=128, metrics=["l1", "ssim"])
 
     Args:
-        model: a network, or where one is; several of one recipe, say of other seeds, are scored as their mean.
+        model: a network, or where one is, or an exported file; several of one recipe, say of other seeds, are
+            scored as their mean.
         data: folder of images.
         options: those of `scored`.
 
@@ -196,9 +199,9 @@ def scored(
         raise SpecError("there is no model to evaluate; give an nn.Module, a model or run folder, or several")
     folder = path_of(data, "data")
     asked, place = None if size is None else both_sides(size), Runtime(device=device).place
-    found = [_model(each, asked or (256, 256)) for each in every]
+    found = [_served(each, asked or (256, 256)) for each in every]
     sides = asked or found[0].size
-    of_teacher = None if teacher is None else _model(teacher, sides)
+    of_teacher = None if teacher is None else _served(teacher, sides)
     for each in [*found, *([of_teacher] if of_teacher else [])]:
         each.spec.check_size(*sides)
     way = direction or found[0].card.get("direction", "AtoB")
@@ -326,6 +329,11 @@ def _model(model: ModelLike, size: Size, channels: int | None = None) -> Model:
         channels = channels or _channels(model, size, device)
         model = trace(model, torch.rand(2, channels, *size, device=device) * 2 - 1).generator()
     return Model(model.eval(), model.spec, {})
+
+
+def _served(model: ModelLike, size: Size) -> Model:
+    """As `_model`; an exported file runs in its runtime."""
+    return open_model(str(model)) if isinstance(model, (str, Path)) else _model(model, size)
 
 
 @torch.no_grad()

@@ -22,7 +22,8 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model folder, run folder or spec; a folder of pictures; or a result of --out.", show_default=False
+            help="Model folder, run folder, spec or exported file; a folder of pictures; or a result of --out.",
+            show_default=False,
         ),
     ],
     data: Annotated[

@@ -10,7 +10,6 @@ import typer
 from pocketgan.cli.options import (
     Device,
     Json,
-    ModelText,
     Overwrite,
     Quiet,
     Sides,
@@ -55,7 +54,12 @@ def profile(
 
 
 def translate(
-    model: ModelText,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Model folder, run folder, spec like mobile-resnet:48, or exported file.", show_default=False
+        ),
+    ],
     images: Annotated[list[Path], typer.Argument(help="Images or folders of images.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     size: Annotated[
@@ -87,11 +91,11 @@ def translate(
 ) -> None:
     """Run a model on images, or on label maps; each result has the image's name."""
     from pocketgan.data.images import readable
+    from pocketgan.deploy.exported import open_model
     from pocketgan.deploy.translate import translate_images
-    from pocketgan.models import find_model
     from pocketgan.runtime import device_named
 
-    found = find_model(model)
+    found = open_model(model)
     with progress_shown(quiet=quiet) as progress:
         made = translate_images(
             found,

@@ -16,8 +16,9 @@ from torch import nn
 from pocketgan import __version__
 from pocketgan.deploy.inputs import example_inputs, stride_of
 from pocketgan.deploy.serving import Precision, ServingRuntime
+from pocketgan.errors import DataError
 from pocketgan.networks import Generator
-from pocketgan.units import Size, size_figure
+from pocketgan.units import Size
 
 KEY = "pocketgan_card"
 
@@ -34,7 +35,7 @@ def card_of(
     """The card of an export: its inputs and sides, its spec, and `facts`."""
     image, *more = example_inputs(network, 1, size).values()
     pixels = {"layout": "NCHW", "type": "float32"}
-    labels = isinstance(network, Generator) and network.spec.kind == "spade"
+    labels = "labels" in facts or (isinstance(network, Generator) and network.spec.kind == "spade")
     seen = {"values": "0 and 1, a channel for each label"} if labels else {"values": [-1, 1]}
     card: dict[str, Any] = {
         "made_by": f"pocketgan {__version__}",
@@ -44,7 +45,7 @@ def card_of(
         "image": {"channels": image.shape[1], **pixels, **seen},
         "picture": {**pixels, "values": [-1, 1]},
         "colours": "RGB where there are three channels",
-        "size": size_figure(size),
+        "size": list(size),
         "sides": "fixed" if fixed else f"multiples of {stride_of(network)} within",
     }
     if more:
@@ -59,6 +60,23 @@ def write_card(path: Path, card: Mapping[str, Any], runtime: ServingRuntime) -> 
     if runtime.note is not None:
         runtime.note(path, KEY, json.dumps(card))
     beside(path).write_text(json.dumps(card, indent=1) + "\n")
+
+
+def read_card(path: Path, runtime: ServingRuntime) -> dict[str, Any]:
+    """The card of a file: beside it, else inside. Raises `DataError` where there is none, or it is damaged."""
+    place = beside(path)
+    try:
+        text = place.read_text() if place.exists() else runtime.noted and runtime.noted(path, KEY)
+        if text:
+            return dict(json.loads(text))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"the card of {path} is damaged; put it back as it was, or export the file again"
+        ) from error
+    raise DataError(
+        f"{path} has no card, which says what network it is and what its values mean; put {place.name} beside it "
+        "as `pocketgan export` wrote it, or export its PyTorch network (from Python: pocketgan.export)"
+    )
 
 
 def beside(path: Path) -> Path:

@@ -12,7 +12,7 @@ from torch import nn
 
 from pocketgan.deploy.latency import BUSY, Latency, latencies
 from pocketgan.deploy.machine import Machine
-from pocketgan.deploy.runtimes import runtime_named, runtimes_by_format
+from pocketgan.deploy.runtimes import runtime_named, runtime_of_file
 from pocketgan.deploy.serving import ServingRuntime
 from pocketgan.elastic.cost import cost, layer_costs, official_macs
 from pocketgan.errors import SpecError
@@ -34,8 +34,7 @@ def profile_model(
     `size`: side of a square image, or height and width; default the model's.
     """
     asked = None if size is None else both_sides(size)
-    served = {runtime.suffix: runtime for runtime in runtimes_by_format().values()}
-    if own := served.get(Path(text).suffix):
+    if own := runtime_of_file(text):
         if layers:
             raise SpecError(f"{text} is a file of {own.name}, whose layers are not told apart; leave --layers out")
         return _profile_file(
@@ -77,10 +76,6 @@ def latency_of(runtime: ServingRuntime, network: nn.Module, size: Size, threads:
 def _profile_file(
     path: Path, own: ServingRuntime, size: Size, runtimes: list[ServingRuntime], threads: int
 ) -> dict[str, Any]:
-    if not path.is_file():
-        raise SpecError(
-            f"{path} does not exist; give a file for {own.name}, a model folder or a spec like mobile-resnet:48"
-        )
     for runtime in runtimes:
         if runtime.name != own.name:
             raise SpecError(f"{path} runs on {own.name}, not on {runtime.name}; leave --runtime {runtime.name} out")

@@ -66,6 +66,7 @@ class ServingRuntime:
         export: writes such a file.
         precisions: those that it can write.
         note: writes a text into such a file under a name, where the format has a place for it.
+        noted: reads such a text again; None where there is none.
         package: what must be installed, and by which extra of this package it is.
     """
 
@@ -78,6 +79,7 @@ class ServingRuntime:
     export: Exporter | None = None
     precisions: tuple[Precision, ...] = ("fp32",)
     note: Callable[[Path, str, str], None] | None = None
+    noted: Callable[[Path, str], str | None] | None = None
     package: tuple[str, str] | None = None
 
     def check(self, precision: Precision = "fp32") -> None:

@@ -89,6 +89,7 @@ def export_verified(
         chosen.export(network, size, part, precision=precision, fixed=fixed, images=images)
         found = verify(part, network, seen, runtime=chosen, bound=bound or BOUNDS[precision])
         found = found._replace(noise=images is None)
+        fixed = None not in chosen.load(part, 1).inputs["image"][2:]
         card = card_of(network, size, chosen, precision, fixed=fixed, facts=facts or {})
         card["verified"] = {
             "against": f"torch {torch.__version__}",

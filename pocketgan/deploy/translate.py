@@ -31,10 +31,11 @@ from pocketgan.data.labels import DONT_CARE, LabelMaps, Palette, decode_map, enc
 from pocketgan.data.raster import save_raster
 from pocketgan.data.samples import named_images
 from pocketgan.data.values import Range
+from pocketgan.deploy.exported import Exported
 from pocketgan.deploy.pictures import Pictures
 from pocketgan.deploy.tiles import TILE, Tiler
 from pocketgan.errors import DataError, OutputError, SpecError
-from pocketgan.models import Model, device_of, of_images
+from pocketgan.models import Model, of_images
 from pocketgan.seeds import derive_seed
 from pocketgan.units import Size, both_sides, size_text
 
@@ -86,12 +87,18 @@ def translate_images(
     Raises `DataError`, `SpecError`, `OutputError`: what cannot be read, does not fit the model, cannot be written.
     """
     model = model._replace(network=model.network.to(device))
+    exported = isinstance(model.network, Exported)
+    if tile and exported:
+        raise SpecError(
+            "tiles are cut layer by layer, and an exported file runs as a whole; leave --tile out, or give the "
+            "model folder"
+        )
     if tile and dropout_seed is not None:
         raise SpecError(
             "dropout is drawn for a whole picture, and --tile cuts it; leave --tile or --dropout-seed out"
         )
-    whole = tile == 0 or (tile is None and dropout_seed is not None)
-    run = Tiler(model, _function(model, style_seed, dropout_seed), 0 if whole else tile)
+    whole = tile == 0 or (tile is None and (dropout_seed is not None or exported))
+    run = Tiler(model, _function(model, style_seed, dropout_seed, device), 0 if whole else tile)
     images = [*images]
     files = _files(images, model.target.suffix)
     sides = None if size is None else both_sides(size)
@@ -105,7 +112,10 @@ def translate_images(
     for done, path in enumerate(files, 1):
         x, (height, width) = read(path)
         sizes[path], padded = (height, width), padded + (x.shape[2:] != (height, width))
-        model.spec.check_size(*x.shape[2:])
+        try:
+            model.spec.check_size(*x.shape[2:])
+        except SpecError as error:
+            raise DataError(f"{path}: {error}") from error
         with torch.inference_mode():
             made = run(x.to(device))[0, :, :height, :width].permute(1, 2, 0).cpu().numpy()
         if not np.isfinite(made).all():
@@ -160,10 +170,16 @@ def _far(model: Model, sizes: dict[Path, Size]) -> list[str]:
     ]
 
 
-def _function(model: Model, style_seed: int | None, dropout_seed: int | None) -> Callable[[Tensor], Tensor]:
+def _function(
+    model: Model, style_seed: int | None, dropout_seed: int | None, device: torch.device
+) -> Callable[[Tensor], Tensor]:
     """The network as a function of one image."""
     network = model.network
     if dropout_seed is not None:
+        if isinstance(network, Exported):
+            raise SpecError(
+                "--dropout-seed is for model folders, and an exported file has no dropout; leave it out"
+            )
         network = copy.deepcopy(network)
         layers = [layer for layer in network.modules() if isinstance(layer, nn.Dropout) and layer.p > 0]
         if not layers:
@@ -181,7 +197,7 @@ def _function(model: Model, style_seed: int | None, dropout_seed: int | None) ->
                 f"--style-seed is for networks that take a style, and a {model.spec.kind} generator takes none; "
                 "leave it out"
             )
-    drawn = {name: each.to(device_of(network)) for name, each in drawn.items()}
+    drawn = {name: each.to(device) for name, each in drawn.items()}
     run = partial(network, **drawn) if drawn else of_images(network)
     if dropout_seed is None:
         return run

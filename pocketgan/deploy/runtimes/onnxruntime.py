@@ -38,6 +38,17 @@ def note(path: Path, key: str, text: str) -> None:
     onnx.save(model, path)
 
 
+def noted(path: Path, key: str) -> str | None:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        held = onnx.load(path, load_external_data=False).metadata_props
+    except DecodeError:
+        return None  # whoever loads it says what is wrong with it
+    return next((each.value for each in held if each.key == key), None)
+
+
 RUNTIME = ServingRuntime(
     name="onnxruntime",
     version=version,
@@ -46,5 +57,6 @@ RUNTIME = ServingRuntime(
     suffix=".onnx",
     export=export_onnx,
     note=note,
+    noted=noted,
     precisions=("fp32", "fp16", "int8"),
 )
