@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -213,6 +214,20 @@ def test_profile_of_the_layers(cli: Cli):
         assert sum(layer[figure] for layer in found["layers"]) == found[figure]
     text = printed(cli("profile", "mobile-resnet:8", "--size", 32, "--layers"))
     assert all(layer["name"] in text for layer in found["layers"])
+    assert re.search(r"^stem.conv +conv2d +8 x 32 x 32 +1.18 k +1.20 M +1.20 M$", text, re.MULTILINE)
+
+
+def test_profile_of_the_layers_on_a_runtime(cli: Cli, toy_run: ToyRun):
+    """The names end their columns alike, and figures too."""
+    file = toy_run.folder / "export" / "compressed.onnx"
+    text = printed(cli("profile", file, "--layers"))
+    assert text.splitlines()[0].split(maxsplit=1)[1] == "24 x 24", "the size of the file's card"
+    _, kinds, layers = text.split("\n\n")
+    assert kinds.startswith("onnxruntime: ")
+    for block in (kinds.splitlines()[1:], layers.splitlines()):
+        assert block[0].endswith("share")
+        assert {len(line) for line in block} == {len(block[0])}
+        assert sum(float(line.split()[-1][:-1]) for line in block[1:]) == pytest.approx(100, abs=2)
 
 
 def test_profile_measures_what_is_asked_for(cli: Cli, toy_run: ToyRun):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +21,10 @@ from pocketgan.cli.options import (
 from pocketgan.cli.show import facts, print_json, say, table
 from pocketgan.folders import names_in
 from pocketgan.progress import progress_shown
+from pocketgan.units import number_text, si
+
+#: operations of a smaller share of the time are shown as one
+SHOWN = 0.01
 
 
 def profile(
@@ -33,10 +38,16 @@ def profile(
     size: Sides = None,
     runtime: Annotated[
         list[str] | None,
-        typer.Option(help=f"Measure latency on: {', '.join(names_in('deploy.runtimes'))} (repeatable)."),
+        typer.Option(
+            help=f"Measure latency on: {', '.join(names_in('deploy.runtimes'))}; with its threads as onnxruntime:2 "
+            "(repeatable)."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the latency measurement.")] = 1,
-    layers: Annotated[bool, typer.Option("--layers", help="One line for each layer.")] = False,
+    layers: Annotated[
+        bool,
+        typer.Option("--layers", help="A line for each layer, and with --runtime onnxruntime where its time goes."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Parameters, both MACs, size and measured latency of a network."""
@@ -48,9 +59,46 @@ def profile(
     from pocketgan.deploy.profile import describe
 
     facts(describe(result))
-    if layers:
-        keys = ["name", "kind", "out_shape", "params", "macs", "true_macs"]
-        table(keys, [[str(layer[key]) for key in keys] for layer in result["layers"]])
+    if found := result.get("layers"):
+        print()
+        rows = [
+            [layer["name"], layer["kind"], _shape(layer["out_shape"])]
+            + [si(layer[key]) for key in ("params", "macs", "true_macs")]
+            for layer in found
+        ]
+        table(["layer", "kind", "output", "parameters", "MACs", "true MACs"], rows, right=3)
+    for text, times in result.get("layer_times", {}).items():
+        print()
+        _show_times(text, times)
+
+
+def _show_times(runtime: str, times: Sequence[Mapping[str, Any]]) -> None:
+    """Where the time goes: by kinds of operations, then the operations that take most."""
+    total = sum(each["ms"] for each in times)
+
+    def figures(some: Iterable[Mapping[str, Any]]) -> list[str]:
+        ms = sum(each["ms"] for each in some)
+        return [f"{ms:.3f} ms", f"{ms / total:.1%}"]
+
+    say(f"{runtime}: {len(times)} operations, {number_text(total)} ms in the median of each")
+    by_kind: dict[str, list[Mapping[str, Any]]] = {}
+    for each in times:
+        by_kind.setdefault(each["op"], []).append(each)
+    kinds = sorted(by_kind.items(), key=lambda kind: -sum(each["ms"] for each in kind[1]))
+    table(
+        ["operation", "times", "time", "share"], [[op, str(len(own)), *figures(own)] for op, own in kinds], right=1
+    )
+    print()
+    large = sorted((each for each in times if each["share"] >= SHOWN), key=lambda each: -each["ms"])
+    rows = [[each["name"], each["op"], _shape(each["shape"]), *figures([each])] for each in large]
+    if small := [each for each in times if each["share"] < SHOWN]:
+        rows.append([f"{len(small)} others", f"below {SHOWN:.0%} each", "", *figures(small)])
+    table(["layer", "operation", "output", "time", "share"], rows, right=3)
+
+
+def _shape(lengths: Sequence[int]) -> str:
+    """Without the batch: 64 x 128 x 128."""
+    return " x ".join(map(str, lengths[-3:]))
 
 
 def translate(

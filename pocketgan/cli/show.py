@@ -44,8 +44,20 @@ def facts(lines: Iterable[tuple[str, object]]) -> None:
             print(f"{'':28} {line}")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows under bold column heads; a block a row where a terminal is too narrow for them side by side."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: int | None = None) -> None:
+    """Rows under bold column heads; a block a row where a terminal is too narrow for them side by side.
+
+    `right`: from this column on cells are figures, which end at the right.
+    """
+    if right is not None:
+        widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+        columns, *rows = [
+            [
+                text.rjust(width) if place >= right else text
+                for place, (text, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            for row in (columns, *rows)
+        ]
     for line in table_lines(columns, rows, _width(sys.stdout.isatty())):
         if line.head and not os.environ.get("NO_COLOR"):
             typer.secho(line.text, bold=True)

@@ -18,7 +18,7 @@ from pocketgan.deploy.inputs import example_inputs, stride_of
 from pocketgan.deploy.serving import Precision, ServingRuntime
 from pocketgan.errors import DataError
 from pocketgan.networks import Generator
-from pocketgan.units import Size
+from pocketgan.units import Size, both_sides
 
 KEY = "pocketgan_card"
 
@@ -77,6 +77,15 @@ def read_card(path: Path, runtime: ServingRuntime) -> dict[str, Any]:
         f"{path} has no card, which says what network it is and what its values mean; put {place.name} beside it "
         "as `pocketgan export` wrote it, or export its PyTorch network (from Python: pocketgan.export)"
     )
+
+
+def card_size(card: Mapping[str, Any]) -> Size:
+    """Height and width of the images that the network was made for, which cards of earlier versions say as 256 or
+    256x512. Raises KeyError, ValueError, TypeError or `SpecError` where the card does not say it."""
+    size = card["size"]
+    if isinstance(size, str):
+        size = map(int, size.split("x"))
+    return both_sides(size if isinstance(size, int) else tuple(size))
 
 
 def beside(path: Path) -> Path:

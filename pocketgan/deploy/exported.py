@@ -11,14 +11,14 @@ from jaxtyping import Float
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from pocketgan.deploy.card import beside, read_card
+from pocketgan.deploy.card import beside, card_size, read_card
 from pocketgan.deploy.runtimes import runtime_of_file
 from pocketgan.deploy.serving import Served, ServingRuntime
 from pocketgan.elastic.skeleton import skeleton
 from pocketgan.errors import DataError, SpecError
 from pocketgan.models import Model, find_model
 from pocketgan.networks import AnySpec, NetworkSpec
-from pocketgan.units import Size, both_sides, size_text
+from pocketgan.units import Size, size_text
 
 _SPECS: TypeAdapter[Any] = TypeAdapter(AnySpec)
 
@@ -90,7 +90,7 @@ def open_model(text: str) -> Model:
     card = read_card(path, runtime)
     try:
         spec = _SPECS.validate_python(card["spec"])
-        size = _sides(card["size"])
+        size = card_size(card)
     except (KeyError, ValueError, TypeError, SpecError) as error:
         raise DataError(
             f"the card of {path} does not say what network it is; put back {beside(path).name} as it was written, "
@@ -107,13 +107,6 @@ def open_model(text: str) -> Model:
     height, width = sides
     seen = spec if height is None or width is None else OfOneSize(spec, path, (height, width))
     return Model(network, seen, {**card, "size": size})
-
-
-def _sides(size: Any) -> Size:
-    """Height and width, which cards of earlier versions say as 256 or 256x512."""
-    if isinstance(size, str):
-        size = map(int, size.split("x"))
-    return both_sides(size if isinstance(size, int) else tuple(size))
 
 
 def _loaded(path: Path, runtime: ServingRuntime) -> Served:

@@ -7,6 +7,7 @@ import torch
 from pocketgan.deploy import export_onnx
 from pocketgan.deploy.profile import describe, profile_model
 from pocketgan.deploy.runtimes import runtime_named
+from pocketgan.elastic.cost import layer_costs
 from pocketgan.errors import SpecError
 from pocketgan.models import save_model
 from pocketgan.networks import ResnetSpec
@@ -96,6 +97,10 @@ def test_a_file_of_another_runtime(tmp_path: Path):
     found = profile_model(str(tmp_path / "model.pt2"), 24, ["torch-export"])
     assert list(found["latency_ms"]) == ["torch-export"]
     assert found["size_bytes"] == (tmp_path / "model.pt2").stat().st_size
+    with pytest.raises(
+        SpecError, match="torch-export does not tell the layers of a file apart; leave --layers out"
+    ):
+        profile_model(str(tmp_path / "model.pt2"), 24, [], layers=True)
     with pytest.raises(SpecError, match=r"model\.pt2 runs on torch-export, not on onnxruntime; leave --runtime"):
         profile_model(str(tmp_path / "model.pt2"), 24, ["onnxruntime"])
     if find_spec("openvino"):
@@ -103,6 +108,31 @@ def test_a_file_of_another_runtime(tmp_path: Path):
         found = profile_model(str(tmp_path / "model.xml"), 24, [])
         assert list(found["latency_ms"]) == ["openvino"]
         assert found["size_bytes"] == sum((tmp_path / f"model.{end}").stat().st_size for end in ("xml", "bin"))
+
+
+def test_where_the_time_goes_in_a_runtime(onnx_file: Path):
+    """Every layer with weights is told by its name, at the size of what it gives; shares are of all."""
+    found = profile_model(str(onnx_file), (16, 32), ["onnxruntime:1"], layers=True)
+    assert list(found["latency_ms"]) == list(found["layer_times"]) == ["onnxruntime:1"]
+    times = found["layer_times"]["onnxruntime:1"]
+    own = {layer.name: layer for layer in layer_costs(SPEC, 16, 32) if layer.weights}
+    names = {each["name"].removeprefix("network."): each for each in times}  # the quick exporter puts it before
+    by_name = {name: each for name, each in names.items() if name in own}
+    assert by_name.keys() == own.keys()
+    for name, each in by_name.items():
+        assert tuple(each["shape"][2:]) == own[name].out_shape[-2:]
+        assert each["op"] in ("Conv", "ConvTranspose")
+    assert sum(each["share"] for each in times) == pytest.approx(1)
+    total = sum(each["ms"] for each in times)
+    assert all(each["share"] == pytest.approx(each["ms"] / total) for each in times)
+
+
+def test_threads_by_runtime(onnx_file: Path):
+    found = profile_model(str(onnx_file), 24, ["onnxruntime:2", "onnxruntime"], threads=1)["latency"]
+    assert {text: each["threads"] for text, each in found.items()} == {"onnxruntime:2": 2, "onnxruntime": 1}
+    for text in ("onnxruntime:", "onnxruntime:0", "onnxruntime:two", "onnxruntime:1:1"):
+        with pytest.raises(SpecError, match=f"--runtime '{text}' cannot be read; write a runtime and its threads"):
+            profile_model(str(onnx_file), 24, [text])
 
 
 def test_an_onnx_file_in_other_hands(onnx_file: Path, tmp_path: Path):

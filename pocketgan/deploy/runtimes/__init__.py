@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from pocketgan.deploy.serving import ServingRuntime
 from pocketgan.errors import SpecError
@@ -23,6 +25,21 @@ def runtimes_by_format() -> dict[str, ServingRuntime]:
     """The runtimes that have a file format of their own, by the format's name."""
     every = map(runtime_named, runtime_names())
     return {runtime.format: runtime for runtime in every if runtime.format}
+
+
+class Serving(NamedTuple):
+    """A runtime, and on how many threads it computes."""
+
+    runtime: ServingRuntime
+    threads: int
+
+    @classmethod
+    def of(cls, text: str, threads: int = 1) -> Serving:
+        """That of 'onnxruntime:2'; so many `threads` where none are named. Raises `SpecError` for what is none."""
+        name, colon, own = text.partition(":")
+        if colon and not re.fullmatch("[1-9][0-9]{0,3}", own, re.ASCII):
+            raise SpecError(f"--runtime '{text}' cannot be read; write a runtime and its threads, as onnxruntime:1")
+        return cls(runtime_named(name), int(own or threads))
 
 
 def runtime_of_file(text: str) -> ServingRuntime | None:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
 
 from pocketgan.deploy.onnx import export_onnx
-from pocketgan.deploy.serving import Served, ServingRuntime
+from pocketgan.deploy.serving import LayerTime, Served, ServingRuntime
+
+#: runs that are not counted
+WARM_UP = 3
+#: what disappears into a convolution before it
+FUSED = ("Relu", "LeakyRelu", "Tanh", "Sigmoid", "Clip", "Cast")
 
 
 def version() -> str:
@@ -15,6 +28,43 @@ def version() -> str:
 
 
 def load(path: Path, threads: int) -> Served:
+    session = _session(path, _options(threads))
+    inputs = {
+        each.name: tuple(length if isinstance(length, int) else None for length in each.shape)
+        for each in session.get_inputs()
+    }
+    return Served(inputs, lambda feed: session.run(None, dict(feed))[0])
+
+
+def layers(path: Path, feed: Mapping[str, np.ndarray], threads: int, runs: int) -> list[LayerTime]:
+    """As ONNX Runtime's profiler says, in the order of the run."""
+    options = _options(threads)
+    options.enable_profiling = True
+    with TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder) / "layers")
+        session = _session(path, options)
+        for _ in range(WARM_UP + runs):
+            session.run(None, dict(feed))
+        events = json.loads(Path(session.end_profiling()).read_text())
+    times: dict[str, list[float]] = {}
+    told: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
+            times.setdefault(event["name"], []).append(event["dur"] / 1e3)
+            told[event["name"]] = event["args"]
+    names = _names(path)
+    return [
+        LayerTime(
+            _name(name.removesuffix("_kernel_time"), names),
+            told[name]["op_name"],
+            _shape(told[name]),
+            median(own[-runs:]),
+        )
+        for name, own in times.items()
+    ]
+
+
+def _options(threads: int) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -22,12 +72,45 @@ def load(path: Path, threads: int) -> Served:
     options.log_severity_level = 4  # errors are raised: no need to print them too
     # Otherwise the idle threads of one session would spin through the turn of the next.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    inputs = {
-        each.name: tuple(length if isinstance(length, int) else None for length in each.shape)
-        for each in session.get_inputs()
-    }
-    return Served(inputs, lambda feed: session.run(None, dict(feed))[0])
+    return options
+
+
+def _session(path: Path, options: Any) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _names(path: Path) -> dict[str, str]:
+    """The layer whose weights an operation takes, by the operation's name and by those of what it gives and of what
+    an activation makes of that: fusing keeps one of them."""
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    holds = {each.name: each.name for each in graph.initializer}
+    names = {}
+    for node in graph.node:
+        weights = [holds[each] for each in node.input if each in holds]
+        if node.op_type in ("Cast", "DequantizeLinear") and weights:  # weights of 16 or 8 bits
+            holds[node.output[0]] = weights[0]
+        found = (re.match(r"(.+)\.weight", each) for each in weights)
+        if layer := next(filter(None, found), None):
+            names[node.name] = names[node.output[0]] = layer[1]
+        elif node.op_type in FUSED and node.input[0] in names:
+            names[node.output[0]] = names[node.input[0]]
+    return names
+
+
+def _name(own: str, names: Mapping[str, str]) -> str:
+    """The name of a layer, or else that of an operation as it is in the file, or the runtime's."""
+    plain = re.sub(r"_nchwc$|_token_\d+$", "", own)
+    return names.get(own) or names.get(plain) or plain.removeprefix("node_")
+
+
+def _shape(told: Mapping[str, Any]) -> tuple[int, ...]:
+    """Of the first output: `[{"float": [1, 3, 64, 64]}]`."""
+    first: dict[str, list[int]] = next(iter(told.get("output_type_shape", [])), {})
+    return tuple(next(iter(first.values()), []))
 
 
 def note(path: Path, key: str, text: str) -> None:
@@ -58,5 +141,6 @@ RUNTIME = ServingRuntime(
     export=export_onnx,
     note=note,
     noted=noted,
+    layers=layers,
     precisions=("fp32", "fp16", "int8"),
 )
