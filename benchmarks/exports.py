@@ -1,8 +1,8 @@
 """Every family in every format and precision, at two sizes, run in its runtime and held against PyTorch.
 
 Untrained weights, enlarged so that the pictures are no plain grey; the bundled micrographs (label maps: an example
-of the family). A format of fixed size is written once for each size. A file beyond its bound stands as refused;
-aim: at least 60 dB in 32 bits everywhere.
+of the family). A format of fixed size is written once for each size; one whose runtime is not installed is left
+out, and named. A file beyond its bound stands as refused; aim: at least 60 dB in 32 bits everywhere.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def main() -> None:
     chosen = measure.options(__doc__, turns=1, threads=1, own=own)
     every = [*forms(), "own"]
     names = chosen.families or (["own"] if chosen.quick else every)
-    runtimes = {name: each for name, each in runtimes_by_format().items() if each.export}
+    runtimes = {name: each for name, each in runtimes_by_format().items() if each.installed}
+    absent = sorted(runtimes_by_format().keys() - runtimes.keys())
     rows = []
     for name in names:
         network = network_of(name, 2 if chosen.quick else 8)
@@ -106,7 +107,9 @@ def main() -> None:
     whole = [row for row in rows if row["precision"] == "fp32"]
     found = [value for row in whole for key, value in row.items() if key.startswith("psnr")]
     refused = sum("refused" in row for row in rows)
-    measure.report("exports", chosen, rows, least_psnr_of_fp32=min(found, default=None), refused=refused)
+    measure.report(
+        "exports", chosen, rows, least_psnr_of_fp32=min(found, default=None), refused=refused, not_installed=absent
+    )
 
 
 if __name__ == "__main__":

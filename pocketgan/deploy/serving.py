@@ -100,9 +100,14 @@ class ServingRuntime:
     layers: Callable[[Path, Mapping[str, np.ndarray], int, int], list[LayerTime]] | None = None
     package: tuple[str, str] | None = None
 
+    @property
+    def installed(self) -> bool:
+        """Whether it is here."""
+        return self.package is None or find_spec(self.package[0]) is not None
+
     def check(self, precision: Precision = "fp32") -> None:
         """Raise `SpecError` where it is not installed here, or has no such precision."""
-        if self.package and find_spec(self.package[0]) is None:
+        if self.package and not self.installed:
             raise SpecError(
                 f"{self.name} is not installed here; install it with: pip install 'pocketgan[{self.package[1]}]'"
             )
