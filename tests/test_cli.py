@@ -39,7 +39,7 @@ OPTIONS = {
     "doctor": "--json",
     "compress": "--address --budget --channels --classes --crop --device --devices --direction --discriminator "
     "--effort --flip --generator --json --load-size --method --model --node --nodes --out --precision --quiet "
-    "--range --rotate --set --size --storage --store --targets --teacher --teacher-weights --unlabelled "
+    "--range --rotate --runtime --set --size --storage --store --targets --teacher --teacher-weights --unlabelled "
     "--unpaired --weights --yes -o -q data",
     "evaluate": "--also --classes --device --direction --json --metrics --out --protocol --segmenter --size "
     "--split --statistics --teacher --unpaired --weights -o data model",
@@ -50,13 +50,13 @@ OPTIONS = {
     "pick": "--budget --data --device --json --out --quiet --weights -o -q run",
     "plan": "--address --budget --channels --classes --crop --data --device --devices --direction --discriminator "
     "--effort --flip --generator --json --load-size --method --model --node --nodes --out --precision --range "
-    "--rotate --set --size --store --targets --teacher --teacher-weights --unlabelled --unpaired --weights "
-    "-o recipe",
+    "--rotate --runtime --set --size --store --targets --teacher --teacher-weights --unlabelled --unpaired "
+    "--weights -o recipe",
     "prepare": "--from --json --list --out --quiet --yes -o -q task",
     "profile": "--json --layers --runtime --size --threads model",
     "report": "--data run",
-    "run": "--address --budget --data --device --devices --json --node --nodes --out --precision --quiet --set "
-    "--size --storage --store --unpaired --weights --yes -o -q recipe",
+    "run": "--address --budget --data --device --devices --json --node --nodes --out --precision --quiet --runtime "
+    "--set --size --storage --store --unpaired --weights --yes -o -q recipe",
     "store": "--json --keep --yes action place",
     "study": "--crop --device --direction --flip --json --list --load-size --out --precision --quiet --rotate "
     "--seconds --seeds --size --unpaired --width -o -q data name",

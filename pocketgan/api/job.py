@@ -14,7 +14,6 @@ from pocketgan.catalog.catalog import Entry, recipe_on, task_of
 from pocketgan.data.inputs import open_inputs
 from pocketgan.data.task import Direction, load_sides, open_task
 from pocketgan.data.values import Range, Values
-from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, SpecError, unknown
 from pocketgan.interop.checkpoint import read_state
 from pocketgan.methods import method_named
@@ -30,6 +29,7 @@ from pocketgan.recipes.changes import changed, check_used
 from pocketgan.recipes.channels import with_channels
 from pocketgan.recipes.checks import check_direction
 from pocketgan.recipes.games import GAMES, game_for
+from pocketgan.recipes.latency import budget_of, check_latency
 from pocketgan.recipes.method import Wish
 from pocketgan.recipes.supernet import with_generator
 from pocketgan.runs.run import store_of, teacher_of
@@ -67,6 +67,8 @@ class Job:
             self.settings, self.runtime.weights, asked=asked, written=choices_of(self.out)
         )
         recipe = self.recipe_of(settings)
+        if self.runtime.world.leads:
+            check_latency(recipe, store_of(self.out, self.runtime.store))
         check_shares(recipe, settings, self.runtime.devices)
         return recipe, notes
 
@@ -103,12 +105,14 @@ def job_of_images(
     progress: Show,
     devices: int = 1,
     storage: str | None = None,
+    runtime: str | None = None,
 ) -> Job:
     """That of compressing a generator on a folder of images. See `pocketgan.compress`.
 
     Args:
         place: a folder that is there as long as the job: for a teacher that is made of a module and weights.
         progress: of what is done at once: pictures of the teacher as targets.
+        runtime: on which the budget bounds the latency, and its threads, as onnxruntime:1.
     """
     if generator and teacher:
         raise SpecError("--generator is trained as the teacher, and --teacher is a finished one; give one of them")
@@ -135,7 +139,7 @@ def job_of_images(
         raise SpecError(f"--unlabelled is for --method omgd or pocket, and this is {method}; leave it out")
     if discriminator and not chosen.inherits:
         raise SpecError(f"{method} imitates a finished teacher as it is; leave out --discriminator")
-    bound = Budget.parse(budget)
+    bound = budget_of(budget, runtime)
     if teacher and (teacher / MARK).is_file():
         teacher = teacher_of(teacher)
     finished = TeacherFile.of(teacher, discriminator) if teacher else None
@@ -252,18 +256,19 @@ def job_of_entry(
     device: Any,
     devices: int = 1,
     storage: str | None = None,
+    runtime: str | None = None,
 ) -> Job:
-    """That of a recipe of the catalog; None keeps what the recipe has."""
+    """That of a recipe of the catalog; None keeps what the recipe has. `runtime`: where its latency is bounded."""
     base = entry.settings()
     settings = changed(base, list(changes))
     task = task_of(entry, data, size, unpaired)
 
     def recipe_of(final: Any) -> Recipe:
-        return recipe_on(entry, final, task, budget)
+        return recipe_on(entry, final, task, budget, runtime)
 
     check_used(base, list(changes), recipe_of)
-    runtime = _runtime(device, devices, weights, store, storage)
-    return Job(settings, recipe_of, changes, out or Path("runs") / entry.name, runtime)
+    own = _runtime(device, devices, weights, store, storage)
+    return Job(settings, recipe_of, changes, out or Path("runs") / entry.name, own)
 
 
 def check_shares(recipe: Recipe, settings: Any, devices: int) -> None:

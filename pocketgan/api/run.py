@@ -91,7 +91,7 @@ class Run(Compressed):
         """The best subnet within another budget, without training: as `pocketgan pick`.
 
         Args:
-            budget: as of `compress`, or latency_ms=20 where the run measured that.
+            budget: as of `compress`; latency=20ms where the run measured that.
             out: a new folder; default beside the run, by the budget.
             data: where the images of the run are now, if they were moved.
             progress, quiet: as of `compress`.
@@ -115,6 +115,7 @@ def compress(
     data: Path | str | None = None,
     *,
     budget: str | float,
+    runtime: str | None = None,
     size: int | Size | None = None,
     out: Path | str | None = None,
     store: Path | str | None = None,
@@ -158,7 +159,8 @@ def compress(
             drawn like those that it has. A module whose weights were drawn anew is another generator: to go on
             with a run that was stopped, give the class.
         data: folder of images: pairs, two sets, or label maps with photos.
-        budget: MACs of one image by the papers' count ("2.6G"), or "true_macs=1G,params=400K".
+        budget: MACs of one image by the papers' count ("2.6G"), or "true_macs=1G,params=400K,latency=20ms".
+        runtime: a bound on the latency is on this one, with so many threads; default "onnxruntime:1".
         size: side of the images in pixels, or height and width; default 256.
         out: run folder; default runs/NAME.
         store: where the stages are kept, for several runs that share some; default in the run folder.
@@ -228,6 +230,7 @@ def compress(
             job = job_of_images(
                 data=folder,
                 budget=budget,
+                runtime=runtime,
                 size=None if size is None else both_sides(size),
                 load_size=None if load_size is None else both_sides(load_size),
                 crop=crop,

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from pocketgan.catalog import gan_compression, omgd
 from pocketgan.data.task import Direction, Task, open_task
-from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError, unknown
 from pocketgan.methods.fast_gan_compression import FastGanCompression
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.recipes.channels import with_channels
 from pocketgan.recipes.games import GAMES
+from pocketgan.recipes.latency import budget_of
 from pocketgan.recipes.settings import RecipeSettings
 from pocketgan.search import Evolution
 from pocketgan.training.schedule import Schedule
@@ -109,9 +109,12 @@ def recipe_of(
     return recipe_on(entry, settings, task_of(entry, data, size, unpaired), budget)
 
 
-def recipe_on(entry: Entry, settings: RecipeSettings, task: Task, budget: str | None) -> Recipe:
-    """The same, on a task that is open."""
-    return with_channels(settings, task).recipe(entry.name, task, Budget.parse(budget or entry.budget))
+def recipe_on(
+    entry: Entry, settings: RecipeSettings, task: Task, budget: str | None, runtime: str | None = None
+) -> Recipe:
+    """The same, on a task that is open. `runtime`: where the budget bounds the latency."""
+    bound = budget_of(budget or entry.budget, runtime)
+    return with_channels(settings, task).recipe(entry.name, task, bound)
 
 
 def task_of(entry: Entry, data: Path | None, size: Size | None, unpaired: bool | None) -> Task:

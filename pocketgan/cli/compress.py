@@ -32,6 +32,7 @@ from pocketgan.cli.options import (
     Quiet,
     Ranges,
     Rotate,
+    ServedOn,
     Sides,
     StorageOption,
     StoreOption,
@@ -105,8 +106,12 @@ Unlabelled = Annotated[
 def compress(
     data: Data,
     budget: Annotated[
-        str, typer.Option(help="MACs for one image by the papers' count (2.6G), or e.g. true_macs=1G,params=400K.")
+        str,
+        typer.Option(
+            help="For one image: MACs by the papers' count (2.6G), or e.g. true_macs=1G,params=400K,latency=20ms."
+        ),
     ],
+    runtime: ServedOn = None,
     size: Sides = None,
     load_size: LoadSize = None,
     crop: Crop = False,
@@ -153,6 +158,7 @@ def plan(
     ],
     data: DataOption = None,
     budget: BudgetOption = None,
+    runtime: ServedOn = None,
     size: Sides = None,
     load_size: LoadSize = None,
     crop: Crop = False,
@@ -233,6 +239,7 @@ def _for_recipes(given: dict[str, Any]) -> dict[str, Any]:
         "recipe",
         "data",
         "budget",
+        "runtime",
         "size",
         "unpaired",
         "weights",

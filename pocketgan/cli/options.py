@@ -109,6 +109,15 @@ DataOption = Annotated[
 ]
 BudgetOption = Annotated[str | None, typer.Option("--budget", help="Another budget than the recipe's.")]
 
+ServedOn = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        help="Where the budget's latency is bounded: a runtime and its threads, as openvino:2; default "
+        "onnxruntime:1.",
+    ),
+]
+
 
 def read_sides(text: str | None, option: str = "--size") -> tuple[int, int] | None:
     """Height and width from '256' or '256x512'."""

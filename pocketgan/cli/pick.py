@@ -16,7 +16,7 @@ def pick(
     run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
     budget: Annotated[
         str | None,
-        typer.Option(help="As of compress, or latency_ms=20 where the run measured that; default: show the front."),
+        typer.Option(help="As of compress; latency=20ms where the run measured that; default: show the front."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="New folder; default beside the run, by the budget.")

@@ -26,6 +26,7 @@ from pocketgan.cli.options import (
     Precision,
     Quiet,
     Recipe_,
+    ServedOn,
     Sides,
     StorageOption,
     StoreOption,
@@ -74,6 +75,7 @@ def run(
     recipe: Recipe_,
     data: DataOption = None,
     budget: BudgetOption = None,
+    runtime: ServedOn = None,
     size: Sides = None,
     unpaired: Unpaired = None,
     weights: Weights = None,
@@ -215,6 +217,8 @@ def carry_out(job: Job, yes: bool, quiet: bool, as_json: bool) -> None:
 
     if not quiet:
         table(*summary_lines(result))
+        if result.latency:
+            say(result.latency.text)
     print(out / "report.html")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from pocketgan.deploy.serving import Call, ServingRuntime
 from pocketgan.units import Size, both_sides
@@ -16,6 +18,8 @@ WARM_UP = 3
 MINIMUM = 10
 #: more than this share of a run is not spent in waiting on a quiet machine
 BUSY = 0.1
+#: the reference's channels, and the size of its image
+CHANNELS, REFERENCE = 32, (128, 128)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,67 @@ def latencies(
     return [
         _summary(times, waits=own, name=_name(network), size=size, threads=threads, runtime=runtime.version())
         for network, times, own in zip(networks, _in_turns(calls, repeats, budget_s, waits), waits, strict=True)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relative:
+    """How long a network takes beside a reference, in the same turns.
+
+    On one thread times are those that the processor spent on it, which are wall-clock times on a machine that has
+    nothing else to do; on several threads, wall-clock times.
+
+    Attributes:
+        ratio: the median of the ratios to the reference.
+        least_ms: milliseconds of the quickest run.
+        reference_ms: milliseconds of the reference, in the median.
+        waiting: the share of the time in which others had the processor (see `Latency.waiting`).
+    """
+
+    ratio: float
+    least_ms: float
+    reference_ms: float
+    waiting: float
+
+
+def reference(runtime: ServingRuntime, folder: Path) -> Path:
+    """A file of what others are measured beside: convolutions of 3x3 from an image of 128 pixels to 32 channels,
+    and from these to as many, 165 M MACs."""
+    file = folder / f"reference{runtime.suffix}"
+    if not file.exists():
+        assert runtime.export is not None, "the runtime has files"
+        layers = (nn.Conv2d(channels, CHANNELS, 3, padding=1) for channels in (3, CHANNELS))
+        runtime.export(nn.Sequential(*layers).eval(), REFERENCE, file, fixed=True)
+    return file
+
+
+def beside_reference(
+    runtime: ServingRuntime,
+    files: Sequence[Path],
+    size: Size,
+    threads: int,
+    *,
+    folder: Path,
+    repeats: int = 30,
+    budget_s: float = 10.0,
+) -> list[Relative]:
+    """Files of the runtime's format, measured in turns with the reference: whatever slows the machine down slows
+    both, so that ratios hold on a busy one. `folder`: where the reference's file is kept."""
+    calls = [
+        runtime.ready(reference(runtime, folder), REFERENCE, threads),
+        *(runtime.ready(file, size, threads) for file in files),
+    ]
+    waits: list[list[float]] = [[] for _ in calls]
+    times = np.array(_in_turns(calls, repeats, budget_s, waits))
+    first, *others = times * (1 - np.array(waits)) if threads == 1 else times
+    return [
+        Relative(
+            ratio=float(np.median(own / first)),
+            least_ms=float(own.min()),
+            reference_ms=float(np.median(first)),
+            waiting=float(np.median(waited)),
+        )
+        for own, waited in zip(others, waits[1:], strict=True)
     ]
 
 

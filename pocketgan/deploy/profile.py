@@ -16,7 +16,8 @@ from pocketgan.deploy.latency import BUSY, Latency, latencies
 from pocketgan.deploy.machine import Machine
 from pocketgan.deploy.runtimes import Serving, runtime_of_file
 from pocketgan.deploy.serving import ServingRuntime
-from pocketgan.elastic.cost import cost, layer_costs, official_macs
+from pocketgan.elastic.cost import cost, official_macs
+from pocketgan.elastic.layer_costs import layer_costs
 from pocketgan.errors import DataError, SpecError
 from pocketgan.models import Model, find_model
 from pocketgan.units import Size, both_sides, bytes_text, number_text, si, size_figure, size_text

@@ -23,7 +23,7 @@ from pocketgan.deploy.regional import Box
 from pocketgan.deploy.regions import Held, Regions
 from pocketgan.deploy.statistics import Statistics
 from pocketgan.deploy.steps import Step, Untileable
-from pocketgan.elastic.cost import layer_costs
+from pocketgan.elastic.layer_costs import layer_costs
 from pocketgan.errors import OutputError
 from pocketgan.models import Model
 from pocketgan.units import Size

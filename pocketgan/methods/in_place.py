@@ -16,7 +16,7 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError
-from pocketgan.networks import PatchSpec, ResnetSpec, write_numbers
+from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.front_latency import FrontLatency
@@ -27,7 +27,7 @@ from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.recipes.checks import check_counts, check_metric, check_players, check_resolutions
-from pocketgan.recipes.imitation import student_width
+from pocketgan.recipes.imitation import student_width, usual_space
 from pocketgan.recipes.method import Method, Wish
 from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
 from pocketgan.search import AnyStrategy, Nsga2
@@ -148,8 +148,7 @@ def settings(wish: Wish) -> InPlaceMethod:
     return InPlaceMethod(
         discriminator=PatchSpec(width=numbers["discriminator"]),
         schedule=wish.game.schedule(numbers["images"], wish.task),
-        # down to a third of the MACs or so: where both ends are near, both get good
-        space=write_numbers(tuple(dict.fromkeys((width, -(-3 * width // 4), -(-width // 2))))),
+        space=usual_space(wish, width),
         search=numbers["search"],
         tuning=wish.game.schedule(numbers["tuning_images"], wish.task),
     )

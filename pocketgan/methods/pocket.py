@@ -16,7 +16,7 @@ from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.sampling import LevelSampling
 from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError
-from pocketgan.networks import GeneratorSpec, write_numbers
+from pocketgan.networks import GeneratorSpec
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.front_latency import FrontLatency
@@ -33,6 +33,7 @@ from pocketgan.recipes.imitation import (
     imitation_settings,
     of_finished_teachers,
     student_width,
+    usual_space,
 )
 from pocketgan.recipes.method import Method, Wish
 from pocketgan.search import AnyStrategy, Nsga2
@@ -205,8 +206,7 @@ def settings(wish: Wish) -> Pocket:
         **shared,
         objective=POCKET if paired else bursts_for(shared["schedule"]).model_copy(update=FASTER),
         warm_up=wish.game.schedule(warm_up, wish.task) if paired else None,
-        # down to a third of the MACs or so: where both ends are near, both get good
-        space=write_numbers(tuple(dict.fromkeys((width, -(-3 * width // 4), -(-width // 2))))),
+        space=usual_space(wish, width),
         search=search,
         tuning=wish.game.schedule(tuning, wish.task),
     )

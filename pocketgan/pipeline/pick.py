@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import model_validator
@@ -14,6 +15,8 @@ from pocketgan.models import save_model
 from pocketgan.networks import GeneratorSpec, Genome
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.search import Search
+from pocketgan.pipeline.settle import Settled
+from pocketgan.pipeline.settle import settled as settled_in
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.training import card_of
 from pocketgan.search import Candidate, SearchResult
@@ -23,10 +26,12 @@ from pocketgan.units import Number, number_text, si
 class Pick(Stage):
     """The best subnet of a search as a network of its own, its batch norm calibrated.
 
-    Leaves: `model/`.
+    Leaves: `model/`, and `latency.json` where the search obeys a latency model: then the best subnets are measured,
+    and the best one that is within the bound is taken.
     Fields:
         budget: a smaller one than the search's; without it the search's own.
-        front_latency: the measured front, where the budget bounds the latency: only its subnets may be chosen.
+        front_latency: the measured front, where the budget bounds the latency and the search had no latency model:
+            only its subnets may be chosen.
     """
 
     kind: Literal["pick"] = "pick"
@@ -36,34 +41,44 @@ class Pick(Stage):
 
     @model_validator(mode="after")
     def _measured(self) -> Pick:
-        bounded = self.budget is not None and self.budget.latency_ms is not None
+        bounded = self.budget is not None and self.budget.latency_ms is not None and self.search.latency is None
         if bounded != (self.front_latency is not None):
             raise ValueError("a bound on the latency, and nothing else, needs a measured front")
         return self
 
     @property
     def leaves(self) -> tuple[str, ...]:
-        return ("model",)
+        return ("model", "latency.json") if self.latency_ms else ("model",)
+
+    @property
+    def latency_ms(self) -> float | None:
+        """The bound on the latency that a measurement decides; None where there is none."""
+        return (self.budget or self.search.budget).latency_ms if self.search.latency else None
 
     def spec(self, name: str = "model") -> GeneratorSpec:
         return self.search.widest(self.budget or self.search.budget)
 
     def inputs(self) -> Iterable[Stage]:
-        return (self.search, self.search.supernet, *((self.front_latency,) if self.front_latency else ()))
+        own = (self.search, self.search.supernet, self.front_latency, self.search.latency)
+        return [stage for stage in own if stage]
 
-    def choose(self, result: SearchResult, latencies: dict[Genome, float] | None = None) -> Candidate:
+    def choose(self, result: SearchResult, latencies: Mapping[Genome, float] | None = None) -> Candidate:
         """The candidate with the best score within the bounds. `latencies`: in milliseconds, of those measured.
 
         Raises `BudgetError` where no candidate with a finite score is within them.
         """
+        return result.model_copy(update={"candidates": tuple(self._within(result, latencies))}).best
+
+    def _within(self, result: SearchResult, latencies: Mapping[Genome, float] | None = None) -> list[Candidate]:
+        """Those within the bounds; within that on the latency, where latencies are given."""
         scored = [each for each in result.whole if math.isfinite(result.loss(each))]
         budget = self.budget or Budget()
         bounds: list[tuple[str, Number, Mapping[Genome, Number]]] = [
             (UNITS[name], bound, {each.genome: each.costs[name] for each in scored})
             for name, bound in budget.bounds.items()
         ]
-        if budget.latency_ms is not None:
-            bounds.append(("ms", budget.latency_ms, latencies or {}))
+        if budget.latency_ms is not None and latencies is not None:
+            bounds.append(("ms", budget.latency_ms, latencies))
         for unit, bound, costs in bounds:
             least = min(costs, key=costs.__getitem__)
             if costs[least] > bound:
@@ -77,14 +92,36 @@ class Pick(Stage):
         if not within:
             words = " and ".join(_figure(bound, unit) for unit, bound, _ in bounds)
             raise BudgetError(f"no subnet that the search scored is within {words} at once; raise one of them")
-        return result.model_copy(update={"candidates": tuple(within)}).best
+        return within
 
     def run(self, work: Workspace) -> None:
-        measured = self.front_latency
-        latencies = measured.load(work.inputs(measured)).latencies if measured else None
-        choice = self.choose(self.search.load(work.inputs(self.search)), latencies)
-        network = self.search.subnet(choice.genome, work)
+        result, measured = self.search.load(work.inputs(self.search)), self.front_latency
+        if self.latency_ms is not None:
+            settled = self._settled(result, self.latency_ms, work)
+            (work.artifact / "latency.json").write_text(settled.model_dump_json(indent=1) + "\n")
+            genome = settled.genome
+        else:
+            latencies = measured.load(work.inputs(measured)).latencies if measured else None
+            genome = self.choose(result, latencies).genome
+        network = self.search.subnet(genome, work)
         save_model(work.artifact / "model", network, card_of(self.search.supernet.task, self))
+
+    def settled(self, artifact: Path) -> Settled:
+        """What was measured to choose it, where the latency is bounded."""
+        return Settled.model_validate_json((artifact / "latency.json").read_text())
+
+    def _settled(self, result: SearchResult, bound: float, work: Workspace) -> Settled:
+        stage = self.search.latency
+        assert stage is not None, "there is a bound"
+        known, state = stage.load(work.inputs(stage)), work.folder / "state"
+        state.mkdir(exist_ok=True)
+        best_first = sorted(self._within(result), key=lambda each: (result.loss(each), each.costs["macs"]))
+
+        def measure(genomes: Sequence[Genome]) -> list[float]:
+            return [known.ms(each) for each in stage.timed(genomes, state)]
+
+        predicted = self.search.milliseconds([each.genome for each in best_first], known.model)
+        return settled_in(list(predicted), predicted, bound, measure)
 
 
 def _figure(value: Number, unit: str) -> str:

@@ -110,11 +110,29 @@ class Recipe(BaseModel):
     def all_stages(self) -> dict[str, Stage]:
         """Every stage by its name, in the order in which they run: last what the report needs."""
         stages = dict(self.stages)
+        if self.search and self.search.latency:
+            stages = {"latency model": self.search.latency, **stages}
         for name, network in self.networks.items():
             stages[f"scores of the {name}"] = self.scores(network)
             stages[f"export of the {name}"] = Export(network=network, task=self.task)
+        if served := self.served:
+            stages[f"export for {served.runtime}"] = served
         stages["teacher on select"] = self.scores(self.teacher, "select")
         return stages
+
+    @property
+    def served(self) -> Export | None:
+        """The result as a file for the runtime on which its latency is bounded, where that is not the usual one."""
+        if self.budget.runtime is None:
+            return None
+        name = self.budget.runtime.partition(":")[0]
+        usual = Export(network=self.result, task=self.task)
+        return None if name == usual.runtime else usual.model_copy(update={"runtime": name})
+
+    @property
+    def picked(self) -> Pick | None:
+        """The choice of a subnet, where there is one."""
+        return next((step for step in self.stages.values() if isinstance(step, Pick)), None)
 
     def every_stage(self) -> Iterable[Stage]:
         """The stages of the recipe and all that these build on."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
+import numpy as np
 from pydantic import PositiveInt, model_validator
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from pocketgan.data.cache import load_examples
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.calibrate import calibrate, has_statistics
 from pocketgan.elastic.cost import CostModel, cost
+from pocketgan.elastic.latency import LatencyModel
 from pocketgan.elastic.skeleton import skeleton
 from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
 from pocketgan.elastic.supernet import Supernet
@@ -28,6 +30,7 @@ from pocketgan.models import of_images
 from pocketgan.networks import Generator, GeneratorSpec, Genome
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.in_place import InPlaceTraining
+from pocketgan.pipeline.latency_model import ModelLatency
 from pocketgan.pipeline.manifest import content
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.stage import Stage, Workspace
@@ -63,6 +66,13 @@ class Search(Stage):
     race: Race | None = None
     seed: int = 0
 
+    @property
+    def latency(self) -> ModelLatency | None:
+        """The latency model that it obeys, where the budget bounds the latency."""
+        if self.budget.runtime is None:
+            return None
+        return ModelLatency(space=self.space, size=self.supernet.task.size, runtime=self.budget.runtime)
+
     @model_validator(mode="after")
     def _searchable(self) -> Search:
         if self.supernet.space is None:
@@ -84,7 +94,7 @@ class Search(Stage):
         return self.supernet.teacher if "teacher" in METRICS[self.metric].needs else None
 
     def inputs(self) -> Iterable[Stage]:
-        return (self.supernet, self._teacher) if self._teacher else (self.supernet,)
+        return [stage for stage in (self.supernet, self._teacher, self.latency) if stage]
 
     @property
     def leaves(self) -> tuple[str, ...]:
@@ -164,7 +174,7 @@ class Search(Stage):
         """The arguments of `search`."""
         return dict(
             space=self.space,
-            model=CostModel(self.space.spec, *self.supernet.task.size),
+            model=self._costs(self.latency.load(work.inputs(self.latency)).model if self.latency else None),
             budget=self.budget,
             strategy=self.strategy,
             score=score,
@@ -174,6 +184,15 @@ class Search(Stage):
             storage=self._place(work),
             batch=work.world.size * (1 if work.runtime.place.type == "cpu" else TOGETHER),
         )
+
+    def _costs(self, timing: LatencyModel | None) -> CostModel:
+        return CostModel(self.space.spec, *self.supernet.task.size, timing=timing)
+
+    def milliseconds(self, genomes: Sequence[Genome], timing: LatencyModel) -> dict[Genome, float]:
+        """What a latency model says of subnets."""
+        costs = self._costs(timing).of(self.space, np.array(genomes, dtype=np.int64))
+        assert costs.latency_ms is not None, "there is a model"
+        return dict(zip(genomes, costs.latency_ms.tolist(), strict=True))
 
     def _place(self, work: Workspace) -> Place:
         """Where its candidates are kept: by a name that no other search has, nor one of a supernet trained anew."""

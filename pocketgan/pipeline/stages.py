@@ -11,6 +11,7 @@ from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.in_place import InPlaceTraining
+from pocketgan.pipeline.latency_model import ModelLatency
 from pocketgan.pipeline.online import OnlineDistil, TeacherOf
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
@@ -30,6 +31,7 @@ STAGES: dict[str, type[Stage]] = {
         InPlaceTraining,
         TeacherOf,
         SortChannels,
+        ModelLatency,
         Search,
         FrontLatency,
         Pick,

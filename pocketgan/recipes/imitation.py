@@ -15,7 +15,7 @@ from pocketgan.data.task import Task
 from pocketgan.elastic.budget import UNITS, Budget
 from pocketgan.elastic.cost import CostModel
 from pocketgan.errors import BudgetError, SpecError
-from pocketgan.networks import GeneratorSpec, PatchSpec, ResnetSpec, SharedPatchSpec
+from pocketgan.networks import GeneratorSpec, PatchSpec, ResnetSpec, SharedPatchSpec, write_numbers
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.online import OnlineSettings
@@ -159,7 +159,7 @@ def widest(form: GeneratorSpec, budget: Budget, task: Task) -> GeneratorSpec:
     form.check_size(*task.size)
     options = np.arange(1, max(form.widths) + 1)
     costs = CostModel(form, *task.size)(np.repeat(options[:, None], len(form.widths), 1))
-    fitting = options[budget.admits(costs)]
+    fitting = options[budget.arithmetic.admits(costs)]
     if not len(fitting):
         least = costs.at(0)
         over = next(name for name, bound in budget.bounds.items() if least[name] > bound)
@@ -192,12 +192,21 @@ def imitation_settings(
 
 
 def student_width(wish: Wish, largest: int) -> int | None:
-    """The width of the widest student within the budget, at most `largest`; None without a budget."""
-    if wish.budget is None:
+    """The width of the widest student within the budget, at most `largest`; None without a budget that arithmetic
+    decides."""
+    if wish.budget is None or not wish.budget.bounds:
         return None
     channels = dict(in_channels=wish.task.in_channels, out_channels=wish.task.out_channels)
     form = ResnetSpec.uniform(largest).mobile.model_copy(update=channels)
     return max(widest(form, wish.budget, wish.task).widths)
+
+
+def usual_space(wish: Wish, width: int) -> str:
+    """Options down to half a width, a third of the MACs or so: where both ends are near, both get good. Down to a
+    quarter where the width does not follow from the budget."""
+    options = (width, -(-3 * width // 4), -(-width // 2))
+    bounded = wish.budget is None or wish.budget.bounds
+    return write_numbers(tuple(dict.fromkeys(options if bounded else (*options, -(-width // 4)))))
 
 
 def bursts_for(schedule: Schedule) -> BurstSettings:

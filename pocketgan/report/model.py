@@ -10,7 +10,10 @@ from pocketgan.deploy.machine import Machine
 from pocketgan.metrics.catalog import Better
 from pocketgan.metrics.compare import decides
 from pocketgan.search.pareto import front_of
-from pocketgan.units import Size
+from pocketgan.units import Size, number_text
+
+#: a network that takes longer than was asked by more than this share is told of
+TOLERATED = 0.1
 
 
 class Value(BaseModel):
@@ -93,6 +96,44 @@ class StageTime(Value):
     steps: int | None = None
 
 
+class DeliveredLatency(Value):
+    """The latency of the compressed network where the budget bounds it.
+
+    Attributes:
+        asked_ms, predicted_ms: the bound, and what the latency model said.
+        measured_ms: median of one image, as if the machine were as quiet as when the model was measured.
+        ratio: the same as a multiple of the reference's time, in the same turns.
+        runtime: its name and version.
+        busy: whether others had the machine while it was measured.
+        model: how good the latency model is, in words.
+    """
+
+    asked_ms: float
+    predicted_ms: float
+    measured_ms: float
+    ratio: float
+    runtime: str
+    threads: int
+    machine: Machine
+    busy: bool
+    model: str
+
+    @property
+    def over(self) -> float:
+        """By what share it takes longer than was asked."""
+        return self.measured_ms / self.asked_ms - 1
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        asked, predicted, measured = map(number_text, (self.asked_ms, self.predicted_ms, self.measured_ms))
+        figures = f"asked {asked} ms, predicted {predicted}, measured {measured} ({self.runtime}, "
+        figures += f"{self.threads} thread{'s' * (self.threads > 1)}{', on a busy machine' * self.busy})"
+        if self.over > TOLERATED:
+            figures += f": {self.over:.0%} more than was asked; ask for less, or pick a smaller one from this run"
+        return f"latency: {figures}"
+
+
 class Report(Value):
     """One run.
 
@@ -110,6 +151,7 @@ class Report(Value):
         digest: address of the run.
         versions: of `python`, `torch`, `onnxruntime`, `pocketgan`.
         latencies_on: the runtime and the machine that measured the candidates' latencies, in words.
+        latency: that of the compressed network, where the budget bounds it.
         examples: the images shown, with their scores.
         run: the folder of the run as it was named, for the commands that go on from it.
         tuned: whether the compressed network was trained further after the search had scored it.
@@ -131,6 +173,7 @@ class Report(Value):
     rows: tuple[Row, ...]
     candidates: tuple[CandidatePoint, ...] = ()
     latencies_on: str = ""
+    latency: DeliveredLatency | None = None
     examples: tuple[Example, ...] = ()
     run: str = ""
     tuned: bool = False

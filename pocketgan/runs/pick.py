@@ -5,6 +5,7 @@ The run's store gains the stages of a pick; everything else in its folder stays 
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from functools import partial
@@ -67,13 +68,20 @@ def pick(
     """
     report, (recipe, search), store = report_of(run, data), search_of(run, data), store_of(run)
     budget = Budget.parse(text)
-    if wider := budget.latency_ms is None and exceeds(budget, search.budget):
+    if budget.latency_ms is not None and search.latency:
+        budget = budget.model_copy(update={"runtime": search.latency.runtime})
+    by_front = budget.latency_ms is not None and not search.latency
+    if wider := not by_front and exceeds(budget, search.budget):
         search = search.model_copy(update={"budget": budget})
     chosen = pick_of(recipe, search, budget)
     if not wider:
-        measured = chosen.front_latency
-        milliseconds = measured.load(store.artifact(measured)).latencies if measured else None
-        chosen.choose(search.load(store.artifact(search)), milliseconds)
+        result, milliseconds = search.load(store.artifact(search)), None
+        if measured := chosen.front_latency:
+            milliseconds = measured.load(store.artifact(measured)).latencies
+        elif chosen.latency_ms is not None and search.latency:
+            model = search.latency.load(store.artifact(search.latency)).model
+            milliseconds = search.milliseconds([one.genome for one in result.candidates], model)
+        chosen.choose(result, milliseconds)
     out = out or run.resolve().with_name(f"{run.resolve().name}-{re.sub(r'[^a-zA-Z0-9.]+', '-', text)}")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is no folder; choose another --out")
@@ -96,12 +104,13 @@ def pick(
 
 def exceeds(budget: Budget, other: Budget) -> bool:
     """Whether a budget allows more than another one of something that both bound."""
-    return any(budget.bounds.get(name, 0) > bound for name, bound in other.bounds.items())
+    slower = (budget.latency_ms or 0.0) > (other.latency_ms or math.inf)
+    return slower or any(budget.bounds.get(name, 0) > bound for name, bound in other.bounds.items())
 
 
 def pick_of(recipe: Recipe, search: Search, budget: Budget) -> Pick:
     """The stage that picks. Raises `SpecError` for a bound on what was not measured."""
-    if budget.latency_ms is None:
+    if budget.latency_ms is None or search.latency:
         return Pick(search=search, budget=budget)
     if recipe.front_latency is None:
         raise SpecError("this run did not measure the latencies of its front; bound macs, true_macs or params")

@@ -29,6 +29,7 @@ from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.store import Store
 from pocketgan.pipeline.training import Training
 from pocketgan.report import CandidatePoint, Example, ImageRow, Machine, Report, Row, StageTime, TaskSummary
+from pocketgan.runs.latency import delivered_latency
 from pocketgan.training.log import read_log
 
 SHOWN = 12
@@ -38,6 +39,9 @@ WORST = 6
 def report_of(recipe: Recipe, store: Store, run: Path, latencies: dict[str, Latency], command: str) -> Report:
     """The report of finished stages. `run`: their folder. `latencies`: by the names of `recipe.networks`."""
     import onnxruntime
+
+    delivered = delivered_latency(recipe, store)
+    told = (delivered.text, delivered.model) if delivered else ()
 
     task, metric = recipe.task, recipe.metric
     evaluations = [_scores(store, recipe.scores(network)) for network in recipe.networks.values()]
@@ -67,7 +71,8 @@ def report_of(recipe: Recipe, store: Store, run: Path, latencies: dict[str, Late
             StageTime(name=name, seconds=store.seconds(stage), steps=stage.steps or None)
             for name, stage in recipe.all_stages.items()
         ),
-        notes=tuple(dict.fromkeys(_notes(recipe, store))),
+        latency=delivered,
+        notes=tuple(dict.fromkeys((*told, *_notes(recipe, store)))),
         seed=recipe.seed,
         digest=recipe.digest,
         versions={

@@ -17,7 +17,6 @@ from torch import Tensor
 from pocketgan.data.cache import load_examples
 from pocketgan.data.inputs import load_inputs
 from pocketgan.data.samples import SPLITS
-from pocketgan.deploy.card import beside
 from pocketgan.deploy.latency import latencies
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.errors import DataError, OutputError
@@ -25,6 +24,7 @@ from pocketgan.files import replacing
 from pocketgan.metrics.on_task import task_evaluator
 from pocketgan.metrics.resident import BATCH
 from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.latency_model import ModelLatency
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.owner import MARK, STAGES, Owner, claim, read_mark
 from pocketgan.pipeline.recipe import Recipe, owner, read_recipe
@@ -32,6 +32,7 @@ from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.store import Store, writing
 from pocketgan.pipeline.timing import Stopwatch
 from pocketgan.report import Report, write_report
+from pocketgan.runs.latency import copy_export
 from pocketgan.runs.report import grids, loss_curves, read_report, report_of
 from pocketgan.runtime import Runtime
 from pocketgan.search import reach
@@ -89,6 +90,8 @@ def run_recipe(recipe: Recipe, out: Path, runtime: Runtime, command: str, watch:
         for name, stage in recipe.all_stages.items():
             watch(name, stage, 0, 0)
             store.realise(stage, runtime, partial(watch, name))
+            if isinstance(stage, ModelLatency):  # it comes first
+                stage.check(recipe.budget, store)
         with writing(out):
             report = finish(recipe, out, command)
         world.wait()
@@ -153,12 +156,11 @@ def finish(recipe: Recipe, out: Path, command: str) -> Report:
     store, exports = store_of(out), {}
     (out / "export").mkdir(exist_ok=True)
     for name, network in recipe.networks.items():
-        source = export_of(recipe, store, network)
-        exports[name] = out / "export" / f"{name}{source.suffix}"
-        with replacing(exports[name]) as part:
-            shutil.copyfile(source, part)
-        if beside(source).exists():  # exports of earlier versions have none
-            shutil.copyfile(beside(source), beside(exports[name]))
+        export = Export(network=network, task=recipe.task)
+        copy_export(store, export, out / "export" / name)
+        exports[name] = (out / "export" / name).with_suffix(Path(export.file).suffix)
+    if recipe.served:
+        copy_export(store, recipe.served, out / "export" / "compressed")
     with replacing(out / "model") as part:
         shutil.copytree(store.artifact(recipe.result) / "model", part)
     measured = latencies(runtime_named("onnxruntime"), list(exports.values()), recipe.task.size)

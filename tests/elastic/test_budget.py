@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import CostModel, Costs, cost
@@ -25,6 +26,9 @@ bound = st.none() | st.integers(1, 10**12)
         ("macs=2.6G,params=400K", Budget(macs=2_600_000_000, params=400_000)),
         ("params=400K, latency_ms=12.5", Budget(params=400_000, latency_ms=12.5)),
         ("latency_ms=.5", Budget(latency_ms=0.5)),
+        ("50M,latency=20ms", Budget(macs=50_000_000, latency_ms=20)),
+        ("latency=7.5 ms", Budget(latency_ms=7.5)),
+        ("size=400KB", Budget(params=100_000)),
         ("params=400K, true_macs=3M, 2G", Budget(macs=2 * 10**9, true_macs=3 * 10**6, params=400_000)),
     ],
 )
@@ -35,16 +39,19 @@ def test_parse(text, wanted):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("flops=2G", "budget 'flops=2G' bounds 'flops'; bounds are macs, true_macs, params, latency_ms"),
-        ("=2G", "budget '=2G' bounds ''; bounds are macs, true_macs, params, latency_ms"),
+        ("flops=2G", "budget 'flops=2G' bounds 'flops'; bounds are macs, true_macs, params, size, latency"),
+        ("=2G", "budget '=2G' bounds ''; bounds are macs, true_macs, params, size, latency"),
+        ("latency=1ms,latency_ms=2", "budget 'latency=1ms,latency_ms=2' bounds 'latency_ms' twice; give it once"),
+        ("params=9,size=1MB", "budget 'params=9,size=1MB' bounds 'size' twice; give it once"),
+        ("size=400K", "budget 'size=400K' cannot be read; write bytes, as size=400KB"),
         ("2G,macs=3G", "budget '2G,macs=3G' bounds 'macs' twice; give it once"),
         ("latency_ms=1,latency_ms=2", "budget 'latency_ms=1,latency_ms=2' bounds 'latency_ms' twice; give it once"),
         *(
             (
                 f"latency_ms={text}",
-                f"budget 'latency_ms={text}' cannot be read; write milliseconds, as latency_ms=12.5",
+                f"budget 'latency_ms={text}' cannot be read; write milliseconds, as latency=12.5ms",
             )
-            for text in ("", "0", "5ms", "1e3", "-1")
+            for text in ("", "0", "5s", "1e3", "-1", "ms", "0ms")
         ),
         (
             "much",
@@ -64,6 +71,18 @@ def test_text():
     assert str(Budget(true_macs=10**9)) == "1.00 G true MACs"
     assert str(Budget()) == "none"
     assert str(Budget.parse("2G,latency_ms=12.5")) == "2.00 G MACs, 12.5 ms"
+
+
+def test_a_latency_on_a_runtime():
+    bound = Budget.parse("1G,latency=20ms", "openvino:2")
+    assert (bound.latency_ms, bound.runtime) == (20, "openvino:2")
+    assert str(bound) == "1.00 G MACs, 20.0 ms on openvino:2"
+    assert bound.arithmetic == Budget(macs=10**9)
+    assert Budget.model_validate_json(bound.model_dump_json()) == bound
+    with pytest.raises(BudgetError, match=r"^--runtime openvino is for .* and budget '1G' has none"):
+        Budget.parse("1G", "openvino")
+    with pytest.raises(ValidationError, match="a runtime is for a bound on the latency"):
+        Budget(macs=5, runtime="openvino:1")
 
 
 def test_latency_is_told_apart():

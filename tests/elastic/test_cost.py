@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pocketgan.elastic.cost import CostModel, cost, layer_costs
+from pocketgan.elastic.cost import CostModel, cost
+from pocketgan.elastic.layer_costs import layer_costs
 from pocketgan.networks import ResnetSpec
 from tests.elastic.toys import genomes, small_space
 

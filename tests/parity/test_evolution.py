@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pocketgan.elastic.budget import Budget
-from pocketgan.elastic.cost import CostModel, Costs, layer_costs
+from pocketgan.elastic.cost import CostModel, Costs
 from pocketgan.elastic.dimensions import vary
+from pocketgan.elastic.layer_costs import layer_costs
 from pocketgan.elastic.spaces import space_named
 from pocketgan.networks import ResnetSpec
 from pocketgan.search import Evolution, Exhaustive, Feasible, search

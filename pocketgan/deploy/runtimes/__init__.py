@@ -41,6 +41,18 @@ class Serving(NamedTuple):
             raise SpecError(f"--runtime '{text}' cannot be read; write a runtime and its threads, as onnxruntime:1")
         return cls(runtime_named(name), int(own or threads))
 
+    @classmethod
+    def of_files(cls, text: str) -> Serving:
+        """The same of a runtime that is here and has files. Raises `SpecError` for another."""
+        serving = cls.of(text)
+        if serving.runtime.export is None:
+            raise SpecError(f"{text} runs networks as they are and has no files; choose another --runtime")
+        serving.runtime.check()
+        return serving
+
+    def __str__(self) -> str:
+        return f"{self.runtime.name}:{self.threads}"
+
 
 def runtime_of_file(text: str) -> ServingRuntime | None:
     """The runtime whose format a file is, by the end of its name; None for what names no such file.

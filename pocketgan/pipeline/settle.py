@@ -1,0 +1,75 @@
+"""Which of the subnets that a latency model lets pass is really within the bound: the best ones are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict
+
+from pocketgan.networks import Genome
+
+#: subnets that are measured side by side, and at most
+TOGETHER, MOST = 4, 16
+
+
+class Settled(BaseModel):
+    """The subnet that was chosen.
+
+    Attributes:
+        asked_ms: the bound on its latency.
+        predicted_ms: what the latency model says of it.
+        measured_ms: the median of one image, as if the machine were as quiet as when the model was measured.
+        measured: how many subnets were measured until it was found.
+        factor: measured milliseconds over predicted ones, in the median of these.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    genome: Genome
+    asked_ms: float
+    predicted_ms: float
+    measured_ms: float
+    measured: int
+    factor: float
+
+
+def settled(
+    best_first: Sequence[Genome],
+    predicted: Mapping[Genome, float],
+    bound: float,
+    measure: Callable[[Sequence[Genome]], Sequence[float]],
+) -> Settled:
+    """The first of these subnets that is measured within the bound.
+
+    `TOGETHER` are measured at a time, until one of them is within it: the first ones of which that is predicted,
+    with the predictions corrected by what was measured. Where `MOST` are not, it is the quickest of them.
+
+    Args:
+        best_first: by their scores; at least one.
+        predicted: milliseconds of each.
+        measure: from subnets to their milliseconds.
+    """
+    found: dict[Genome, float] = {}
+    factor = 1.0
+    while len(found) < MOST:
+        left = [genome for genome in best_first if genome not in found]
+        promising = [genome for genome in left if predicted[genome] * factor <= bound]
+        # where none is within it by the corrected model, the quickest ones show whether that is so
+        taken = (promising or sorted(left, key=predicted.__getitem__))[:TOGETHER]
+        if not taken:
+            break
+        found |= dict(zip(taken, measure(taken), strict=True))
+        factor = median(ms / predicted[genome] for genome, ms in found.items())
+        if any(ms <= bound for ms in found.values()):
+            break
+    within = [genome for genome in best_first if found.get(genome, bound + 1) <= bound]
+    chosen = within[0] if within else min(found, key=found.__getitem__)
+    return Settled(
+        genome=chosen,
+        asked_ms=bound,
+        predicted_ms=predicted[chosen],
+        measured_ms=found[chosen],
+        measured=len(found),
+        factor=factor,
+    )
