@@ -33,6 +33,9 @@ from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
 from pocketgan.search import AnyStrategy, Nsga2
 from pocketgan.training.schedule import Schedule
 
+#: whatever the widths; with the input's own colours in front of tanh: see `pocketgan study input-skip`
+FORM = ResnetSpec.uniform(32, input_skip=True).mobile
+
 
 class InPlaceMethod(RecipeSettings):
     """Every number of in-place distillation.
@@ -48,7 +51,7 @@ class InPlaceMethod(RecipeSettings):
 
     method: ClassVar[str] = "in-place"
 
-    form: NamedGenerator = ResnetSpec.uniform(32).mobile
+    form: NamedGenerator = FORM
     discriminator: PatchSpec = PatchSpec()
     objective: InPlaceSettings = InPlaceSettings()
     schedule: Schedule
@@ -144,7 +147,7 @@ EFFORTS: dict[str, dict[str, Any]] = {
 
 def settings(wish: Wish) -> InPlaceMethod:
     numbers = EFFORTS[wish.effort]
-    width = student_width(wish, numbers["widest"]) or numbers["widest"]
+    width = student_width(wish, numbers["widest"], input_skip=FORM.input_skip) or numbers["widest"]
     return InPlaceMethod(
         discriminator=PatchSpec(width=numbers["discriminator"]),
         schedule=wish.game.schedule(numbers["images"], wish.task),

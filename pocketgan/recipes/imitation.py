@@ -191,14 +191,14 @@ def imitation_settings(
     )
 
 
-def student_width(wish: Wish, largest: int) -> int | None:
+def student_width(wish: Wish, largest: int, **form: Any) -> int | None:
     """The width of the widest student within the budget, at most `largest`; None without a budget that arithmetic
-    decides."""
+    decides. `form`: other fields of the student than usual."""
     if wish.budget is None or not wish.budget.bounds:
         return None
     channels = dict(in_channels=wish.task.in_channels, out_channels=wish.task.out_channels)
-    form = ResnetSpec.uniform(largest).mobile.model_copy(update=channels)
-    return max(widest(form, wish.budget, wish.task).widths)
+    student = ResnetSpec.uniform(largest, **channels, **form).mobile
+    return max(widest(student, wish.budget, wish.task).widths)
 
 
 def usual_space(wish: Wish, width: int) -> str:

@@ -22,9 +22,10 @@ def budgets(setting: Setting, shares: Mapping[str, float]) -> dict[str, Budget]:
     return {name: Budget(macs=round(share * macs)) for name, share in shares.items()}
 
 
-def widest(setting: Setting, budget: Budget) -> ResnetSpec:
-    """The widest mobile network of equal widths within a budget; `BudgetError` where there is none."""
-    found = widest_of(setting.dense.mobile, budget, setting.task)
+def widest(setting: Setting, budget: Budget, form: ResnetSpec | None = None) -> ResnetSpec:
+    """The widest network of equal widths within a budget; `BudgetError` where there is none. `form`: whatever its
+    widths, the network; default the mobile form of the teacher's."""
+    found = widest_of(form or setting.dense.mobile, budget, setting.task)
     assert isinstance(found, ResnetSpec), "as the teacher is"
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pocketgan.networks import ResnetSpec
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.in_place import InPlaceTraining
@@ -30,10 +31,17 @@ FRONT = 0.95
 ONE_RUN, A_RUN_EACH, FASTER_EACH = "in-place, one run", "scratch, a run a budget", "scratch, faster, a run a budget"
 
 
+def form(setting: Setting) -> ResnetSpec:
+    """The network of the method, whatever its widths: it sees the input's own colours in front of tanh."""
+    seeing: ResnetSpec = setting.dense.mobile.model_copy(update={"input_skip": True})
+    return seeing
+
+
 def in_place(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
     """One supernet and one search for all budgets, and a subnet of each that goes on alone."""
     within = budgets(setting, shares)
-    supernet = setting.training(InPlaceTraining, SUPERNET, "in-place", space=pocket_space(setting, within.values()))
+    space = pocket_space(setting, within.values(), form(setting))
+    supernet = setting.training(InPlaceTraining, SUPERNET, "in-place", space=space)
     most = max(within.values(), key=lambda budget: budget.macs or 0)
     search = Search(supernet=supernet, budget=most, strategy=SEARCH, seed=setting.seed)
     return [
@@ -52,7 +60,7 @@ def in_place(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Po
     ]
 
 
-def faster(setting: Setting, shares: Mapping[str, float]) -> list[Point]:
+def faster(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
     """From scratch at the generator's learning rate of in-place distillation."""
     game = Pix2PixSettings(lr=InPlaceSettings().lr)
     return [
@@ -71,7 +79,9 @@ def one_size(setting: Setting, shares: Mapping[str, float]) -> list[Point]:
         Point(
             ONE_SIZE,
             place,
-            setting.training(InPlaceTraining, 1.0, f"in-place of {place}", student=widest(setting, budget)),
+            setting.training(
+                InPlaceTraining, 1.0, f"in-place of {place}", student=widest(setting, budget, form(setting))
+            ),
         )
         for place, budget in budgets(setting, shares).items()
     ]
@@ -85,8 +95,9 @@ def points(setting: Setting) -> list[Point]:
 IN_PLACE = Study(
     name="in-place",
     about="Is a small generator that came out of a supernet without a teacher better than the same size trained "
-    "from scratch, also at the learning rate of the former? All have the same processor time, the supernet and its "
-    "search counted whole at either budget. Budgets are shares of the dense teacher's MACs.",
+    "from scratch, also at the learning rate of the former? The former also sees the input's own colours in front "
+    "of tanh. All have the same processor time, the supernet and its search counted whole at either budget. "
+    "Budgets are shares of the dense teacher's MACs.",
     source="our own question",
     data=PAIRS,
     points=points,
@@ -103,7 +114,7 @@ IN_PLACE = Study(
 def front(setting: Setting) -> list[Point]:
     """One supernet for all budgets, whose subnets are as it leaves them; networks from scratch share its time."""
     within = budgets(setting, SHARES)
-    space = pocket_space(setting, within.values())
+    plain, space = (pocket_space(setting, within.values(), own) for own in (None, form(setting)))
     supernet = setting.training(InPlaceTraining, FRONT, "in-place", space=space)
     most = max(within.values(), key=lambda budget: budget.macs or 0)
     search = Search(supernet=supernet, budget=most, strategy=FRONT_SEARCH, seed=setting.seed)
@@ -111,7 +122,7 @@ def front(setting: Setting) -> list[Point]:
     found = []
     for place, budget in within.items():
         alone: dict[str, Any] = dict(
-            share=1 / len(within), pace="scratch", generator=largest_within(setting, space, budget)
+            share=1 / len(within), pace="scratch", generator=largest_within(setting, plain, budget)
         )
         found += [
             Point(ONE_RUN, place, Pick(search=search, budget=budget)),

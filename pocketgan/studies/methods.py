@@ -1,5 +1,5 @@
-"""The methods side by side, at equal processor time: from scratch, the two forms of GAN Compression, OMGD, and
-Pocket in its two forms.
+"""The methods side by side, at equal processor time: from scratch at two learning rates, the two forms of GAN
+Compression, OMGD, and in-place distillation, which is Pocket's second form. `pocket` is a study of its first one.
 
 A further method is one more function from a setting to its points, and a line in `methods`.
 """
@@ -18,8 +18,8 @@ from pocketgan.pipeline.training import Train
 from pocketgan.recipes.games import PAIRS
 from pocketgan.search import Evolution
 from pocketgan.studies.budgets import BUDGETS, budgets, from_scratch, widest
-from pocketgan.studies.in_place import in_place
-from pocketgan.studies.online import omgd_student, pocket_search, pocket_tuned
+from pocketgan.studies.in_place import FASTER, faster, in_place
+from pocketgan.studies.online import omgd_student
 from pocketgan.studies.setting import Setting
 from pocketgan.studies.study import Claim, Point, Study
 
@@ -78,34 +78,25 @@ def omgd(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]
     return points
 
 
-def pocket(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
-    """One supernet and one search for all budgets, and a short tuning for each."""
-    within = budgets(setting, shares)
-    search = pocket_search(setting, within)
-    picks = {place: Pick(search=search, budget=budget) for place, budget in within.items()}
-    return [Point("Pocket", place, pocket_tuned(setting, found)) for place, found in picks.items()]
-
-
 def methods(setting: Setting) -> list[Point]:
-    every = (from_scratch, gan_compression, fast_gan_compression, omgd, pocket, in_place)
+    every = (from_scratch, faster, gan_compression, fast_gan_compression, omgd, in_place)
     return [point for method in every for point in method(setting)]
 
 
-OTHERS = ("from scratch", "GAN Compression", "Fast GAN Compression", "OMGD")
+OTHERS = ("from scratch", FASTER, "GAN Compression", "Fast GAN Compression", "OMGD")
 
 METHODS = Study(
     name="methods",
     about="Which method makes the best small generator? Every one has the same processor time, its teachers and "
     "its search included, at two budgets: shares of the dense teacher's MACs.",
     source="Li et al., GAN Compression, CVPR 2020 and TPAMI 2022, and Ren et al., OMGD, ICCV 2021: the tables of "
-    "results; Pocket's claims are our own",
+    "results; the claims of in-place are our own",
     data=PAIRS,
     points=methods,
     claims=(
         Claim(better="GAN Compression", worse="from scratch"),
         Claim(better="Fast GAN Compression", worse="from scratch"),
         *(Claim(better="OMGD", worse=other) for other in ("from scratch", "GAN Compression")),
-        *(Claim(better="Pocket", worse=other) for other in OTHERS),
-        *(Claim(better="in-place", worse=other) for other in (*OTHERS, "Pocket")),
+        *(Claim(better="in-place", worse=other) for other in OTHERS),
     ),
 )

@@ -16,7 +16,6 @@ from pocketgan.networks import DeepResnetSpec, ResnetSpec, SharedPatchSpec
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import FeatureNetwork, needs_features
 from pocketgan.pipeline.online import OnlineDistil
-from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.training import Train
 from pocketgan.search import AnyStrategy, Nsga2
@@ -53,11 +52,13 @@ def omgd_student(setting: Setting, spec: ResnetSpec, share: float, pace: str, **
     return setting.training(OnlineDistil, share, pace, **given)
 
 
-def pocket_space(setting: Setting, within: Iterable[Budget]) -> SearchSpace:
-    """From the widest uniform network within the largest budget to that within the smallest; one option between."""
-    widths = [max(widest(setting, budget).widths) for budget in within]
+def pocket_space(setting: Setting, within: Iterable[Budget], form: ResnetSpec | None = None) -> SearchSpace:
+    """From the widest uniform network within the largest budget to that within the smallest; one option between.
+    `form`: whatever its widths, the network; default the mobile form of the teacher's."""
+    form = form or setting.dense.mobile
+    widths = [max(widest(setting, budget, form).widths) for budget in within]
     options = sorted({max(widths), (max(widths) + min(widths)) // 2, min(widths)}, reverse=True)
-    return space_named("_".join(map(str, options)), setting.dense.mobile)
+    return space_named("_".join(map(str, options)), form)
 
 
 SEARCH = Nsga2(population=8, generations=3)
@@ -80,16 +81,3 @@ def pocket_search(
     )
     budget = max(within.values(), key=lambda budget: budget.macs or 0)
     return Search(supernet=supernet, budget=budget, strategy=strategy, seed=setting.seed)
-
-
-def pocket_tuned(setting: Setting, found: Pick) -> OnlineDistil:
-    """A subnet that goes on learning from the supernet's teachers, which learn on too."""
-    return setting.training(
-        OnlineDistil,
-        1 - FRONT,
-        "pocket tuning",
-        init=found,
-        teachers=found.search.supernet,
-        objective=POCKET,
-        feature_network=FeatureNetwork(),
-    )
