@@ -18,6 +18,7 @@ from pocketgan.pipeline.games import FeatureNetwork, needs_features
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.training import Train
+from pocketgan.recipes.channels import spec_with_channels
 from pocketgan.search import AnyStrategy, Nsga2
 from pocketgan.studies.budgets import widest
 from pocketgan.studies.setting import Setting
@@ -40,7 +41,7 @@ def omgd_student(setting: Setting, spec: ResnetSpec, share: float, pace: str, **
     published: dict[str, Any] = dict(objective=OnlineSettings())
     if "teachers" not in fields:
         wide = spec.resized((WIDER * width,) * len(spec.widths))
-        published |= dict(wide=wide, deep=DeepResnetSpec.uniform(width))
+        published |= dict(wide=wide, deep=spec_with_channels(DeepResnetSpec.uniform(width), setting.task))
     if "space" not in fields:
         published["student"] = spec
     given = {**published, **fields}

@@ -3,10 +3,12 @@
 import pytest
 
 from pocketgan.catalog.omgd import ROWS
+from pocketgan.data.task import open_task
 from pocketgan.elastic.spaces import space_named
 from pocketgan.networks import PatchSpec, ResnetSpec, SharedPatchSpec
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.pipeline.games import FeatureNetwork
+from pocketgan.studies.budgets import BUDGETS, budgets, widest
 from pocketgan.studies.online import omgd_student
 
 pytestmark = pytest.mark.usefixtures("even_pace")
@@ -50,3 +52,10 @@ def test_without_perceptual_terms_nothing_is_looked_through(toy):
         omgd_student(toy, SPEC, 1.0, "student", objective=OnlineSettings(style=0, feature=0)).feature_network
         is None
     )
+
+
+def test_gray_inputs_have_teachers_for_gray_inputs(toy, pairs):
+    gray = toy.model_copy(update={"task": open_task(pairs, size=24, channels=(1, None))})
+    stage = omgd_student(gray, widest(gray, budgets(gray, BUDGETS)["3 %"]), 1.0, "student")
+    assert {each.in_channels for each in (stage.student, stage.wide, stage.deep)} == {1}
+    assert stage.discriminator.in_channels == 4
