@@ -18,9 +18,16 @@ from tests.standin import standing_in
 
 #: a whole pipeline of seconds: one residual block, four channels, one epoch a training, two candidates
 TOY = shlex.split(
-    "--set teacher.blocks=1 --set teacher.widths=[4,4,4,4,4,4] --set discriminator.width=4 --set space=4_2 "
+    "--method fast-gan-compression --set guard=0 --set teacher.blocks=1 --set teacher.widths=[4,4,4,4,4,4] "
+    "--set discriminator.width=4 --set space=4_2 "
     "--set teaching.constant=1 --set teaching.decay=0 --set supernet.constant=1 --set supernet.decay=0 "
     "--set tuning=null --set search.population=2 --set search.generations=0 --set precision=fp32"
+)
+#: the same of the demo's method
+TOY_DEMO = shlex.split(
+    "--set form.blocks=1 --set form.widths=[4,4,4,4,4,4] --set discriminator.width=4 --set space=4_2 "
+    "--set schedule.constant=1 --set schedule.decay=0 --set tuning=null --set search.population=2 "
+    "--set search.generations=0 --set timed=null"
 )
 #: what is left of it where the teacher is finished
 TOY_STUDENT = [

@@ -29,7 +29,7 @@ from pocketgan.networks import MunitSpec, SpadeSpec, init_normal, parse_spec
 from pocketgan.pipeline.teacher_file import TeacherFile
 from tests.data.pictures import numbers, write_map, write_picture
 
-from .conftest import TOY, TOY_STUDENT, Outcome, ToyRun
+from .conftest import TOY, TOY_DEMO, TOY_STUDENT, Outcome, ToyRun
 
 Cli = Callable[..., Outcome]
 COMMANDS = typer.main.get_command(command_line.app).commands
@@ -162,19 +162,19 @@ def test_list(cli: Cli):
 
 
 def test_plan(cli: Cli, tmp_path: Path):
-    words = ("plan", "demo", "--out", tmp_path / "out", *TOY)
+    words = ("plan", "demo", "--out", tmp_path / "out", *TOY_DEMO)
     plan = json.loads(printed(cli(*words, "--json")))
     assert plan.keys() == {"recipe", "digest", "stages", "seconds_left"}
     assert plan["recipe"] == "demo"
     names = [stage["stage"] for stage in plan["stages"]]
-    assert names[:4] == ["teacher", "supernet", "search", "subnet"]
+    assert names == ["supernet", "search", "subnet", *names[3:]]
     assert {"scores of the compressed", "export of the compressed"} <= set(names)
     assert {tuple(stage) for stage in plan["stages"]} == {("stage", "status", "seconds_left", "digest")}
     assert {stage["status"] for stage in plan["stages"]} == {"missing"}
     assert plan["seconds_left"] == pytest.approx(sum(stage["seconds_left"] for stage in plan["stages"]), abs=0.5)
     assert plan["seconds_left"] > 0
     text = printed(cli(*words))
-    assert "budget 250 M MACs, 96 pixels" in text
+    assert "budget 166 M MACs, 96 pixels" in text
     assert all(name in text for name in names)
     assert list(tmp_path.iterdir()) == [], "a plan writes nothing"
 

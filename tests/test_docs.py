@@ -31,7 +31,7 @@ from pocketgan.deploy.runtimes import runtimes_by_format
 from pocketgan.interop.official import save_official
 from pocketgan.models import save_model
 from pocketgan.networks import init_normal, parse_spec
-from tests.conftest import TOY, Outcome, ToyRun, draw_pairs
+from tests.conftest import TOY, TOY_DEMO, Outcome, ToyRun, draw_pairs
 from tests.methods.test_supernet_runs import draw_labels, draw_unpaired
 
 Cli = Callable[..., Outcome]
@@ -43,8 +43,8 @@ PAGES = {str(path.relative_to(ROOT)): path for path in (README, *sorted((ROOT / 
 WHOLE = ("README.md", "docs/tutorial.md")
 #: what is put behind a command so that it takes seconds: of an option that is given twice, the last one counts
 SHORT = {
-    "compress": ("--size", "24", *TOY),
-    "run": ("--size", "24", "--out", "runs/recipe", *TOY),
+    "compress": ("--size", "24", *TOY_DEMO),
+    "run": ("--size", "24", "--out", "runs/recipe", *TOY_DEMO),
     "profile": ("--size", "64"),
     "evaluate": ("--size", "24"),
     "demo": ("--static", "page"),
@@ -194,7 +194,7 @@ def installed(format: str) -> bool:
 @pytest.mark.parametrize("page", [page for page in in_language("python") if page not in ELSEWHERE])
 def test_python_runs(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
     """Block after block, with the toys of what they name."""
-    settings = dict(text.split("=", 1) for text in TOY[1::2])
+    settings = dict(text.split("=", 1) for text in TOY[3::2])
     monkeypatch.setattr(
         pg, "compress", lambda *data, **options: COMPRESS(*data, **{**options, "size": 24, "settings": settings})
     )

@@ -37,7 +37,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         ("sets", (), "two sets without pairs, because no name is in both"),
         ("pairs", ("--load-size", 28, "--no-flip"), "random crops of 24 from images resized to 28"),
         ("pairs", ("--crop", "--rotate"), "random crops of 24 from images as they are"),
+        ("pairs", (), "in-place, budget"),
         ("pairs", ("--method", "gan-compression"), "gan-compression, budget"),
+        ("sets", (), "fast-gan-compression, budget"),
         ("labels", ("--size", 128), "label maps of 5 classes"),
     ],
 )
@@ -52,7 +54,7 @@ def test_a_plan_of_images(cli: Cli, tmp_path: Path, kind: str, more: tuple, told
     ended = cli("plan", folder, "--budget", "10G", "--size", 24, *more)
     assert ended.code == 0, ended.err
     assert told in ended.out
-    assert "teacher " in ended.out
+    assert "network from scratch " in ended.out
     assert sorted(path.name for path in tmp_path.iterdir()) == [kind], "a plan writes nothing"
 
 

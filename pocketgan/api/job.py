@@ -16,7 +16,7 @@ from pocketgan.data.task import Direction, load_sides, open_task
 from pocketgan.data.values import Range, Values
 from pocketgan.errors import DataError, SpecError, unknown
 from pocketgan.interop.checkpoint import read_state
-from pocketgan.methods import method_named
+from pocketgan.methods import DEFAULT, OF_PAIRS, method_named
 from pocketgan.models import load_model, save_model
 from pocketgan.networks.traced import TracedSpec
 from pocketgan.pipeline.owner import MARK, check_free
@@ -28,7 +28,8 @@ from pocketgan.recipes.availability import choices_of, with_available
 from pocketgan.recipes.changes import changed, check_used
 from pocketgan.recipes.channels import with_channels
 from pocketgan.recipes.checks import check_direction
-from pocketgan.recipes.games import GAMES, game_for
+from pocketgan.recipes.games import GAMES, PAIRS, game_for
+from pocketgan.recipes.guard import guarded
 from pocketgan.recipes.latency import budget_of, check_latency
 from pocketgan.recipes.method import Wish
 from pocketgan.recipes.supernet import with_generator
@@ -40,6 +41,8 @@ from pocketgan.tracing.generator import arguments_of, generator_named, named_pat
 from pocketgan.units import Size
 
 Effort = Literal["quick", "standard", "paper"]
+#: the share of the training images for the guard of what is compressed from images
+GUARD = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def job_of_images(
     channels: tuple[int | None, int | None],
     ranges: Mapping[str, Range],
     model: str | None,
-    method: str,
+    method: str | None,
     effort: Effort,
     teacher: Path | None,
     discriminator: Path | None,
@@ -134,11 +137,14 @@ def job_of_images(
         raise SpecError(f"the discriminator {discriminator} has no teacher; name that with --teacher")
     if model and model not in GAMES:
         raise unknown("model", model, GAMES)
-    chosen = method_named(method)
-    if unlabelled and not chosen.unlabelled:
-        raise SpecError(f"--unlabelled is for --method omgd or pocket, and this is {method}; leave it out")
-    if discriminator and not chosen.inherits:
-        raise SpecError(f"{method} imitates a finished teacher as it is; leave out --discriminator")
+    if method is None and (teacher or generator or unlabelled or model not in (None, "pix2pix")):
+        method = DEFAULT
+    if method:
+        chosen = method_named(method)
+        if unlabelled and not chosen.unlabelled:
+            raise SpecError(f"--unlabelled is for --method omgd or pocket, and this is {method}; leave it out")
+        if discriminator and not chosen.inherits:
+            raise SpecError(f"{method} imitates a finished teacher as it is; leave out --discriminator")
     bound = budget_of(budget, runtime)
     if teacher and (teacher / MARK).is_file():
         teacher = teacher_of(teacher)
@@ -194,8 +200,11 @@ def job_of_images(
             progress=partial(progress, "pictures of the teacher"),
         )
         task = task_on(folder, values=values, unpaired=False)
-    wish = Wish(effort=effort, task=task, game=GAMES[model] if model else game_for(task), budget=bound)
-    base = chosen(wish)
+    game = GAMES[model] if model else game_for(task)
+    if method is None:
+        chosen = method_named(OF_PAIRS if game.data == PAIRS else DEFAULT)
+    wish = Wish(effort=effort, task=task, game=game, budget=bound)
+    base = chosen(wish).model_copy(update={"guard": GUARD})
     if module is not None and not finished:
         base = with_generator(base, spec_of(module, into, sides, **choices))
     elif finished and isinstance(finished.generator, TracedSpec):
@@ -204,7 +213,8 @@ def job_of_images(
     inputs = open_inputs(unlabelled, task) if unlabelled else None
 
     def recipe_of(final: Any) -> Recipe:
-        return with_channels(final, task).recipe(name, task, bound, finished, inputs)
+        own = with_channels(final, task)
+        return guarded(own.recipe(name, task, bound, finished, inputs), own)
 
     check_used(base, others, recipe_of)
     return Job(

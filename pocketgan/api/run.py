@@ -20,7 +20,6 @@ from pocketgan.deploy.ship import Verified
 from pocketgan.distributed import enter
 from pocketgan.errors import SpecError, unknown
 from pocketgan.files import path_of
-from pocketgan.methods import DEFAULT
 from pocketgan.metrics.catalog import files_of_weights
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.owner import check_owner
@@ -120,7 +119,7 @@ def compress(
     out: Path | str | None = None,
     store: Path | str | None = None,
     storage: str | None = None,
-    method: str = DEFAULT,
+    method: str | None = None,
     effort: Effort = "quick",
     model: str | None = None,
     direction: Direction = "AtoB",

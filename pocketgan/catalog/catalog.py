@@ -12,14 +12,13 @@ from pathlib import Path
 from pocketgan.catalog import gan_compression, omgd
 from pocketgan.data.task import Direction, Task, open_task
 from pocketgan.errors import DataError, unknown
-from pocketgan.methods.fast_gan_compression import FastGanCompression
-from pocketgan.objectives.distil import DistilSettings
+from pocketgan.methods.in_place import InPlaceMethod
+from pocketgan.networks import PatchSpec
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.recipes.channels import with_channels
-from pocketgan.recipes.games import GAMES
 from pocketgan.recipes.latency import budget_of
 from pocketgan.recipes.settings import RecipeSettings
-from pocketgan.search import Evolution
+from pocketgan.search import Nsga2
 from pocketgan.training.schedule import Schedule
 from pocketgan.units import Size
 
@@ -61,16 +60,15 @@ class Entry:
         return f"pocketgan run {self.name}" + ("" if self.data else f" --data {self.prepare}")
 
 
-def demo() -> FastGanCompression:
+def demo() -> InPlaceMethod:
     """Small enough for minutes on two cores."""
-    parts = GAMES["pix2pix"].parts(32, 64)._replace(distillation=DistilSettings(lr=1e-3))
-    return FastGanCompression(
-        **parts.fields,
-        teaching=Schedule(constant=30, decay=30, batch_size=4),
-        space="24_16_12_8",
-        supernet=Schedule(constant=20, decay=20, batch_size=4),
-        tuning=Schedule(constant=5, decay=15, batch_size=4),
-        search=Evolution(population=20, generations=3),
+    return InPlaceMethod(
+        discriminator=PatchSpec(width=32),
+        schedule=Schedule(constant=30, decay=15, batch_size=4),
+        space="15_12_8",
+        search=Nsga2(population=20, generations=2),
+        tuning=Schedule(constant=15, decay=30, batch_size=4),
+        timed=8,
     )
 
 
@@ -82,7 +80,7 @@ ENTRIES = {
             task="nuclei maps to stained micrographs",
             about="the bundled data, small and quick: about ten minutes on two cores",
             settings=demo,
-            budget="250M",
+            budget="166M",
             size=96,
             data=NUCLEI,
         ),

@@ -46,7 +46,7 @@ from pocketgan.cli.options import (
 )
 from pocketgan.cli.runs import carry_out, job_of_recipe, show_plan
 from pocketgan.errors import SpecError
-from pocketgan.methods import DEFAULT, method_names
+from pocketgan.methods import DEFAULT, OF_PAIRS, method_names
 from pocketgan.progress import progress_shown
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ Model = Annotated[
     ),
 ]
 Method = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help=f"How it is compressed: {', '.join(method_names())}. once-for-all chooses kernels and depth too, omgd "
+        help=f"How it is compressed: {', '.join(method_names())}; default {OF_PAIRS} for pairs, {DEFAULT} for "
+        "other data and where you bring a teacher or a generator. once-for-all chooses kernels and depth too, omgd "
         "and pocket train teachers and student together, in-place has no teacher and needs pairs."
     ),
 ]
@@ -123,7 +124,7 @@ def compress(
     channels: Channels = None,
     range_: Ranges = None,
     model: Model = None,
-    method: Method = DEFAULT,
+    method: Method = None,
     effort: Effort = "quick",
     teacher: Teacher = None,
     discriminator: Discriminator = None,
@@ -170,7 +171,7 @@ def plan(
     channels: Channels = None,
     range_: Ranges = None,
     model: Model = None,
-    method: Method = DEFAULT,
+    method: Method = None,
     effort: Effort = "quick",
     teacher: Teacher = None,
     discriminator: Discriminator = None,
@@ -250,7 +251,7 @@ def _for_recipes(given: dict[str, Any]) -> dict[str, Any]:
         "device",
         *NAMES,
     )
-    usual = {"flip": True, "direction": "AtoB", "method": DEFAULT, "effort": "quick"}
+    usual = {"flip": True, "direction": "AtoB", "effort": "quick"}
     for name, value in given.items():
         default = usual.get(name, False if isinstance(value, bool) else None)
         if name not in (*known, "as_json") and value != default:

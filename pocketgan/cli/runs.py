@@ -213,12 +213,15 @@ def carry_out(job: Job, yes: bool, quiet: bool, as_json: bool) -> None:
         return
     if as_json:
         return print(result.model_dump_json(indent=1))
+    from pocketgan.report.comparison import guard_text
     from pocketgan.report.summary import summary_lines
 
     if not quiet:
         table(*summary_lines(result))
         if result.latency:
             say(result.latency.text)
+        if guard := guard_text(result):
+            say(guard)
     print(out / "report.html")
 
 

@@ -12,8 +12,8 @@ from pocketgan.folders import names_in, value_in
 if TYPE_CHECKING:
     from pocketgan.recipes.method import Method
 
-#: where nothing else is asked for
-DEFAULT = "fast-gan-compression"
+#: where nothing else is asked for: of pairs that nothing else is given with, and of everything else
+OF_PAIRS, DEFAULT = "in-place", "fast-gan-compression"
 
 
 def method_names() -> list[str]:

@@ -20,6 +20,7 @@ from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.front_latency import FrontLatency
+from pocketgan.pipeline.games import Teaching
 from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.recipe import Recipe, Roles
@@ -35,6 +36,9 @@ from pocketgan.training.schedule import Schedule
 
 #: whatever the widths; with the input's own colours in front of tanh: see `pocketgan study input-skip`
 FORM = ResnetSpec.uniform(32, input_skip=True).mobile
+
+#: what the papers compress. Source: Li et al., GAN Compression, CVPR 2020, pix2pix and CycleGAN
+PUBLISHED = ResnetSpec.uniform(64)
 
 
 class InPlaceMethod(RecipeSettings):
@@ -65,6 +69,10 @@ class InPlaceMethod(RecipeSettings):
     def games(self) -> tuple[InPlaceSettings, ...]:
         return (self.objective,)
 
+    @property
+    def alone(self) -> Teaching:
+        return Pix2PixSettings(lr=self.objective.lr)
+
     def recipe(
         self,
         name: str,
@@ -89,6 +97,7 @@ class InPlaceMethod(RecipeSettings):
             seed=self.seed,
             precision=self.precision,
         )
+        channels = dict(in_channels=task.in_channels, out_channels=task.out_channels)
         supernet = InPlaceTraining(space=space, schedule=self.schedule, **shared)
         search = Search(
             supernet=supernet,
@@ -120,6 +129,7 @@ class InPlaceMethod(RecipeSettings):
                 search="search",
                 front_latency="front latency" if self.timed else None,
             ),
+            published=PUBLISHED.model_copy(update=channels) if self.form.kind == PUBLISHED.kind else None,
         )
 
 

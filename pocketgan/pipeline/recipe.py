@@ -16,14 +16,17 @@ from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import DataError
 from pocketgan.metrics.catalog import DEFAULT_PAIRED, DEFAULT_UNPAIRED
+from pocketgan.networks import GeneratorSpec
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.from_scratch import FromScratch
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.owner import MARK, Owner, read_mark
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.stages import all_inputs, stages_of, table_of
+from pocketgan.pipeline.training import Training
 
 #: how far a student's images are from its teacher's
 AGAINST_TEACHER = ("teacher_l1", "teacher_ssim")
@@ -37,6 +40,7 @@ class Roles(BaseModel):
         result: the stage whose model is the compressed generator.
         search: the search that found it, where there was one.
         front_latency: the measured front of that search, where there is one.
+        guard: the network from scratch that the result is held against, where there is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +49,7 @@ class Roles(BaseModel):
     result: str
     search: str | None = None
     front_latency: str | None = None
+    guard: str | None = None
 
 
 class Recipe(BaseModel):
@@ -56,6 +61,8 @@ class Recipe(BaseModel):
         seed: that of its trainings.
         stages: the stages that train and choose, by name, in the order in which they run.
         roles: which of them is what.
+        published: a generator of the papers' size, where no teacher is trained that would show how much
+            smaller the result is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +75,7 @@ class Recipe(BaseModel):
     seed: int
     stages: dict[str, SerializeAsAny[Stage]]
     roles: Roles
+    published: GeneratorSpec | None = None
 
     @model_validator(mode="after")
     def _roles_are_taken(self) -> Recipe:
@@ -96,6 +104,10 @@ class Recipe(BaseModel):
     def front_latency(self) -> FrontLatency | None:
         return self._step(self.roles.front_latency, FrontLatency)
 
+    @property
+    def guard(self) -> FromScratch | None:
+        return self._step(self.roles.guard, FromScratch)
+
     def _step(self, name: str | None, kind: type[Any]) -> Any:
         step = self.stages[name] if name else None
         assert step is None or isinstance(step, kind), f"{name} is a {kind.__name__}"
@@ -103,8 +115,18 @@ class Recipe(BaseModel):
 
     @property
     def networks(self) -> dict[str, Stage]:
-        """What the report compares."""
+        """What is exported and measured: before and after."""
         return {"teacher": self.teacher, "compressed": self.result}
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        return tuple(stage for stage in self.stages.values() if isinstance(stage, Training))
+
+    @property
+    def scored(self) -> dict[str, Stage]:
+        """What the report compares."""
+        guard = {self.roles.guard: self.guard} if self.roles.guard and self.guard else {}
+        return {**self.networks, **guard}
 
     @property
     def all_stages(self) -> dict[str, Stage]:
@@ -112,9 +134,10 @@ class Recipe(BaseModel):
         stages = dict(self.stages)
         if self.search and self.search.latency:
             stages = {"latency model": self.search.latency, **stages}
-        for name, network in self.networks.items():
+        for name, network in self.scored.items():
             stages[f"scores of the {name}"] = self.scores(network)
-            stages[f"export of the {name}"] = Export(network=network, task=self.task)
+            if name in self.networks:
+                stages[f"export of the {name}"] = Export(network=network, task=self.task)
         if served := self.served:
             stages[f"export for {served.runtime}"] = served
         stages["teacher on select"] = self.scores(self.teacher, "select")

@@ -9,6 +9,7 @@ from typing import Any
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.from_scratch import FromScratch
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.latency_model import ModelLatency
@@ -29,6 +30,7 @@ STAGES: dict[str, type[Stage]] = {
         Distil,
         OnlineDistil,
         InPlaceTraining,
+        FromScratch,
         TeacherOf,
         SortChannels,
         ModelLatency,

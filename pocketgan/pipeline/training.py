@@ -86,6 +86,11 @@ class Training(Stage):
     def steps(self) -> int:
         return self.epochs * steps_per_epoch(self.task.epoch(self.splits), self.schedule.batch_size)
 
+    @property
+    def images(self) -> int:
+        """How many images it learns from in all, each time counted."""
+        return self.steps * self.schedule.batch_size
+
     def seconds(self, watch: Stopwatch) -> float:
         return self.steps * watch.step(self)
 

@@ -19,7 +19,7 @@ from pocketgan.networks import GeneratorSpec, PatchSpec, ResnetSpec, SharedPatch
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.online import OnlineSettings
-from pocketgan.pipeline.games import Imitating
+from pocketgan.pipeline.games import Imitating, Teaching
 from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.recipes.checks import (
@@ -77,6 +77,10 @@ class ImitationRecipeSettings(RecipeSettings):
         """The settings of the games that are played."""
         return (self.objective,)
 
+    @property
+    def alone(self) -> Teaching:
+        return self.objective.teaching
+
     def check(self, task: Task, teacher: TeacherFile | None, unlabelled: Inputs | None) -> None:
         """Raise `DataError` or `SpecError` unless all belong together."""
         bursts = isinstance(self.objective, BurstSettings)
@@ -125,7 +129,7 @@ class ImitationRecipeSettings(RecipeSettings):
         return dict(
             task=task,
             discriminator=self._discriminator,
-            feature_network=self._features(self.objective),
+            feature_network=self.features_of(self.objective),
             unlabelled=unlabelled,
             seed=self.seed,
             precision=self.precision,

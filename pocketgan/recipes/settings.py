@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pocketgan.data.inputs import Inputs
 from pocketgan.data.task import Task
@@ -35,6 +35,8 @@ class RecipeSettings(BaseModel):
         metric: the score that counts; where there is something to choose, it chooses.
         whole_train: whether all but what is searched learns from the selection split too, as in the papers.
         feature_network: what the perceptual terms look through.
+        guard: so many images as a share of all that the stages learn from, a network like the result learns from
+            scratch, for the report to compare; 0 leaves it out.
     """
 
     # a space of one width reads as a number on the command line
@@ -45,9 +47,13 @@ class RecipeSettings(BaseModel):
     #: of settings that may be null: what it means
     why_off: ClassVar[dict[str, str]] = {}
 
+    if TYPE_CHECKING:
+        discriminator: Any  # the spec of the one that plays against the generator: a field of every subclass
+
     metric: KnownMetric = FRECHET
     whole_train: bool = False
     feature_network: FeatureNetwork = FeatureNetwork()
+    guard: Annotated[float, Field(ge=0, le=1)] = 0.0
     precision: Precision = "fp32"
     seed: int = 233
 
@@ -78,9 +84,15 @@ class RecipeSettings(BaseModel):
         raise NotImplementedError
 
     @property
+    def alone(self) -> Teaching:
+        """The game in which a network learns from images, without a teacher."""
+        raise NotImplementedError
+
+    @property
     def _splits(self) -> dict[str, Any]:
         """Whose images a training learns from that is not searched."""
         return dict(splits=("train", "select")) if self.whole_train else {}
 
-    def _features(self, game: Teaching | Distilling | Imitating) -> FeatureNetwork | None:
+    def features_of(self, game: Teaching | Distilling | Imitating) -> FeatureNetwork | None:
+        """What the perceptual term of a game looks through, where it has one."""
         return self.feature_network if needs_features(game) else None

@@ -99,6 +99,10 @@ class SupernetSettings(RecipeSettings):
     def games(self) -> tuple[Teaching | Distilling, ...]:
         return (self.objective, self.distillation)
 
+    @property
+    def alone(self) -> Teaching:
+        return self.objective
+
     def to_supernet(self, start: Start) -> dict[str, Stage]:
         """The stages after the teacher, by name; the last one is the supernet, by this name."""
         raise NotImplementedError
@@ -137,7 +141,7 @@ class SupernetSettings(RecipeSettings):
             discriminator=self.discriminator,
             objective=self.objective,
             schedule=self.teaching,
-            feature_network=self._features(self.objective),
+            feature_network=self.features_of(self.objective),
             **self._splits,
             **shared,
         )
@@ -145,7 +149,7 @@ class SupernetSettings(RecipeSettings):
             teacher=taught,
             discriminator=self.discriminator,
             objective=self.distillation,
-            feature_network=self._features(self.distillation),
+            feature_network=self.features_of(self.distillation),
             **shared,
         )
         inherited = taught if "discriminator" in taught.leaves else None

@@ -1,7 +1,7 @@
 """Rows side by side: the lines of the page's tables, and the figures of its headline."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pocketgan.metrics.titles import title_of
@@ -78,21 +78,23 @@ def tiles(report: Report) -> list[Tile]:
     teacher, small = report.first("teacher"), report.first("compressed")
     if teacher is None or small is None:
         return []
-    found = []
+    found, published = [], report.first("published")
     for cost in (MACS, PARAMS, LATENCY):
-        if change := cost.change(teacher, small):
+        before = published or teacher
+        if change := cost.change(before, small):
             factor, word, _ = change
             where = f" on {small.latency_runtime}" if cost is LATENCY and small.latency_runtime else ""
+            where += f" than {published.name}" if published else ""
             meaning = f"{word}{cost.noun}{where}"
-            detail = f"{_cost_cell(cost, teacher).text} → {_cost_cell(cost, small).text}"
+            detail = f"{_cost_cell(cost, before).text} → {_cost_cell(cost, small).text}"
             found.append(Tile(factor, meaning, detail, f"{factor} {meaning}"))
     metric = report.metric
     if metric in teacher.scores and metric in small.scores:
-        before, after = number_text(teacher.scores[metric]), number_text(small.scores[metric])
+        old, after = number_text(teacher.scores[metric]), number_text(small.scores[metric])
         title, change = title_of(metric), _score_change(report, metric, teacher, small)
-        detail = f"teacher {before}, {report.better[metric]} is better; {change.remark or change.text}"
+        detail = f"{teacher.name} {old}, {report.better[metric]} is better; {change.remark or change.text}"
         withheld = "" if report.decides(metric, report.figure_split) else f" ({change.remark})"
-        found.append(Tile(after, title, detail, f"{title} {after} vs {before}{withheld}"))
+        found.append(Tile(after, title, detail, f"{title} {after} vs {old}{withheld}"))
     return found
 
 
@@ -100,10 +102,11 @@ def lines(report: Report, rows: Sequence[Row]) -> list[Line]:
     """The comparison of `rows`, quantity by quantity; a quantity that nobody measured has no line."""
     teacher, small = report.first("teacher"), report.first("compressed")
     pair = (teacher, small) if teacher and small and teacher in rows and small in rows else None
+    costly = pair and (report.first("published") or pair[0], pair[1])
     found = []
     for cost in (MACS, TRUE_MACS, PARAMS, SIZE, LATENCY):
         if any(cost.of(row) is not None for row in rows):
-            change = _cost_change(cost, *pair) if pair else Cell("")
+            change = _cost_change(cost, *costly) if costly else Cell("")
             found.append(Line(cost.title, cost.hint, [_cost_cell(cost, row) for row in rows], change))
     for metric, better in report.better.items():
         if any(metric in row.scores for row in rows):
@@ -134,9 +137,31 @@ def _interval(row: Row, metric: str) -> str:
     return f"{low} to {high}"
 
 
-def _score_change(report: Report, metric: str, teacher: Row, small: Row) -> Cell:
-    """The difference of two scores; no news, good or bad, where it may be noise."""
-    difference = small.scores.get(metric, math.nan) - teacher.scores.get(metric, math.nan)
+def guard_text(report: Report) -> str:
+    """How the compressed network stands to the same one from scratch; empty where there is no such guard."""
+    scratch, small = report.first("scratch"), report.first("compressed")
+    if not (scratch and small and report.guard):
+        return ""
+    told, worse = [], False
+    for metric in dict.fromkeys((report.metric, "l1")):
+        if metric in scratch.scores and metric in small.scores:
+            change = _score_change(report, metric, scratch, small, report.from_scratch)
+            worse |= change.tone == "worse"
+            own, others = number_text(small.scores[metric]), number_text(scratch.scores[metric])
+            words = ", ".join(word for word in (change.text, change.remark) if word)
+            told.append(f"{title_of(metric)} {others} to {own} ({words})")
+    text = (
+        f"From the same network trained from scratch on {report.guard:.0%} as many images to the compressed one: "
+    )
+    return text + "; ".join(told) + "." + (" Compression cost quality here: train longer." if worse else "")
+
+
+def _score_change(
+    report: Report, metric: str, before: Row, small: Row, intervals: Mapping[str, tuple[float, float]] | None = None
+) -> Cell:
+    """The difference of two scores; no news, good or bad, where it may be noise. `intervals`: of the differences by
+    metric, if other than those to the teacher."""
+    difference = small.scores.get(metric, math.nan) - before.scores.get(metric, math.nan)
     if not math.isfinite(difference):
         return Cell("")
     text = f"{'−' if difference < 0 else '+'}{number_text(abs(difference))}"
@@ -144,7 +169,8 @@ def _score_change(report: Report, metric: str, teacher: Row, small: Row) -> Cell
         return Cell("equal")
     if not report.decides(metric, report.figure_split):
         return Cell(text, f"no verdict: {report.task.counts.get(report.figure_split, 0)} images are too few")
-    low, high = report.differences.get(metric, (difference, difference))
+    known = report.differences if intervals is None else intervals
+    low, high = known.get(metric, (difference, difference))
     if low <= 0 <= high:
         return Cell(text, "may be noise")
     tone: Tone = "better" if (difference < 0) == (report.better[metric] == "lower") else "worse"

@@ -27,7 +27,8 @@ class Row(Value):
     """One network, measured in full.
 
     Attributes:
-        kind: the page compares the first `compressed` with the first `teacher`.
+        kind: the page compares the first `compressed` with the first `teacher`; `scratch` is the compressed
+            network again, trained from images alone, and `published` one of the papers' size that was not trained.
         macs: multiply-accumulates of one image, by the papers' convention.
         true_macs: multiply-accumulates of one image, exact.
         size_bytes: the weights on disk.
@@ -39,7 +40,7 @@ class Row(Value):
     """
 
     name: str
-    kind: Literal["teacher", "compressed", "other"]
+    kind: Literal["teacher", "compressed", "scratch", "published", "other"]
     params: int
     macs: int
     true_macs: int
@@ -146,7 +147,8 @@ class Report(Value):
         selection_split, figure_split: where candidates were compared; where the rows' scores come from.
         teacher_on_selection: the teacher's `metric` on `selection_split`, to stand beside candidates.
         differences: by metric, the 95 % interval of the compressed network's score less the teacher's, both on the
-            same images.
+            same images; `from_scratch`, likewise less that of the network from scratch.
+        guard: the share of the run's training images from which the network from scratch learnt.
         protocol: how the metrics were computed, in words.
         digest: address of the run.
         versions: of `python`, `torch`, `onnxruntime`, `pocketgan`.
@@ -169,6 +171,8 @@ class Report(Value):
     figure_split: str
     teacher_on_selection: float | None = None
     differences: dict[str, tuple[float, float]] = {}
+    from_scratch: dict[str, tuple[float, float]] = {}
+    guard: float | None = None
     protocol: str = ""
     rows: tuple[Row, ...]
     candidates: tuple[CandidatePoint, ...] = ()

@@ -116,6 +116,7 @@ def render(report: Report, grids: Sequence[ImageRow], *, loss_curves: Curves | N
         script=Markup(script),
         script_digest=b64encode(sha256(script.encode()).digest()).decode(),
         tiles=comparison.tiles(report),
+        guard=comparison.guard_text(report),
         lines=comparison.lines(report, report.rows),
         pareto=_at_both_widths(partial(pareto_svg, report), WIDE) if report.scored() else None,
         shows_budget=shows_budget(report),

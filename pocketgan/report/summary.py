@@ -7,8 +7,8 @@ from pocketgan.report.model import Report
 
 
 def summary_lines(report: Report) -> tuple[list[str], list[list[str]]]:
-    """Column titles, and one line a figure: teacher, compressed, change, and what it is worth."""
-    rows = [row for kind in ("teacher", "compressed") if (row := report.first(kind))]
+    """Column titles, and one line a figure: before, after, change, and what it is worth."""
+    rows = [row for kind in ("published", "teacher", "compressed") if (row := report.first(kind))]
     titles = ["", *(row.name for row in rows), "change"]
     lines = comparison.lines(report, rows)
     return titles, [[line.title, *(cell.text for cell in line.cells), _told(line.change)] for line in lines]

@@ -44,8 +44,12 @@ def report_of(recipe: Recipe, store: Store, run: Path, latencies: dict[str, Late
     told = (delivered.text, delivered.model) if delivered else ()
 
     task, metric = recipe.task, recipe.metric
-    evaluations = [_scores(store, recipe.scores(network)) for network in recipe.networks.values()]
-    rows = [row_of(recipe, store, name, network, latencies[name]) for name, network in recipe.networks.items()]
+    evaluations = {name: _scores(store, recipe.scores(network)) for name, network in recipe.scored.items()}
+    rows = [row_of(recipe, store, name, network, latencies.get(name)) for name, network in recipe.scored.items()]
+    if recipe.published:
+        costs: dict[str, Any] = cost(recipe.published, *task.size)
+        rows.insert(0, Row(name="the papers' generator", kind="published", **costs, scores={}, digest=""))
+    small, guard = evaluations["compressed"], recipe.guard
     on_select = _scores(store, recipe.scores(recipe.teacher, "select"))
     return Report(
         title=recipe.name,
@@ -59,7 +63,13 @@ def report_of(recipe: Recipe, store: Store, run: Path, latencies: dict[str, Late
         selection_split="select",
         figure_split="test",
         teacher_on_selection=on_select.scores.get(metric),
-        differences={each.metric: each.interval for each in compare(evaluations[0], evaluations[-1])},
+        differences={each.metric: each.interval for each in compare(evaluations["teacher"], small)},
+        from_scratch={
+            each.metric: each.interval
+            for name in ([recipe.roles.guard] if recipe.roles.guard else [])
+            for each in compare(evaluations[name], small)
+        },
+        guard=guard.images / sum(each.images for each in recipe.trainings if each != guard) if guard else None,
         protocol="held-out: images rounded to 8 bits; 95 % bootstrap intervals over the test images, of changes "
         "over the same images for both; one training seed",
         rows=tuple(rows),
@@ -108,22 +118,27 @@ def summary_of(task: Task) -> TaskSummary:
     )
 
 
-def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Latency) -> Row:
+def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Latency | None) -> Row:
     """A finished network of the recipe, measured in full."""
     folder = store.artifact(network) / "model"
     spec, scores = load_model(folder).spec, _scores(store, recipe.scores(network))
     return Row(
         name=name,
-        kind="teacher" if network == recipe.teacher else "compressed" if network == recipe.result else "other",
+        kind=_kind(recipe, network),
         **cost(spec, *recipe.task.size),
         size_bytes=(folder / "weights.safetensors").stat().st_size,
-        latency_ms=latency.median_ms,
-        latency_runtime=f"{latency.runtime}, {latency.threads} thread",
+        latency_ms=latency.median_ms if latency else None,
+        latency_runtime=f"{latency.runtime}, {latency.threads} thread" if latency else "",
         scores=scores.scores,
         intervals=scores.intervals,
         digest=network.digest,
         subnet=write_numbers(spec.genome),
     )
+
+
+def _kind(recipe: Recipe, network: Any) -> Any:
+    kinds = {recipe.result: "compressed", recipe.guard: "scratch", recipe.teacher: "teacher"}
+    return kinds.get(network, "other")
 
 
 def _scores(store: Store, stage: Evaluate) -> Evaluation:
@@ -161,7 +176,7 @@ def _notes(recipe: Recipe, store: Store) -> Iterator[str]:
         yield f"training saw {recipe.task.sight_note}"
     yield "Every figure of the tables is from the test split."
     yield from recipe.notes()
-    for network in recipe.networks.values():
+    for network in recipe.scored.values():
         yield from _scores(store, recipe.scores(network)).warnings
 
 

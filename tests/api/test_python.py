@@ -33,7 +33,7 @@ class Net(nn.Module):
 
 
 STUDENT = dict(word.split("=", 1) for word in TOY_STUDENT if "=" in word and not word.startswith("space"))
-TOY = {**STUDENT, "teaching.constant": 1, "teaching.decay": 0}
+TOY = {**STUDENT, "guard": 0, "teaching.constant": 1, "teaching.decay": 0}
 
 
 @pytest.fixture(scope="module")

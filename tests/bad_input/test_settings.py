@@ -9,7 +9,7 @@ import torch
 from pocketgan.models import save_model
 from pocketgan.networks import ResnetSpec, init_normal
 from tests.bad_input.conftest import Cli, refused, toy
-from tests.conftest import TOY
+from tests.conftest import TOY_DEMO
 
 
 def test_a_size_that_the_generator_cannot_take(cli: Cli, data: Path, out: Path):
@@ -58,7 +58,7 @@ def test_a_budget_of_something_else(cli: Cli, pairs: Path, out: Path):
     ("budget", "shown"), [("2.6G", "2.60 G MACs"), ("800M", "800 M MACs"), ("1500000000", "1.50 G MACs")]
 )
 def test_budgets_that_can_be_read(cli: Cli, tmp_path: Path, no_estimate: None, budget: str, shown: str):
-    outcome = cli("plan", "demo", "--budget", budget, "--out", tmp_path / "out", *TOY)
+    outcome = cli("plan", "demo", "--budget", budget, "--out", tmp_path / "out", *TOY_DEMO)
     assert (outcome.code, outcome.err) == (0, "")
     assert f"budget {shown}, " in outcome.out
     assert list(tmp_path.iterdir()) == []
@@ -68,6 +68,7 @@ def test_a_budget_below_the_smallest_subnet(cli: Cli, pairs: Path, out: Path):
     profile = json.loads(cli("profile", "mobile-resnet:8", "--size", 24, "--json").out)
     smallest = f"{profile['macs'] / 1e6:.2f} M"
     words = ("compress", pairs, "--budget", "1M", "--size", 24, "--out", out, "--set", "space=16_8")
+    words += ("--method", "fast-gan-compression")
     refused(
         cli(*words),
         "budget 1.00 M MACs is below the smallest subnet of 16_8",

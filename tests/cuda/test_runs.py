@@ -35,7 +35,7 @@ def test_with_a_discriminator_for_the_student(method, precision, pairs, tmp_path
     words = (*TOY, "--budget", "1G", "--size", "24", "--set", f"precision={precision}")
     if method == "gan-compression":
         words += ("--set", "predistillation.constant=1", "--set", "predistillation.decay=0")
-    finish(tmp_path / "run", pairs, "--method", method, *words)
+    finish(tmp_path / "run", pairs, *words, "--method", method)
 
 
 @pytest.mark.parametrize("folder", ["pairs", "unpaired"])

@@ -11,12 +11,15 @@ import pytest
 from pocketgan.data.inputs import open_inputs
 from pocketgan.data.task import Task, open_task
 from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.cost import cost
 from pocketgan.errors import BudgetError, SpecError
 from pocketgan.methods import method_named
 from pocketgan.methods.in_place import InPlaceMethod
 from pocketgan.networks import PatchSpec, ResnetSpec
+from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.recipes.games import GAMES
+from pocketgan.recipes.guard import FROM_SCRATCH, guarded
 from pocketgan.recipes.method import Wish
 from pocketgan.search import Random
 from pocketgan.training.schedule import Schedule
@@ -102,9 +105,32 @@ def test_from_data_to_a_report_and_another_budget(cli: Callable[..., Outcome], t
     ended = cli("compress", task.root, *words, "--out", out)
     assert ended.code == 0, ended.err
     report = json.loads((out / "report.json").read_text())
-    teacher, small = report["rows"]
-    assert (teacher["kind"], small["kind"]) == ("teacher", "compressed")
-    assert small["macs"] <= teacher["macs"] <= report["budget_macs"]
+    published, teacher, small, scratch = report["rows"]
+    assert [row["kind"] for row in report["rows"]] == ["published", "teacher", "compressed", "scratch"]
+    assert small["macs"] <= teacher["macs"] <= report["budget_macs"] < published["macs"]
+    assert published["macs"] == cost(ResnetSpec.uniform(64), SIZE, SIZE)["macs"]
+    assert (scratch["subnet"], scratch["macs"]) == (small["subnet"], small["macs"])
+    assert scratch["scores"] != small["scores"]
+    low, high = report["from_scratch"]["l1"]
+    assert low <= small["scores"]["l1"] - scratch["scores"]["l1"] <= high
+    # two epochs are the least, and supernet and fine-tuning have one each
+    assert report["guard"] == 1
+    assert "trained from scratch on 100% as many images" in " ".join(ended.out.split())
     assert '<th scope="row">supernet</th>' in (out / "report.html").read_text()
     ended = cli("pick", out)
     assert ended.code == 0, ended.err
+
+
+def test_the_guard_learns_from_its_share_of_the_images(task: Task):
+    short = Schedule(constant=20, batch_size=2)
+    made = settings(schedule=short, tuning=short, guard=0.25)
+    own = guarded(made.recipe("toy", task, BUDGET), made)
+    assert list(own.stages)[-1] == own.roles.guard == FROM_SCRATCH
+    guard = own.guard
+    assert (guard.like, guard.schedule.epochs, guard.steps) == (
+        own.result,
+        10,
+        own["supernet"].steps / 2,
+    )
+    assert guard.objective == Pix2PixSettings(lr=made.objective.lr)
+    assert guarded(made.recipe("toy", task, BUDGET), settings(guard=0)).guard is None
