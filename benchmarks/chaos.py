@@ -41,6 +41,7 @@ from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.online import OnlineSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.pipeline.from_scratch import FromScratch
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.online import OnlineDistil, TeacherOf
@@ -57,7 +58,7 @@ RUNTIME = Runtime(device="cpu", checkpoint_seconds=0, log_steps=1)
 SHORT = Schedule(constant=2, decay=1, batch_size=2)
 JUDGE = PatchSpec(width=4, layers=1)
 #: what a quick one does without
-SLOW = ("online-distil", "teacher-of", "in-place", "export", "front-latency")
+SLOW = ("online-distil", "teacher-of", "in-place", "from-scratch", "export", "front-latency")
 #: their files say what a clock said
 CLOCKED = ("front-latency",)
 
@@ -101,6 +102,7 @@ def stages(task: Task, given: Path | None, quick: bool) -> dict[str, Stage]:
         "online": online,
         "its teacher": TeacherOf(source=online, role="teacher"),
         "in place": InPlaceTraining(**shared, discriminator=JUDGE, space=space_named("4_2", student)),
+        "guard": FromScratch(**shared, discriminator=JUDGE, like=recipe["subnet"]),
         "sorted": SortChannels(network=recipe.teacher),
         "front": FrontLatency(search=recipe.search, points=2),
     }

@@ -22,7 +22,17 @@ with pytest.MonkeyPatch.context() as _patch:  # the benchmarks import each other
 
 #: those that give no sign of progress, and the others
 SILENT = ["pick", "export", "teacher-of", "sort-channels", "teacher-file"]
-KINDS = ["train", "distil", "search", "evaluate", "online-distil", "in-place", "front-latency", *SILENT]
+KINDS = [
+    "train",
+    "distil",
+    "search",
+    "evaluate",
+    "online-distil",
+    "in-place",
+    "from-scratch",
+    "front-latency",
+    *SILENT,
+]
 BLOCK = 4096
 
 

@@ -17,6 +17,7 @@ from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.from_scratch import FromScratch
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.games import FeatureNetwork
 from pocketgan.pipeline.in_place import InPlaceTraining
@@ -40,6 +41,7 @@ SEARCH = Search(supernet=SUPERNET, budget=Budget(macs=10**9), strategy=Random(ca
 PICK = Pick(search=SEARCH)
 FRONT = FrontLatency(search=SEARCH)
 TUNED = Distil(task=TASK, schedule=SCHEDULE, teacher=TRAIN, init=PICK, inherited=SUPERNET)
+GUARD = FromScratch(task=TASK, schedule=SCHEDULE, like=PICK)
 IN_PLACE = InPlaceTraining(task=TASK, schedule=SCHEDULE, space=SUPERNET.space)
 OTHER_TASK = TASK.model_copy(update={"data_digest": "d2"})
 
@@ -53,6 +55,17 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         seed=1,
         precision="bf16",
         generator=ResnetSpec.uniform(3, blocks=1),
+        discriminator=PatchSpec(width=2),
+        objective=Pix2PixSettings(recon=10),
+    ),
+    GUARD: dict(
+        task=OTHER_TASK,
+        splits=("train", "select"),
+        feature_network=FeatureNetwork(),
+        schedule=Schedule(constant=2),
+        seed=1,
+        precision="bf16",
+        like=GIVEN,
         discriminator=PatchSpec(width=2),
         objective=Pix2PixSettings(recon=10),
     ),
@@ -201,7 +214,9 @@ def test_a_chain_stays_a_chain():
 @pytest.mark.parametrize("stage", [*CHANGES, TUNED], ids=lambda stage: stage.kind)
 def test_what_stages_say_of_themselves(stage):
     assert stage.leaves
-    assert ("model" in stage.leaves) == (stage.kind in ("train", "teacher-file", "distil", "in-place", "pick"))
+    assert ("model" in stage.leaves) == (
+        stage.kind in ("train", "teacher-file", "distil", "in-place", "from-scratch", "pick")
+    )
     assert isinstance(stage, Training) or stage.steps == 0
     if "model" in stage.leaves:
         assert stage.spec() == {"train": TINY, "teacher-file": TINY}.get(stage.kind, SUPERNET.space.spec)

@@ -37,8 +37,8 @@ def sets(tmp_path: Path):
 
 def test_what_json_leaves_out_can_be_set(pairs):
     """A field that is written only where it is not its default."""
-    new = changed(settings(pairs, "in-place"), ["form.input_skip=true", "objective.sampling.ends=true"])
-    assert new.form.input_skip
+    new = changed(settings(pairs, "in-place"), ["form.input_skip=false", "objective.sampling.ends=true"])
+    assert not new.form.input_skip
     assert new.objective.sampling.ends
 
 
