@@ -15,9 +15,10 @@ from pocketgan.models import save_model
 from pocketgan.networks import GeneratorSpec, Genome
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.search import Search
-from pocketgan.pipeline.settle import Settled
+from pocketgan.pipeline.settle import TOGETHER, Settled
 from pocketgan.pipeline.settle import settled as settled_in
 from pocketgan.pipeline.stage import Stage, Workspace
+from pocketgan.pipeline.timing import Stopwatch
 from pocketgan.pipeline.training import card_of
 from pocketgan.search import Candidate, SearchResult
 from pocketgan.units import Number, number_text, si
@@ -61,6 +62,11 @@ class Pick(Stage):
     def inputs(self) -> Iterable[Stage]:
         own = (self.search, self.search.supernet, self.front_latency, self.search.latency)
         return [stage for stage in own if stage]
+
+    def seconds(self, watch: Stopwatch) -> float:
+        if self.latency_ms is None or self.search.latency is None:
+            return super().seconds(watch)
+        return self.search.latency.seconds_for(TOGETHER, watch)
 
     def choose(self, result: SearchResult, latencies: Mapping[Genome, float] | None = None) -> Candidate:
         """The candidate with the best score within the bounds. `latencies`: in milliseconds, of those measured.
