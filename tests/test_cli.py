@@ -156,7 +156,7 @@ def test_list(cli: Cli):
     named = {row["name"]: row for row in rows}
     assert named["fast-edges2shoes-r"]["published"] == {"params": 702_835, "macs": 4.83e9, "fid": 25.76}
     assert named["gaugan-cityscapes"]["command"] == "pocketgan run gaugan-cityscapes --data cityscapes-originals"
-    assert {row["method"] for row in rows} == {"gan-compression", "fast-gan-compression", "omgd"}
+    assert {row["method"] for row in rows} == {"gan-compression", "fast-gan-compression", "omgd", "in-place"}
     text = printed(cli("list"))
     assert all(row["name"] in text and row["budget"] in text for row in rows)
 

@@ -195,9 +195,8 @@ def installed(format: str) -> bool:
 def test_python_runs(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
     """Block after block, with the toys of what they name."""
     settings = dict(text.split("=", 1) for text in TOY[3::2])
-    monkeypatch.setattr(
-        pg, "compress", lambda *data, **options: COMPRESS(*data, **{**options, "size": 24, "settings": settings})
-    )
+    toy = dict(size=24, settings=settings, method=TOY[1])
+    monkeypatch.setattr(pg, "compress", lambda *data, **options: COMPRESS(*data, **{**options, **toy}))
     names: dict[str, Any] = {
         "my_generator": Net(),
         "example_input": torch.zeros(1, 3, 32, 32),
