@@ -13,6 +13,9 @@ import torch
 from PIL import Image
 
 from pocketgan import cli as command_line
+from pocketgan.metrics import pace
+from pocketgan.pipeline import timing
+from pocketgan.pretrained import mobilenet_v2
 from tests import quick_export
 from tests.standin import standing_in
 
@@ -105,6 +108,23 @@ def exporter() -> Iterator[quick_export.Exporter]:
 def real_export(exporter: quick_export.Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of the export itself: the product's exporter."""
     monkeypatch.setattr(exporter, "real", True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_work() -> Iterator[None]:
+    """What took most of the time of a toy run: the bundled feature network looks at 32 pixels, unless the test asks
+    for `real_features`, and how long work will take is measured once, not three times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mobilenet_v2, "SIZE", 32)
+        patch.setattr(timing, "STEPS", 1)
+        patch.setattr(pace, "RUNS", 1)
+        yield
+
+
+@pytest.fixture
+def real_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of the features themselves, and those that compare this process with another one."""
+    monkeypatch.setattr(mobilenet_v2, "SIZE", 224)
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from pocketgan.networks import Generator, NetworkSpec
 
 
+class _Unfilled(TorchFunctionMode):
+    """Nothing draws initial values: on the meta device there is nothing to fill, and PyTorch takes long over it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        values = kwargs or {}
+        fills = getattr(func, "__module__", "") == "torch.nn.init"
+        return values["tensor"] if fills else func(*args, **values)
+
+
 def blank(spec: NetworkSpec) -> Generator:
     """A new network on the meta device: its program and its shapes, no values."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         return spec.build()
 
 

@@ -96,6 +96,7 @@ def test_what_one_process_cannot_learn_from_none_does(together):
     assert other == [same, told]
 
 
+@pytest.mark.usefixtures("real_features")
 def test_figures_of_images_that_do_not_divide_evenly(together):
     """To the last bit, in every process; the digest of the teacher's answers too."""
     wanted = json.loads(json.dumps(evaluated(ALONE)))

@@ -20,6 +20,8 @@ from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 from ..parity.golden import GOLDEN
 from .toy import batches, darker
 
+pytestmark = pytest.mark.usefixtures("real_features")
+
 
 def test_scores_are_those_of_the_rounded_images():
     data = batches()

@@ -11,9 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pocketgan.data.cache import load_examples
 from pocketgan.data.task import open_task
-from pocketgan.metrics import Evaluator
+from pocketgan.metrics import Evaluator, pace
 from pocketgan.metrics.on_task import task_evaluator
-from pocketgan.metrics.pace import RUNS, seconds_an_image
 from pocketgan.metrics.resident import BATCH, PIXELS, batch_on, sources_on, targets_on
 from pocketgan.metrics.stream import Answers
 
@@ -144,6 +143,8 @@ def test_growing_ends_in_the_score_of_all_images():
 def test_the_pace_is_that_of_whole_scores():
     calls = []
     x = batches((4,))[0].x
-    seconds = seconds_an_image(lambda x: calls.append(len(x)) or x, x, device=CPU, metrics=("l1", "teacher_l1"))
-    assert calls == [4] * (RUNS + 1)
+    seconds = pace.seconds_an_image(
+        lambda x: calls.append(len(x)) or x, x, device=CPU, metrics=("l1", "teacher_l1")
+    )
+    assert calls == [4] * (pace.RUNS + 1)
     assert seconds > 0

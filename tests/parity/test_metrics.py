@@ -18,7 +18,10 @@ from pocketgan.pretrained.inception import Inception, resize_legacy
 from pocketgan.pretrained.mobilenet_v2 import MobileNetV2
 from tests.parity.golden import GOLDEN, Case, cases, formula
 
-pytestmark = pytest.mark.skipif(not GOLDEN.exists(), reason="the golden data are not beside the repository")
+pytestmark = [
+    pytest.mark.skipif(not GOLDEN.exists(), reason="the golden data are not beside the repository"),
+    pytest.mark.usefixtures("real_features"),
+]
 
 #: cases of the folder that are about something else, and the test that holds to them
 ELSEWHERE = {"evolution_search": "test_evolution", "search_spaces": "test_golden", "lr_schedule": "test_losses"}

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 from pocketgan.pretrained.mobilenet_v2 import DIMENSIONS, WEIGHTS, MobileNetV2
 
+pytestmark = pytest.mark.usefixtures("real_features")
+
 GOLDEN = Path(__file__).resolve().parents[2].parent / "shared" / "golden" / "metrics"
 
 
