@@ -1,6 +1,7 @@
 """The README's picture and figures, from a finished demo: python benchmarks/demo_picture.py runs/demo
 
-Writes docs/images/demo.png (rows: input, teacher or largest subnet, compressed, ground truth) and benchmarks/results/demo.json,
+Writes docs/images/demo.png (rows: input, teacher or largest subnet, compressed, ground truth) and
+benchmarks/results/demo.json,
 which is the run's report.json.
 """
 
