@@ -8,8 +8,11 @@ out, and named. A file beyond its bound stands as refused; aim: at least 60 dB i
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from pocketgan.data.images import list_images, read_rgb, resize, to_tensor
+from pocketgan.deploy import onnx
 from pocketgan.deploy.runtimes import runtimes_by_format
 from pocketgan.deploy.serving import ServingRuntime
 from pocketgan.deploy.ship import BOUNDS, export_verified, verify
@@ -63,6 +67,24 @@ def images_of(network: Any, side: int) -> Tensor:
     return torch.cat([to_tensor(resize(read_rgb(path), side, side)[None]) for path in files])
 
 
+@contextmanager
+def one_trace(place: Path) -> Iterator[None]:
+    """Within, the ONNX files of one network start from one trace, which takes most of the time and is the same."""
+    write = onnx._write
+
+    def once(network: nn.Module, size: Any, path: Path, fixed: bool, opset: int) -> None:
+        kept = place / f"{size}-{fixed}.trace"
+        if not kept.exists():
+            write(network, size, kept, fixed, opset)
+        shutil.copyfile(kept, path)
+
+    onnx._write = once
+    try:
+        yield
+    finally:
+        onnx._write = write
+
+
 def row_of(
     name: str, network: Any, runtime: ServingRuntime, precision: Any, sides: tuple[int, ...], place: Path
 ) -> dict[str, Any]:
@@ -97,13 +119,14 @@ def main() -> None:
     for name in names:
         network = network_of(name, 2 if chosen.quick else 8)
         sides = (64, 96) if chosen.quick else (128, 256)
-        for format, runtime in runtimes.items():
-            if chosen.quick and format != "onnx":
-                continue
-            for precision in runtime.precisions:
-                with tempfile.TemporaryDirectory() as place:
-                    rows.append(row_of(name, network, runtime, precision, sides, Path(place)))
-                print(measure.table(rows[-1:]).splitlines()[1], flush=True)
+        with tempfile.TemporaryDirectory() as traces, one_trace(Path(traces)):
+            for format, runtime in runtimes.items():
+                if chosen.quick and format != "onnx":
+                    continue
+                for precision in runtime.precisions:
+                    with tempfile.TemporaryDirectory() as place:
+                        rows.append(row_of(name, network, runtime, precision, sides, Path(place)))
+                    print(measure.table(rows[-1:]).splitlines()[1], flush=True)
     whole = [row for row in rows if row["precision"] == "fp32"]
     found = [value for row in whole for key, value in row.items() if key.startswith("psnr")]
     refused = sum("refused" in row for row in rows)
