@@ -118,7 +118,8 @@ def main() -> None:
     rows = []
     for name in names:
         network = network_of(name, 2 if chosen.quick else 8)
-        sides = (64, 96) if chosen.quick else (128, 256)
+        least = max(128, network.spec.smallest_side)  # a U-Net of eight levels takes 256 and more
+        sides = (64, 96) if chosen.quick else (least, 2 * least)
         with tempfile.TemporaryDirectory() as traces, one_trace(Path(traces)):
             for format, runtime in runtimes.items():
                 if chosen.quick and format != "onnx":

@@ -131,6 +131,13 @@ def beside_reference(
     ]
 
 
+def where(measured: Sequence[Latency]) -> str:
+    """The runtime of latencies that were measured in turns, its threads, and whether the machine was busy."""
+    runtime, threads = measured[0].runtime, measured[0].threads
+    busy = ", on a busy machine" if any(each.busy for each in measured) else ""
+    return f"{runtime}, {threads} thread{'s' * (threads > 1)}{busy}"
+
+
 def _name(network: Any) -> str:
     """A file's name, or the network's class."""
     return getattr(network, "name", type(network).__name__)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pocketgan.deploy.machine import Machine
 from pocketgan.metrics.catalog import Better
 from pocketgan.metrics.compare import decides
+from pocketgan.report.measurement import Measurement
 from pocketgan.search.pareto import front_of
 from pocketgan.units import Size, number_text
 
@@ -152,6 +153,8 @@ class Report(Value):
         protocol: how the metrics were computed, in words.
         digest: address of the run.
         versions: of `python`, `torch`, `onnxruntime`, `pocketgan`.
+        measurements: of the latencies of the networks; the first is that of the rows, and none is forgotten when
+            the report is made again.
         latencies_on: the runtime and the machine that measured the candidates' latencies, in words.
         latency: that of the compressed network, where the budget bounds it.
         examples: the images shown, with their scores.
@@ -187,6 +190,7 @@ class Report(Value):
     digest: str
     versions: dict[str, str]
     machine: Machine
+    measurements: tuple[Measurement, ...] = ()
     date: datetime
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from pocketgan.deploy.card import beside
-from pocketgan.deploy.latency import latencies
+from pocketgan.deploy.latency import latencies, where
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import OutputError, SpecError
@@ -135,7 +135,7 @@ def _with_pick(report: Report, recipe: Recipe, store: Store, chosen: Pick) -> Re
     files = [export_of(recipe, store, network) for network in networks.values()]
     measured = latencies(runtime_named("onnxruntime"), files, recipe.task.size)
     rows = [
-        row_of(recipe, store, name, network, latency)
+        row_of(recipe, store, name, network, latency, where(measured))
         for (name, network), latency in zip(networks.items(), measured, strict=True)
     ]
     return report.model_copy(update={"rows": tuple(rows)})

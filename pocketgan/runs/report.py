@@ -29,6 +29,7 @@ from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.store import Store
 from pocketgan.pipeline.training import Training
 from pocketgan.report import CandidatePoint, Example, ImageRow, Machine, Report, Row, StageTime, TaskSummary
+from pocketgan.report.measurement import Measurement
 from pocketgan.runs.latency import delivered_latency
 from pocketgan.training.log import read_log
 
@@ -36,8 +37,10 @@ SHOWN = 12
 WORST = 6
 
 
-def report_of(recipe: Recipe, store: Store, run: Path, latencies: dict[str, Latency], command: str) -> Report:
-    """The report of finished stages. `run`: their folder. `latencies`: by the names of `recipe.networks`."""
+def report_of(
+    recipe: Recipe, store: Store, run: Path, measurements: tuple[Measurement, ...], command: str
+) -> Report:
+    """The report of finished stages. `run`: their folder. `measurements`: of latencies, the first to report."""
     import onnxruntime
 
     delivered = delivered_latency(recipe, store)
@@ -45,7 +48,11 @@ def report_of(recipe: Recipe, store: Store, run: Path, latencies: dict[str, Late
 
     task, metric = recipe.task, recipe.metric
     evaluations = {name: _scores(store, recipe.scores(network)) for name, network in recipe.scored.items()}
-    rows = [row_of(recipe, store, name, network, latencies.get(name)) for name, network in recipe.scored.items()]
+    first = measurements[0]
+    rows = [
+        row_of(recipe, store, name, network, first.latencies.get(name), first.where)
+        for name, network in recipe.scored.items()
+    ]
     if recipe.published:
         costs: dict[str, Any] = cost(recipe.published, *task.size)
         rows.insert(0, Row(name="the papers' generator", kind="published", **costs, scores={}, digest=""))
@@ -92,6 +99,7 @@ def report_of(recipe: Recipe, store: Store, run: Path, latencies: dict[str, Late
             "pocketgan": __version__,
         },
         machine=Machine.here(),
+        measurements=measurements,
         date=datetime.now(UTC),
     )
 
@@ -118,8 +126,8 @@ def summary_of(task: Task) -> TaskSummary:
     )
 
 
-def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Latency | None) -> Row:
-    """A finished network of the recipe, measured in full."""
+def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Latency | None, where: str) -> Row:
+    """A finished network of the recipe, measured in full. `where`: on what its latency was measured."""
     folder = store.artifact(network) / "model"
     spec, scores = load_model(folder).spec, _scores(store, recipe.scores(network))
     return Row(
@@ -128,7 +136,7 @@ def row_of(recipe: Recipe, store: Store, name: str, network: Any, latency: Laten
         **cost(spec, *recipe.task.size),
         size_bytes=(folder / "weights.safetensors").stat().st_size,
         latency_ms=latency.median_ms if latency else None,
-        latency_runtime=f"{latency.runtime}, {latency.threads} thread" if latency else "",
+        latency_runtime=where if latency else "",
         scores=scores.scores,
         intervals=scores.intervals,
         digest=network.digest,

@@ -17,8 +17,6 @@ from torch import Tensor
 from pocketgan.data.cache import load_examples
 from pocketgan.data.inputs import load_inputs
 from pocketgan.data.samples import SPLITS
-from pocketgan.deploy.latency import latencies
-from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.errors import DataError, OutputError
 from pocketgan.files import replacing
 from pocketgan.metrics.on_task import task_evaluator
@@ -33,6 +31,7 @@ from pocketgan.pipeline.store import Store, writing
 from pocketgan.pipeline.timing import Stopwatch
 from pocketgan.report import Report, write_report
 from pocketgan.runs.latency import copy_export
+from pocketgan.runs.measurements import measurements_of
 from pocketgan.runs.report import grids, loss_curves, read_report, report_of
 from pocketgan.runtime import Runtime
 from pocketgan.search import reach
@@ -152,7 +151,7 @@ def _try_metrics(recipe: Recipe, store: Store, runtime: Runtime) -> None:
 
 
 def finish(recipe: Recipe, out: Path, command: str) -> Report:
-    """Copy what the user takes away, measure latencies side by side, write the report."""
+    """Copy what the user takes away, measure latencies side by side unless that was done, write the report."""
     store, exports = store_of(out), {}
     (out / "export").mkdir(exist_ok=True)
     for name, network in recipe.networks.items():
@@ -163,8 +162,7 @@ def finish(recipe: Recipe, out: Path, command: str) -> Report:
         copy_export(store, recipe.served, out / "export" / "compressed")
     with replacing(out / "model") as part:
         shutil.copytree(store.artifact(recipe.result) / "model", part)
-    measured = latencies(runtime_named("onnxruntime"), list(exports.values()), recipe.task.size)
-    report = report_of(recipe, store, out, dict(zip(exports, measured, strict=True)), command)
+    report = report_of(recipe, store, out, measurements_of(recipe, out, exports), command)
     write_report(out, report, grids(recipe, store, report), loss_curves=loss_curves(recipe, store))
     return report
 
