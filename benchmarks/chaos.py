@@ -44,6 +44,7 @@ from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.from_scratch import FromScratch
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.in_place import InPlaceTraining
+from pocketgan.pipeline.latency_model import ModelLatency
 from pocketgan.pipeline.online import OnlineDistil, TeacherOf
 from pocketgan.pipeline.sort_channels import SortChannels
 from pocketgan.pipeline.stage import Stage
@@ -58,9 +59,9 @@ RUNTIME = Runtime(device="cpu", checkpoint_seconds=0, log_steps=1)
 SHORT = Schedule(constant=2, decay=1, batch_size=2)
 JUDGE = PatchSpec(width=4, layers=1)
 #: what a quick one does without
-SLOW = ("online-distil", "teacher-of", "in-place", "from-scratch", "export", "front-latency")
+SLOW = ("online-distil", "teacher-of", "in-place", "from-scratch", "export", "front-latency", "latency-model")
 #: their files say what a clock said
-CLOCKED = ("front-latency",)
+CLOCKED = ("front-latency", "latency-model")
 
 
 def draw_pairs(folder: Path, count: int = 20, size: int = 20) -> Path:
@@ -105,6 +106,7 @@ def stages(task: Task, given: Path | None, quick: bool) -> dict[str, Stage]:
         "guard": FromScratch(**shared, discriminator=JUDGE, like=recipe["subnet"]),
         "sorted": SortChannels(network=recipe.teacher),
         "front": FrontLatency(search=recipe.search, points=2),
+        "latency": ModelLatency(space=recipe.search.space, size=task.size, runtime="onnxruntime:1", points=2),
     }
     if given:
         found["given"] = TeacherFile.of(given)
@@ -148,6 +150,7 @@ def serve(data: Path, quick: bool) -> None:
 def session(data: Path, folder: Path, given: Path | None, quick: bool) -> NoReturn:
     """Carry out the run, as a command does; the process ends with its exit code, or 99 on a traceback."""
     tell("session", os.getpid())
+    os.environ["POCKETGAN_CACHE"] = f"{folder}-cache"  # what one run has measured, the next one measures too
     try:
         every = stages(open_task(data, size=16), given, quick)
         carry_through(lambda: carried_out(every, Store(folder), lambda name: tell("stage", name)))

@@ -21,7 +21,7 @@ with pytest.MonkeyPatch.context() as _patch:  # the benchmarks import each other
     chaos = importlib.import_module("chaos")
 
 #: those that give no sign of progress, and the others
-SILENT = ["pick", "export", "teacher-of", "sort-channels", "teacher-file"]
+SILENT = ["pick", "export", "teacher-of", "sort-channels", "teacher-file", "latency-model"]
 KINDS = [
     "train",
     "distil",
