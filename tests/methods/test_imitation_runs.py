@@ -58,7 +58,8 @@ def test_from_data_to_a_report_by_one_command(
     ended = cli(*words)
     assert ended.code == 0, ended.err
     report = json.loads((out / "report.json").read_text())
-    teacher, small = report["rows"]
+    teacher, small, scratch = report["rows"]
+    assert (scratch["kind"], scratch["macs"]) == ("scratch", small["macs"])
     assert (teacher["kind"], small["kind"]) == ("teacher", "compressed")
     assert small["macs"] <= report["budget_macs"]
     assert ("l1" in small["scores"], "teacher_l1" in small["scores"]) == (paired, True)

@@ -82,7 +82,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 #: what makes a recipe of seconds of each model, and of the method that chooses more than widths
 TOYS: dict[str, str] = {
     "once-for-all": "--method once-for-all --set discriminator.width=4 --set space=4_2,depth=9_6,kernel=5_3",
-    "unet": "--set teacher=unet:4_4_4_4_4 --set discriminator.width=4",
+    "unet": "--method fast-gan-compression --set teacher=unet:4_4_4_4_4 --set discriminator.width=4",
     "cyclegan": "--set teacher=resnet:4 --set discriminator.width=4",
     "munit": "--model munit --set teacher=munit:4 --set discriminator.width=4",
     "gaugan": "--set teacher=spade:4@4 --set discriminator.width=4",
@@ -101,8 +101,9 @@ def test_from_data_to_a_report_by_one_command(cli: Cli, data: dict[str, Path], t
     ended = cli("compress", folder, "--out", out, *BRIEF.split(), *TOYS[model].split())
     assert ended.code == 0, ended.err
     report = json.loads((out / "report.json").read_text())
-    teacher, small = report["rows"]
+    teacher, small, scratch = report["rows"]
     assert small["macs"] < teacher["macs"]
+    assert (scratch["kind"], scratch["macs"]) == ("scratch", small["macs"])
     assert report["budget_macs"] >= small["macs"]
     paired = model in ("unet", "once-for-all", "gaugan")
     assert ("l1" in small["scores"], "teacher_l1" in small["scores"]) == (paired, True)
