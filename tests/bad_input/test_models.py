@@ -121,11 +121,6 @@ def test_an_onnx_file_of_another_kind(tmp_path: Path, capfd: pytest.CaptureFixtu
     refused(Outcome(code, *capfd.readouterr()), "sum.onnx is damaged, or no network that takes one image")
 
 
-def test_an_onnx_file_is_not_taken_apart(cli: Cli, toy_run):
-    file = toy_run.folder / "export" / "compressed.onnx"
-    refused(cli("profile", file, "--layers"), "is a file of onnxruntime", "leave --layers out")
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_an_export_replaces_files_only(cli: Cli, model: Path, tmp_path: Path):
     """Root could replace /dev/null by a model."""

@@ -17,10 +17,20 @@ def stages(run: Path, kind: str) -> list[Path]:
     return sorted((run / "stages").glob(f"{kind}-*"))
 
 
+@pytest.mark.usefixtures("real_features")
 def test_a_run_on_two_devices_is_one_on_one(toy_run: ToyRun, tmp_path, capfd):
     """But for the order in which sums are rounded. What is not shared is taken as it is."""
-    run = tmp_path / "run"
-    shutil.copytree(toy_run.folder, run)
+    run, alone = tmp_path / "run", tmp_path / "alone"
+    shutil.copytree(toy_run.folder, alone)
+    for kind in ("search", "evaluate", "pick"):
+        # these looked at smaller images than other processes do
+        for stage in stages(alone, kind):
+            shutil.rmtree(stage)
+    words = tuple(str(alone) if word == str(toy_run.folder) else word for word in toy_run.words)
+    assert call_main(*words, "--quiet") == 0
+    toy_run = toy_run._replace(folder=alone, words=words)
+    capfd.readouterr()
+    shutil.copytree(alone, run)
     for kind in SHARED:
         for stage in stages(run, kind):
             shutil.rmtree(stage)

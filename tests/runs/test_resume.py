@@ -150,7 +150,7 @@ def runs(tmp_path_factory):
     try:
         rng, told = random.Random(233), []
         for kill in KILLS:
-            process = start(data, broken, pause=0.1 if kill.stage == "search" else 0.0, torn=kill.torn)
+            process = start(data, broken, pause=0.3 if kill.stage == "search" else 0.0, torn=kill.torn)
             told.append(killed(process, kill, rng.uniform(*kill.delays)))
             assert not (broken / "report.json").exists(), f"killed too late: {kill}"
         last = start(data, broken)
