@@ -19,7 +19,7 @@ from pocketgan.pipeline.store import Store
 from pocketgan.training.log import read_log
 from tests.conftest import draw_pairs
 
-#: Carries out the recipe; tells every progress as "stage done total". Scoring takes `pause` seconds longer.
+#: Carries out the recipe; tells every progress as "stage done total". A candidate takes `pause` seconds longer.
 #: Where `torn` is a number, the process dies in the middle of writing that state of a student.
 DRIVER = """
 import os, signal, sys, time
@@ -27,10 +27,10 @@ from pathlib import Path
 import torch
 from pocketgan.data.task import open_task
 from pocketgan.elastic.budget import Budget
-from pocketgan.metrics.evaluate import Evaluator
 from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
+from pocketgan.pipeline.search import Search
 from pocketgan.pretrained import mobilenet_v2
 from pocketgan.methods.fast_gan_compression import FastGanCompression
 from pocketgan.runs.run import run_recipe
@@ -43,11 +43,11 @@ data, out, pause, torn = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]
 torch.set_num_threads(1)
 mobilenet_v2.SIZE = 32
 
-score = Evaluator.__call__
-def score_slowly(*args, **settings):
+candidate = Search._candidate
+def candidate_slowly(*args, **settings):
     time.sleep(pause)
-    return score(*args, **settings)
-Evaluator.__call__ = score_slowly
+    return candidate(*args, **settings)
+Search._candidate = candidate_slowly
 
 write, written = Path.write_bytes, 0
 def write_and_die(path, content):
