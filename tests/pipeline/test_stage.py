@@ -45,26 +45,25 @@ GUARD = FromScratch(task=TASK, schedule=SCHEDULE, like=PICK)
 IN_PLACE = InPlaceTraining(task=TASK, schedule=SCHEDULE, space=SUPERNET.space)
 OTHER_TASK = TASK.model_copy(update={"data_digest": "d2"})
 
+#: another value of each field that all trainings have
+OF_TRAININGS: dict[str, Any] = dict(
+    task=OTHER_TASK,
+    splits=("train", "select"),
+    feature_network=FeatureNetwork(),
+    schedule=Schedule(constant=2),
+    seed=1,
+    precision="bf16",
+)
 #: for every stage another value of each of its fields
 CHANGES: dict[Stage, dict[str, Any]] = {
     TRAIN: dict(
-        task=OTHER_TASK,
-        splits=("train", "select"),
-        feature_network=FeatureNetwork(),
-        schedule=Schedule(constant=2),
-        seed=1,
-        precision="bf16",
+        OF_TRAININGS,
         generator=ResnetSpec.uniform(3, blocks=1),
         discriminator=PatchSpec(width=2),
         objective=Pix2PixSettings(recon=10),
     ),
     GUARD: dict(
-        task=OTHER_TASK,
-        splits=("train", "select"),
-        feature_network=FeatureNetwork(),
-        schedule=Schedule(constant=2),
-        seed=1,
-        precision="bf16",
+        OF_TRAININGS,
         like=GIVEN,
         discriminator=PatchSpec(width=2),
         objective=Pix2PixSettings(recon=10),
@@ -73,12 +72,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         content="c2", direction="BtoA", discriminator=PatchSpec(), generator=ResnetSpec.uniform(3, blocks=1)
     ),
     SUPERNET: dict(
-        task=OTHER_TASK,
-        splits=("train", "select"),
-        feature_network=FeatureNetwork(),
-        schedule=Schedule(constant=2),
-        seed=1,
-        precision="bf16",
+        OF_TRAININGS,
         teacher=GIVEN,
         student=TINY,
         space=uniform_space(TINY, (3, 1)),
@@ -88,12 +82,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         objective=DistilSettings(distil=0.1),
     ),
     IN_PLACE: dict(
-        task=OTHER_TASK,
-        splits=("train", "select"),
-        feature_network=FeatureNetwork(),
-        schedule=Schedule(constant=2),
-        seed=1,
-        precision="bf16",
+        OF_TRAININGS,
         student=TINY,
         space=uniform_space(TINY, (3, 1)),
         init=GIVEN,
