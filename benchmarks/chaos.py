@@ -11,8 +11,10 @@ import hashlib
 import importlib
 import itertools
 import json
+import math
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -177,7 +179,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            bufsize=0,  # else a line could wait in a buffer where `select` does not see it
             env=environment,
         )
 
@@ -192,20 +194,27 @@ class Server:
         delay: float = 0.0,
         how: signal.Signals = signal.SIGKILL,
     ) -> tuple[int, dict[str, float], float]:
-        """One session, ended so many seconds after the stage `at` began. Returns its exit code, when each stage
-        began, and the seconds from the signal to its end."""
-        print(json.dumps([str(folder), given and str(given)]), file=self.process.stdin, flush=True)
+        """One session, ended so many seconds after the stage `at` began, or as soon as that stage has ended.
+        Returns its exit code, when each stage began, and the seconds from the signal to its end."""
+        self.process.stdin.write(json.dumps([str(folder), given and str(given)]).encode() + b"\n")
         began: dict[str, float] = {}
         _, pid = self.told()
-        sent = None
-        while (message := self.told())[0] != "end":
+        due, sent = math.inf, None
+        while True:
+            wait = None if due == math.inf else max(0.0, due - time.monotonic())
+            if not select.select([self.process.stdout], [], [], wait)[0] or time.monotonic() >= due:
+                with suppress(ProcessLookupError):  # it has come to its end meanwhile
+                    os.kill(pid, how)
+                due, sent = math.inf, time.monotonic()
+                continue
+            if (message := self.told())[0] == "end":
+                break
             assert message[0] == "stage", message
             began[message[1]] = time.monotonic()
             if message[1] == at:
-                time.sleep(delay)
-                with suppress(ProcessLookupError):  # it has come to its end meanwhile
-                    os.kill(pid, how)
-                sent = time.monotonic()
+                due = time.monotonic() + delay
+            elif due < math.inf:
+                due = time.monotonic()
         now = time.monotonic()
         began["end"] = now
         return message[1], began, now - sent if sent else 0.0
@@ -227,8 +236,7 @@ def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng:
     code, _, _ = server.session(whole.folder, given)
     assert code == 0, code
     wanted = artifacts(every, whole)
-    times = list(began.items())
-    lasts = {name: end - at for (name, at), (_, end) in itertools.pairwise(times)}
+    lasts = lengths(began)
     rows = {kind: Counter() for kind in dict.fromkeys(stage.kind for stage in every.values())}
     slowest, done, runs, start = 0.0, 0, 0, time.monotonic()
     while done < kills and time.monotonic() - start < seconds:
@@ -237,12 +245,16 @@ def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng:
             left = [name for name, stage in every.items() if store.status(stage) != "finished"]
             at = rng.choice(left[:3]) if left and done < kills else None
             delay, how = rng.uniform(0, lasts.get(at, 0.05)), rng.choice([signal.SIGKILL, signal.SIGTERM])
-            code, _, took = server.session(store.folder, given, at, delay, how)
+            code, began, took = server.session(store.folder, given, at, delay, how)
             assert code in (0, -signal.SIGKILL, 143), code
+            *_, last, _ = began
+            # but of a stage that was begun before, or is not at its end now
+            whole_ones = {*left[1:]} - ({last} if code else set())
+            lasts |= {name: length for name, length in lengths(began).items() if name in whole_ones}
             if code:
                 done += 1
                 slowest = max(slowest, took if code == 143 else 0)
-                row = rows[every[at].kind]
+                row = rows[every[last].kind]
                 row[how.name] += 1
                 row["states damaged"] += rng.random() < 1 / 3 and spoil_a_state(store, rng)
         found = artifacts(every, store)
@@ -257,6 +269,11 @@ def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng:
     per_kind = [{"fault": "kills in", "where": kind, **{c: row[c] for c in columns}} for kind, row in rows.items()]
     totals = {c: sum(row[c] for row in rows.values()) for c in columns}
     return [*per_kind, {"fault": "kills", "where": f"{runs} runs", **totals, "slowest_end_s": figure(slowest)}]
+
+
+def lengths(began: dict[str, float]) -> dict[str, float]:
+    """The seconds of each stage of a session."""
+    return {name: end - at for (name, at), (_, end) in itertools.pairwise(began.items())}
 
 
 def spoil_a_state(store: Store, rng: random.Random) -> bool:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -30,6 +30,9 @@ from pocketgan.cli.store import store
 from pocketgan.cli.study import study
 from pocketgan.cli.worker import worker
 from pocketgan.errors import PocketGANError
+
+#: looked up where it is loaded already: nobody else has others to speak to
+_MANY = "pocketgan.distributed"
 
 
 class Verbs(typer.core.TyperGroup):
@@ -153,17 +156,24 @@ def carry_through(work: Callable[[], None]) -> None:
             _fail("this needs more memory than there is; choose a smaller --size, or another --device", 2)
         if _speaks(1):
             raise
-        sys.exit(1)
+        _end(1)
 
 
-def _fail(text: str, code: int) -> None:
+def _fail(text: str, code: int) -> NoReturn:
     """End with one line, and where several processes end, with that of the first one."""
     if _speaks(code):
         say(f"pocketgan: {' '.join(text.splitlines())}", err=True)
-    sys.exit(code)
+    _end(code)
 
 
 def _speaks(code: int) -> bool:
     """Whether this process is the one to tell why all end."""
-    many = sys.modules.get("pocketgan.distributed")  # which nobody else would need for it
+    many = sys.modules.get(_MANY)
     return many is None or many.speaks_first(code)
+
+
+def _end(code: int) -> NoReturn:
+    """Exit, also while others of this run wait for this process."""
+    if many := sys.modules.get(_MANY):
+        many.break_off(code)
+    sys.exit(code)
