@@ -84,6 +84,8 @@ class ServingRuntime:
         note: writes a text into such a file under a name, where the format has a place for it.
         layers: (file, inputs, threads, runs) -> what each operation takes; none where the runtime does not tell.
         noted: reads such a text again; None where there is none.
+        programs: whether its files are programs that may do anything where they are loaded; only files that have
+            just been written are, never those of a user's.
         package: what must be installed, and by which extra of this package it is.
     """
 
@@ -98,6 +100,7 @@ class ServingRuntime:
     note: Callable[[Path, str, str], None] | None = None
     noted: Callable[[Path, str], str | None] | None = None
     layers: Callable[[Path, Mapping[str, np.ndarray], int, int], list[LayerTime]] | None = None
+    programs: bool = False
     package: tuple[str, str] | None = None
 
     @property

@@ -4,6 +4,7 @@ Only plain files and folders below the target are written. Refused, in one line:
 links, devices, two members of one name, encryption, far more content than an archive of images can have, damage.
 """
 
+import bz2
 import gzip
 import lzma
 import shutil
@@ -14,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from pocketgan.errors import DataError, OutputError
 
@@ -22,6 +23,12 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 #: how far content may outgrow its archive: annotations in JSON reach 5; the constant is for small archives
 RATIO, SLACK = 16, 64 << 20
 CHUNK = 1 << 20
+#: how the compressed kinds of tar begin
+OPENERS: dict[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 
 
@@ -45,7 +52,7 @@ def extract(archive: Path, folder: Path, progress: Callable[[int, int], None] | 
         DataError: the archive is damaged, cut off, or holds what is refused (see above).
         OutputError: there is no room, or the folder cannot be written.
     """
-    room = archive.stat().st_size * RATIO + SLACK
+    room = _room(archive)
     with archive.open("rb") as raw:
         try:
             for member in _members(archive, raw):
@@ -96,13 +103,42 @@ def _members(archive: Path, raw: IO[bytes]) -> Iterator[_Member]:
                     kind = "an encrypted file"
                 yield _Member(info.filename, kind, info.file_size, partial(opened.open, info))
         return
-    with tarfile.open(fileobj=raw, mode="r:*") as tar:
+    start = raw.read(8)
+    raw.seek(0)
+    opener = next((own for magic, own in OPENERS.items() if start.startswith(magic)), None)
+    content = _Bounded(archive, opener(raw) if opener else raw)
+    # as a stream, in which nothing is passed over unread
+    with tarfile.open(fileobj=content, mode="r|") as tar:  # type: ignore[call-overload]
         for entry in tar:
             kind = "file" if entry.isreg() else "folder" if entry.isdir() else "a link or a device"
             yield _Member(entry.name, kind, entry.size, partial(tar.extractfile, entry))
-        # the checksum of the whole lies behind the last member
-        while tar.fileobj and tar.fileobj.read(CHUNK):
-            pass
+    # the checksum of the whole lies behind the last member
+    while content.read(CHUNK):
+        pass
+
+
+class _Bounded:
+    """The content of an archive, as far as an archive of that size can have so much; headers count too, which
+    `tarfile` would hold in memory whatever length they claim."""
+
+    def __init__(self, archive: Path, content: Any) -> None:
+        self.archive, self.content = archive, content
+        # beyond what `extract` allows the members: the padding of each, and what is passed over
+        self.room = 2 * _room(archive)
+
+    def read(self, length: int) -> bytes:
+        found = self.content.read(length)
+        self.room -= len(found)
+        if self.room < 0:
+            raise DataError(
+                f"{self.archive} is refused: it would unpack to far more than images can; get it from its publisher"
+            )
+        return found
+
+
+def _room(archive: Path) -> int:
+    """How many bytes an archive of images may unpack to."""
+    return archive.stat().st_size * RATIO + SLACK
 
 
 def _place(archive: Path, member: _Member) -> PurePosixPath:

@@ -118,3 +118,17 @@ def test_an_array_of_objects_is_no_image(tmp_path: Path):
     np.save(file, np.array([[Canary()]], dtype=object), allow_pickle=True)
     with pytest.raises(DataError):
         read_raster(file.read_bytes(), file)
+
+
+def test_a_program_is_not_loaded(cli, pairs: Path, tmp_path: Path):
+    """What `torch.export.load` would run: pickled code, and formulas."""
+    file = tmp_path / "small.pt2"
+    file.write_bytes(b"PK\x03\x04")
+    for words in (("profile", file), ("evaluate", file, pairs), ("translate", file, pairs, "-o", tmp_path / "out")):
+        found = cli(*words)
+        assert (found.code, found.out) == (2, "")
+        assert found.err == (
+            f"pocketgan: {file} is a program, which may do anything where it is loaded, so it is not; give the "
+            "model folder, or a file that holds none, as --format onnx writes it\n"
+        )
+    assert not (tmp_path / "out").exists()

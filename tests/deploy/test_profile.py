@@ -91,18 +91,9 @@ def test_an_onnx_file(onnx_file: Path):
     assert [name for name, _ in describe(found)] == ["image", "size", "latency on onnxruntime"]
 
 
-def test_a_file_of_another_runtime(tmp_path: Path):
-    runtime = runtime_named("torch-export")
-    runtime.export(SPEC.build(), (24, 24), tmp_path / "model.pt2")
-    found = profile_model(str(tmp_path / "model.pt2"), 24, ["torch-export"])
-    assert list(found["latency_ms"]) == ["torch-export"]
-    assert found["size_bytes"] == (tmp_path / "model.pt2").stat().st_size
-    with pytest.raises(
-        SpecError, match="torch-export does not tell the layers of a file apart; leave --layers out"
-    ):
-        profile_model(str(tmp_path / "model.pt2"), 24, [], layers=True)
-    with pytest.raises(SpecError, match=r"model\.pt2 runs on torch-export, not on onnxruntime; leave --runtime"):
-        profile_model(str(tmp_path / "model.pt2"), 24, ["onnxruntime"])
+def test_a_file_of_another_runtime(onnx_file: Path, tmp_path: Path):
+    with pytest.raises(SpecError, match=r"\.onnx runs on onnxruntime, not on torch-export; leave --runtime"):
+        profile_model(str(onnx_file), 24, ["torch-export"])
     if find_spec("openvino"):
         runtime_named("openvino").export(SPEC.build(), (24, 24), tmp_path / "model.xml")
         found = profile_model(str(tmp_path / "model.xml"), 24, [])

@@ -1,11 +1,16 @@
 """Archives that mean harm or are damaged: refused in one line."""
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -109,6 +114,24 @@ def test_no_bombs(make: Maker, file: str, tmp_path: Path, monkeypatch: pytest.Mo
         extract(archive, tmp_path / "into")
     assert not (tmp_path / "into").exists()
     extract(make(tmp_path / file, "it", os.urandom(1 << 16)), tmp_path / "into")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, partial(lzma.compress, preset=0)])
+def test_no_bombs_in_the_headers_of_a_tar(
+    kind: bytes, pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Headers of an unlimited length, which `tarfile` reads whole."""
+    header = tarfile.TarInfo("it")
+    header.type, header.size = kind, 8 << 20
+    (tmp_path / "a.tar.gz").write_bytes(pack(header.tobuf(tarfile.USTAR_FORMAT) + bytes(8 << 20)))
+    monkeypatch.setattr(archives, "SLACK", 1000)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="is refused: it would unpack to far more than images can"):
+        extract(tmp_path / "a.tar.gz", tmp_path / "into")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 @pytest.mark.parametrize(("make", "file"), [(make_zip, "a.zip"), (make_tar, "a.tar.gz")])

@@ -57,7 +57,7 @@ class Serving(NamedTuple):
 def runtime_of_file(text: str) -> ServingRuntime | None:
     """The runtime whose format a file is, by the end of its name; None for what names no such file.
 
-    Raises `SpecError` where there is no file of that name.
+    Raises `SpecError` where there is no file of that name, or where loading it could run any code.
     """
     path = Path(text)
     own = next((each for each in runtimes_by_format().values() if each.suffix == path.suffix), None)
@@ -66,5 +66,10 @@ def runtime_of_file(text: str) -> ServingRuntime | None:
     if not path.is_file():
         raise SpecError(
             f"{path} does not exist; give a file for {own.name}, a model folder or a spec like mobile-resnet:48"
+        )
+    if own.programs:
+        raise SpecError(
+            f"{path} is a program, which may do anything where it is loaded, so it is not; give the model folder, "
+            "or a file that holds none, as --format onnx writes it"
         )
     return own

@@ -59,5 +59,11 @@ def export(
 
 
 RUNTIME = ServingRuntime(
-    name="torch-export", version=version, load=load, format="torch", suffix=".pt2", export=export
+    name="torch-export",
+    version=version,
+    load=load,
+    format="torch",
+    suffix=".pt2",
+    export=export,
+    programs=True,  # pickles, names of functions and formulas in it are evaluated
 )
