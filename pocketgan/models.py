@@ -118,7 +118,7 @@ def load_model(folder: Path) -> Model:
         description = json.loads((folder / "model.json").read_text())
         spec = _SPECS.validate_python(description["spec"])
         card = dict(description.get("card", {}))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"the model in {folder} is damaged: model.json describes no network; make or copy it again"
         ) from error

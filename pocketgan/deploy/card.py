@@ -69,7 +69,7 @@ def read_card(path: Path, runtime: ServingRuntime) -> dict[str, Any]:
         text = place.read_text() if place.exists() else runtime.noted and runtime.noted(path, KEY)
         if text:
             return dict(json.loads(text))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(
             f"the card of {path} is damaged; put it back as it was, or export the file again"
         ) from error

@@ -55,6 +55,10 @@ def _sources(arg: Any) -> Iterator[int]:
             yield from _sources(arg["times"][0])
 
 
+#: characters that the entries of a buffer may have: a short text from a stranger could grow to fill the memory
+MOST_TEXT = 64 << 20
+
+
 @dataclass(frozen=True)
 class TensorEntry:
     """A parameter or buffer: for each axis the sizes of its parts; its law as mean and standard deviation; a
@@ -67,8 +71,15 @@ class TensorEntry:
     content: str | None
 
     def value(self) -> Tensor:
-        """A buffer's entries."""
-        content = json.loads(zlib.decompress(base64.b64decode(self.content or "")))
+        """A buffer's entries. Raises ValueError where they are damaged, or too many."""
+        packed = zlib.decompressobj()
+        try:
+            text = packed.decompress(base64.b64decode(self.content or ""), MOST_TEXT)
+        except zlib.error as error:
+            raise ValueError("the entries of a buffer are damaged") from error
+        if packed.unconsumed_tail:
+            raise ValueError(f"a buffer has more than {MOST_TEXT} characters of entries")
+        content = json.loads(text)
         return torch.from_numpy(np.array(content["entries"])).to(getattr(torch, self.dtype)).view(content["shape"])
 
 

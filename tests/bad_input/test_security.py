@@ -1,8 +1,10 @@
 """What is written holds no code, and what is read is not believed."""
 
 import ast
+import base64
 import json
 import pickletools
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pocketgan
 from pocketgan.errors import DataError
 from pocketgan.models import load_model, save_model
 from pocketgan.networks import PatchSpec
+from pocketgan.networks.program import TensorEntry
 from pocketgan.training.state import load_state
 from tests.conftest import ToyRun
 
@@ -132,3 +135,16 @@ def test_a_program_is_not_loaded(cli, pairs: Path, tmp_path: Path):
             "model folder, or a file that holds none, as --format onnx writes it\n"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_buffer_that_would_fill_the_memory():
+    packed = base64.b64encode(zlib.compress(b"[" + b"1," * (40 << 20), 9)).decode()
+    assert len(packed) < 200_000
+    with pytest.raises(ValueError, match="more than 67108864 characters"):
+        TensorEntry([], False, "float32", (0.0, 0.0), packed).value()
+
+
+def test_json_of_endless_depth(tmp_path: Path):
+    (tmp_path / "model.json").write_text("[" * 200_000)
+    with pytest.raises(DataError, match=r"model\.json describes no network"):
+        load_model(tmp_path)
