@@ -244,7 +244,9 @@ def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng:
         while code != 0:
             left = [name for name, stage in every.items() if store.status(stage) != "finished"]
             at = rng.choice(left[:3]) if left and done < kills else None
-            delay, how = rng.uniform(0, lasts.get(at, 0.05)), rng.choice([signal.SIGKILL, signal.SIGTERM])
+            # beyond its end the next stage is hit; else one that saves nothing on the way would never end
+            delay = rng.uniform(0, 1.5 * lasts.get(at, 0.05))
+            how = rng.choice([signal.SIGKILL, signal.SIGTERM])
             code, began, took = server.session(store.folder, given, at, delay, how)
             assert code in (0, -signal.SIGKILL, 143), code
             *_, last, _ = began

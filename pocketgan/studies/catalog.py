@@ -9,6 +9,7 @@ from pocketgan.studies.input_skip import INPUT_SKIP
 from pocketgan.studies.methods import METHODS
 from pocketgan.studies.omgd import OMGD
 from pocketgan.studies.one_run import FRONT
+from pocketgan.studies.over_time import OVER_TIME
 from pocketgan.studies.pocket import POCKET_STUDY
 from pocketgan.studies.pseudo_pairs import PSEUDO_PAIRS
 from pocketgan.studies.search_baselines import SEARCH_BASELINES
@@ -23,6 +24,7 @@ STUDIES = {
         IN_PLACE,
         IN_PLACE_FRONT,
         INPUT_SKIP,
+        OVER_TIME,
         FRONT,
         TRADE_OFF,
         PSEUDO_PAIRS,

@@ -25,7 +25,7 @@ EVERY = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 
 def setting_of(study: Study, paired: Task, unpaired: Task, **fields: object) -> Setting:
     task = unpaired if study.data == UNPAIRED else paired
-    return Setting(**{"task": task, "seconds": 0.1, "teacher_width": 16, "discriminator_width": 2, **fields})
+    return Setting(**{"task": task, "seconds": 0.01, "teacher_width": 16, "discriminator_width": 2, **fields})
 
 
 @EVERY
