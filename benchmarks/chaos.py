@@ -171,14 +171,15 @@ def tell(*message: object) -> None:
 class Server:
     """Sessions in processes of their own."""
 
-    def __init__(self, data: Path, quick: bool) -> None:
+    def __init__(self, data: Path, quick: bool, said: Path) -> None:
+        self.said = said
         words = [sys.executable, __file__, "--serve", str(data), *(["--quick"] if quick else [])]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=said.open("w"),
             bufsize=0,  # else a line could wait in a buffer where `select` does not see it
             env=environment,
         )
@@ -227,14 +228,14 @@ class Server:
 def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng: random.Random) -> list[dict]:
     """Kill so many sessions, or as many as there is time for; after some of them one file of what is saved of an
     unfinished stage is damaged. A row for each kind of stage."""
-    server, whole, given = Server(data, quick), Store(work / "whole"), work / "given"
+    server, whole, given = Server(data, quick, work / "said"), Store(work / "whole"), work / "given"
     code, began, _ = server.session(whole.folder, None)
-    assert code == 0, code
+    assert code == 0, server.said.read_text()
     every = stages(open_task(data, size=16), None, quick)
     shutil.copytree(whole.artifact(every["teacher"]) / "model", given)
     every = stages(open_task(data, size=16), given, quick)
     code, _, _ = server.session(whole.folder, given)
-    assert code == 0, code
+    assert code == 0, server.said.read_text()
     wanted = artifacts(every, whole)
     lasts = lengths(began)
     rows = {kind: Counter() for kind in dict.fromkeys(stage.kind for stage in every.values())}
@@ -248,7 +249,7 @@ def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng:
             delay = rng.uniform(0, 1.5 * lasts.get(at, 0.05))
             how = rng.choice([signal.SIGKILL, signal.SIGTERM])
             code, began, took = server.session(store.folder, given, at, delay, how)
-            assert code in (0, -signal.SIGKILL, 143), code
+            assert code in (0, -signal.SIGKILL, 143), (code, server.said.read_text().splitlines()[-1:])
             *_, last, _ = began
             # but of a stage that was begun before, or is not at its end now
             whole_ones = {*left[1:]} - ({last} if code else set())
