@@ -245,8 +245,7 @@ def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng:
         while code != 0:
             left = [name for name, stage in every.items() if store.status(stage) != "finished"]
             at = rng.choice(left[:3]) if left and done < kills else None
-            # beyond its end the next stage is hit; else one that saves nothing on the way would never end
-            delay = rng.uniform(0, 1.5 * lasts.get(at, 0.05))
+            delay = rng.uniform(0, lasts.get(at, 0.05))
             how = rng.choice([signal.SIGKILL, signal.SIGTERM])
             code, began, took = server.session(store.folder, given, at, delay, how)
             assert code in (0, -signal.SIGKILL, 143), (code, server.said.read_text().splitlines()[-1:])
@@ -255,6 +254,8 @@ def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng:
             whole_ones = {*left[1:]} - ({last} if code else set())
             lasts |= {name: length for name, length in lengths(began).items() if name in whole_ones}
             if code:
+                # where it is slower now, and saves nothing on the way, it would never come to its end else
+                lasts[last] = 1.25 * lasts.get(last, 0.05)
                 done += 1
                 slowest = max(slowest, took if code == 143 else 0)
                 row = rows[every[last].kind]

@@ -1,10 +1,9 @@
 """Convolutions in 8 bits: ONNX files with quantised weights and activations, calibrated on real images.
 
 Weights are symmetric with a scale for each channel, activations have one scale and zero point for each tensor, from
-the range that they had over the calibration images. The first and the last convolution, norms and all else compute
-in 32 bits: they cost little, and there the loss is greatest. Where the picture is still further off than allowed,
-single convolutions go back to 32 bits, those first that do most harm when they alone are quantised. Their weights
-are stored in 8 bits all the same, where that leaves the picture near enough.
+the range that they had over the calibration images. The first and the last convolution, norms and all else stay in
+32 bits: they cost little, and there the loss is greatest. Where the picture is still further off than allowed,
+single convolutions go back to 32 bits, those first that do most harm when they alone are quantised.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from pocketgan.deploy.slim import slimmed, without_lost_biases
 from pocketgan.errors import PocketGANError
 
 KINDS = ("Conv", "ConvTranspose")
@@ -26,7 +24,7 @@ COMPARED = 4
 
 
 def quantise(path: Path, images: Sequence[Mapping[str, np.ndarray]], least_psnr: float) -> list[str]:
-    """Quantise an ONNX file in place; returns the names of the convolutions that compute in 32 bits.
+    """Quantise an ONNX file in place; returns the names of the convolutions that stayed in 32 bits.
 
     Args:
         images: inputs of single images for the calibration; the files are compared on the first of them.
@@ -37,19 +35,17 @@ def quantise(path: Path, images: Sequence[Mapping[str, np.ndarray]], least_psnr:
     import onnx
 
     model = onnx.load(path)
-    without_lost_biases(model)
     layers = [node.name for node in model.graph.node if node.op_type in KINDS]
     inner = layers[1:-1]
+    ranges = _ranges(path, images)
     compared = [*images[:COMPARED]]
     expected = _pictures(path, compared)
 
     with TemporaryDirectory() as folder:
-        file, plain = (Path(folder) / f"{name}.onnx" for name in ("quantised", "plain"))
-        onnx.save(model, plain)
-        ranges = _ranges(plain, images)
+        file = Path(folder) / "quantised.onnx"
 
-        def psnr(chosen: Sequence[str], stored: Sequence[str] = ()) -> float:
-            _write(model, chosen, stored, ranges, file)
+        def psnr(chosen: Sequence[str]) -> float:
+            _write(model, chosen, ranges, file)
             return _psnr(_pictures(file, compared), expected)
 
         kept = list(inner)
@@ -63,11 +59,8 @@ def quantise(path: Path, images: Sequence[Mapping[str, np.ndarray]], least_psnr:
                 f"a file in 8 bits must come within {least_psnr:g} dB of its network, and with no convolution of "
                 f"this one does it; keep it in 32 or 16 bits"
             )
-        others = [layer for layer in layers if layer not in kept]
-        if psnr(kept, others) < least_psnr:
-            psnr(kept)
         path.write_bytes(file.read_bytes())
-    return others
+    return [layer for layer in layers if layer not in kept]
 
 
 def _ranges(path: Path, images: Sequence[Mapping[str, np.ndarray]]) -> Any:
@@ -87,8 +80,8 @@ def _ranges(path: Path, images: Sequence[Mapping[str, np.ndarray]]) -> Any:
         return calibrator.compute_data()
 
 
-def _write(model: Any, layers: Sequence[str], stored: Sequence[str], ranges: Any, path: Path) -> None:
-    """The model with these convolutions quantised, and of those `stored` the weights alone."""
+def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path) -> None:
+    """The model with these convolutions quantised."""
     import copy
 
     import onnx
@@ -113,34 +106,7 @@ def _write(model: Any, layers: Sequence[str], stored: Sequence[str], ranges: Any
         quantiser.quantize_model()
     finally:
         logging.disable(level)
-    quantiser.model.topological_sort()
-    written = quantiser.model.model
-    _store(written.graph, stored)
-    slimmed(written)
-    onnx.save(written, path)
-
-
-def _store(graph: Any, layers: Sequence[str]) -> None:
-    """Keep the weights of these convolutions in 8 bits, and compute with them in 32."""
-    from onnx import helper, numpy_helper
-
-    values, found = {each.name: each for each in graph.initializer}, []
-    for node in graph.node:
-        if node.name not in layers or node.input[1] not in values:
-            continue
-        name, axis = node.input[1], 1 if node.op_type == "ConvTranspose" else 0
-        weight = numpy_helper.to_array(values[name])
-        others = tuple(each for each in range(weight.ndim) if each != axis)
-        scale = np.maximum(np.abs(weight).max(others), 1e-12) / 127
-        shape = [-1 if each == axis else 1 for each in range(weight.ndim)]
-        small = np.rint(weight / scale.reshape(shape)).astype(np.int8)
-        values[name].CopyFrom(numpy_helper.from_array(small, name))
-        graph.initializer.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale"))
-        node.input[1] = f"{name}_whole"
-        found.append(helper.make_node("DequantizeLinear", [name, f"{name}_scale"], [node.input[1]], axis=axis))
-    nodes = [*found, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    onnx.save(quantiser.model.model, path)
 
 
 def _pictures(path: Path, images: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
