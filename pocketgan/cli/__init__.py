@@ -29,7 +29,7 @@ from pocketgan.cli.show import say
 from pocketgan.cli.store import store
 from pocketgan.cli.study import study
 from pocketgan.cli.worker import worker
-from pocketgan.errors import PocketGANError
+from pocketgan.errors import OutputError, PocketGANError
 
 #: looked up where it is loaded already: nobody else has others to speak to
 _MANY = "pocketgan.distributed"
@@ -132,6 +132,10 @@ def carry_through(work: Callable[[], None]) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.raise_signal(signal.SIGINT)
 
+    def stopped() -> NoReturn:
+        # 128 + 15 is what schedulers such as SLURM expect of a job that they pre-empt
+        _fail("stopped; run the same command again to go on from here", 143 if terminated else 2)
+
     signal.signal(signal.SIGTERM, terminate)
     try:
         work()
@@ -140,9 +144,11 @@ def carry_through(work: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
-        # 128 + 15 is what schedulers such as SLURM expect of a job that they pre-empt
-        _fail("stopped; run the same command again to go on from here", 143 if terminated else 2)
+        stopped()
     except PocketGANError as error:
+        # where the stop hit the code of others, it may have become an error that speaks of something else
+        if terminated and not isinstance(error, OutputError):
+            stopped()
         _fail(str(error), error.exit_code)
     except UsageError as error:
         verb = error.ctx.command_path if error.ctx else "pocketgan"
@@ -152,6 +158,8 @@ def carry_through(work: Callable[[], None]) -> None:
     except Exception as error:
         from pocketgan.runtime import is_out_of_memory
 
+        if terminated:
+            stopped()
         if is_out_of_memory(error):
             _fail("this needs more memory than there is; choose a smaller --size, or another --device", 2)
         if _speaks(1):

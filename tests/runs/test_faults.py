@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pocketgan.cli import carry_through
+from pocketgan.errors import DataError, OutputError
 from pocketgan.pipeline.recipe import read_recipe
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.upkeep import kept
@@ -87,3 +89,27 @@ def test_a_full_disk_and_sigterm(cli: Cli, toy_run: ToyRun, unfinished: ToyRun, 
     assert found.keys() == wanted.keys()
     assert [name for name in wanted if "/artifact/" in name and found[name] != wanted[name]] == []
     assert not any(each.damaged for each in kept(store))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (DataError("the model is damaged"), 143, "stopped; run the same command again to go on from here"),
+        (RuntimeError("from C++"), 143, "stopped; run the same command again to go on from here"),
+        (OutputError("the disk is full; make room"), 2, "the disk is full; make room"),
+    ],
+)
+def test_a_stop_that_others_turn_into_an_error(error: Exception, code: int, line: str, capsys):
+    """Where SIGTERM finds a process in code that is not ours. What could not be written is told all the same."""
+
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise error from None
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        carry_through(work)
+    signal.signal(signal.SIGTERM, before)
+    assert (end.value.code, capsys.readouterr().err) == (code, f"pocketgan: {line}\n")
