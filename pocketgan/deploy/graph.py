@@ -1,7 +1,9 @@
-"""Changes to ONNX files that keep what they compute: sides of any length, weights of half the size."""
+"""ONNX files: whose weights an operation takes, and changes that keep what a file computes: sides of any length,
+weights of half the size."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,26 @@ import numpy as np
 
 #: weights of fewer numbers stay as they are: they cost nothing
 _SMALL = 64
+#: what disappears into a convolution before it
+_FUSED = ("Relu", "LeakyRelu", "Tanh", "Sigmoid", "Clip", "Cast")
+
+
+def layer_names(model: Any) -> dict[str, str]:
+    """The layer whose weights an operation takes, by the operation's name and by those of what it gives and of what
+    an activation makes of that: fusing keeps one of them."""
+    graph = model.graph
+    holds = {each.name: each.name for each in graph.initializer}
+    names = {}
+    for node in graph.node:
+        weights = [holds[each] for each in node.input if each in holds]
+        if node.op_type in ("Cast", "DequantizeLinear") and weights:  # weights of 16 or 8 bits
+            holds[node.output[0]] = weights[0]
+        found = (re.match(r"(.+)\.weight", each) for each in weights)
+        if layer := next(filter(None, found), None):
+            names[node.name] = names[node.output[0]] = layer[1]
+        elif node.op_type in _FUSED and node.input[0] in names:
+            names[node.output[0]] = names[node.input[0]]
+    return names
 
 
 def of_any_size(path: Path, multiple: int) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from pocketgan.deploy.serving import Call, ServingRuntime
 from pocketgan.units import Size, both_sides
 
+#: runs that are not counted
 WARM_UP = 3
 MINIMUM = 10
 #: more than this share of a run is not spent in waiting on a quiet machine

@@ -101,18 +101,24 @@ def test_a_file_of_another_runtime(onnx_file: Path, tmp_path: Path):
         assert found["size_bytes"] == sum((tmp_path / f"model.{end}").stat().st_size for end in ("xml", "bin"))
 
 
-def test_where_the_time_goes_in_a_runtime(onnx_file: Path):
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_where_the_time_goes_in_a_runtime(onnx_file: Path, tmp_path: Path, name: str):
     """Every layer with weights is told by its name, at the size of what it gives; shares are of all."""
-    found = profile_model(str(onnx_file), (16, 32), ["onnxruntime:1"], layers=True)
-    assert list(found["latency_ms"]) == list(found["layer_times"]) == ["onnxruntime:1"]
-    times = found["layer_times"]["onnxruntime:1"]
+    if not find_spec(name):
+        pytest.skip(f"{name} is not installed")
+    file = onnx_file if name == "onnxruntime" else tmp_path / "model.xml"
+    if file is not onnx_file:
+        runtime_named(name).export(SPEC.build(), (24, 24), file)
+    found = profile_model(str(file), (16, 32), [f"{name}:1"], layers=True)
+    assert list(found["latency_ms"]) == list(found["layer_times"]) == [f"{name}:1"]
+    times = found["layer_times"][f"{name}:1"]
     own = {layer.name: layer for layer in layer_costs(SPEC, 16, 32) if layer.weights}
     names = {each["name"].removeprefix("network."): each for each in times}  # the quick exporter puts it before
     by_name = {name: each for name, each in names.items() if name in own}
     assert by_name.keys() == own.keys()
     for name, each in by_name.items():
         assert tuple(each["shape"][2:]) == own[name].out_shape[-2:]
-        assert each["op"] in ("Conv", "ConvTranspose")
+        assert each["op"] in ("Conv", "ConvTranspose", "Convolution", "GroupConvolution", "ConvolutionBackpropData")
     assert sum(each["share"] for each in times) == pytest.approx(1)
     total = sum(each["ms"] for each in times)
     assert all(each["share"] == pytest.approx(each["ms"] / total) for each in times)

@@ -25,11 +25,12 @@ def version() -> str:
 
 
 def load(path: Path, threads: int) -> Served:
-    from executorch.extension.pybindings import portable_lib
+    # Its public module imports the compiler too: eight seconds, and pages of notes, for what loading needs nothing of.
+    from executorch.extension.pybindings import _portable_lib
 
     with _hushed():
-        portable_lib._unsafe_reset_threadpool(threads)
-        module: Any = portable_lib._load_for_executorch(str(path))
+        _portable_lib._unsafe_reset_threadpool(threads)
+        module: Any = _portable_lib._load_for_executorch(str(path))
     meta = module.method_meta("forward")
     shapes = [tuple(meta.input_tensor_meta(i).sizes()) for i in range(meta.num_inputs())]
     names = ("image", "style")[: len(shapes)]

@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from pocketgan.deploy.graph import layer_names
+from pocketgan.deploy.latency import WARM_UP
 from pocketgan.deploy.onnx import export_onnx
 from pocketgan.deploy.serving import LayerTime, Served, ServingRuntime
 
-#: runs that are not counted
-WARM_UP = 3
-#: what disappears into a convolution before it
-FUSED = ("Relu", "LeakyRelu", "Tanh", "Sigmoid", "Clip", "Cast")
 
 
 def version() -> str:
@@ -38,6 +36,8 @@ def load(path: Path, threads: int) -> Served:
 
 def layers(path: Path, feed: Mapping[str, np.ndarray], threads: int, runs: int) -> list[LayerTime]:
     """As ONNX Runtime's profiler says, in the order of the run."""
+    import onnx
+
     options = _options(threads)
     options.enable_profiling = True
     with TemporaryDirectory() as folder:
@@ -52,7 +52,7 @@ def layers(path: Path, feed: Mapping[str, np.ndarray], threads: int, runs: int) 
         if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
             times.setdefault(event["name"], []).append(event["dur"] / 1e3)
             told[event["name"]] = event["args"]
-    names = _names(path)
+    names = layer_names(onnx.load(path, load_external_data=False))
     return [
         LayerTime(
             _name(name.removesuffix("_kernel_time"), names),
@@ -79,26 +79,6 @@ def _session(path: Path, options: Any) -> Any:
     import onnxruntime
 
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def _names(path: Path) -> dict[str, str]:
-    """The layer whose weights an operation takes, by the operation's name and by those of what it gives and of what
-    an activation makes of that: fusing keeps one of them."""
-    import onnx
-
-    graph = onnx.load(path, load_external_data=False).graph
-    holds = {each.name: each.name for each in graph.initializer}
-    names = {}
-    for node in graph.node:
-        weights = [holds[each] for each in node.input if each in holds]
-        if node.op_type in ("Cast", "DequantizeLinear") and weights:  # weights of 16 or 8 bits
-            holds[node.output[0]] = weights[0]
-        found = (re.match(r"(.+)\.weight", each) for each in weights)
-        if layer := next(filter(None, found), None):
-            names[node.name] = names[node.output[0]] = layer[1]
-        elif node.op_type in FUSED and node.input[0] in names:
-            names[node.output[0]] = names[node.input[0]]
-    return names
 
 
 def _name(own: str, names: Mapping[str, str]) -> str:
