@@ -206,7 +206,7 @@ def test_doctor(cli: Cli):
     assert found["versions"]["torch"] == torch.__version__
     assert found["versions"]["pocketgan"] == __version__
     assert found["device"] in found["devices"] or found["device"] in ("cuda", "mps")
-    assert found["runtimes"].keys() == {"onnxruntime", "openvino", "executorch", "torch", "torch-export"}
+    assert found["runtimes"].keys() == {"onnxruntime", "openvino", "executorch", "coreml", "torch", "torch-export"}
     assert found["weights"]["mobilenet_v2"] == "bundled"
     text = cli("doctor").out
     for name in (*found["versions"], *found["runtimes"], *found["weights"]):

@@ -258,7 +258,7 @@ def export(
 
     Args:
         out: the file.
-        format: onnx, openvino, executorch or torch; default by the file's ending.
+        format: onnx, openvino, executorch, coreml or torch; default by the file's ending.
         precision: fp16: weights in 16 bits; int8: convolutions in 8, calibrated on images.
         size: side in pixels, or height and width; default the model's, else 256.
         fixed: for one image of that size only; default any size and number, where the format can.
@@ -306,7 +306,7 @@ def check_target(target: Path, format: str, overwrite: bool) -> None:
     runtime = runtimes_by_format().get(format)
     if runtime and runtime.beside and target.suffix != runtime.suffix:
         raise SpecError(f"a file for {runtime.name} ends in {runtime.suffix}, and '{target}' does not")
-    if target.is_file() and not overwrite:
+    if (target.is_file() or (runtime and runtime.is_at(target))) and not overwrite:
         raise OutputError(f"{target} is there already; choose another --out, or say --overwrite")
 
 

@@ -19,8 +19,8 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="One or several of onnx, openvino, executorch, torch; or official: a checkpoint for the papers' "
-            "own code.",
+            help="One or several of onnx, openvino, executorch, coreml, torch; or official: a checkpoint for the "
+            "papers' own code.",
         ),
     ] = "onnx",
     out: Annotated[
@@ -75,5 +75,4 @@ def export(
             data=data,
             overwrite=overwrite,
         )
-        files = [target, *(target.with_suffix(suffix) for suffix in runtimes[name].beside)]
-        say(f"{target}: {sum(file.stat().st_size for file in files):,} bytes, {verified}")
+        say(f"{target}: {runtimes[name].bytes_of(target):,} bytes, {verified}")

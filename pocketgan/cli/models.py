@@ -46,7 +46,10 @@ def profile(
     threads: Annotated[int, typer.Option(min=1, help="Threads of the latency measurement.")] = 1,
     layers: Annotated[
         bool,
-        typer.Option("--layers", help="A line for each layer, and with --runtime onnxruntime or openvino where its time goes."),
+        typer.Option(
+            "--layers",
+            help="A line for each layer, and with --runtime onnxruntime or openvino where its time goes.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -113,7 +113,9 @@ def _runtime(name: str) -> str:
         runtime.check()
     except SpecError as error:
         return str(error)
-    return runtime.version()
+    return (
+        f"{runtime.version()}; writes files alone: {runtime.elsewhere}" if runtime.elsewhere else runtime.version()
+    )
 
 
 def _weights() -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pocketgan.deploy.card import beside, card_size, read_card
 from pocketgan.deploy.runtimes import runtime_of_file
 from pocketgan.deploy.serving import Served, ServingRuntime
+from pocketgan.deploy.ship import line_of
 from pocketgan.elastic.skeleton import skeleton
 from pocketgan.errors import DataError, SpecError
 from pocketgan.models import Model, find_model
@@ -52,7 +53,7 @@ class Exported(nn.Module):
         except Exception as error:  # each runtime has exceptions of its own
             sides = size_text((x.shape[2], x.shape[3]))
             raise DataError(
-                f"{self.path} fails on images of {sides} pixels ({_line(error)}); export it again, or at that size "
+                f"{self.path} fails on images of {sides} pixels ({line_of(error)}); export it again, or at that size "
                 f"with --size {sides}"
             ) from error
         return torch.cat(made).to(x.device)
@@ -110,16 +111,10 @@ def open_model(text: str) -> Model:
 
 
 def _loaded(path: Path, runtime: ServingRuntime) -> Served:
-    runtime.check()
+    runtime.check_runs()
     try:
         return runtime.load(path, torch.get_num_threads())
     except Exception as error:  # each runtime has exceptions of its own for what is wrong with a file
         raise DataError(
-            f"{path} is damaged, or needs what {runtime.version()} does not have ({_line(error)}); export it again"
+            f"{path} is damaged, or needs what {runtime.version()} does not have ({line_of(error)}); export it again"
         ) from error
-
-
-def _line(error: Exception) -> str:
-    """The end of what a runtime says, in one line: that is where it says what is wrong."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else f"... {text[-160:]}"

@@ -26,7 +26,7 @@ def noise(network: nn.Module, count: int, size: Size) -> Float[Tensor, "count ch
     """Images that a generator can see, as its spec says; of another module, uniform in [-1, 1]."""
     rng = torch.Generator().manual_seed(0)
     if isinstance(network, Generator):
-        return network.spec.example(count, size, rng)
+        return network.spec.example(count, size, rng).contiguous()  # exporters look at the order in memory
     return torch.rand(count, 3, *size, generator=rng) * 2 - 1
 
 

@@ -82,7 +82,7 @@ def _size_of(path: Path, own: ServingRuntime) -> Size:
 @contextmanager
 def _served_form(runtime: ServingRuntime, network: nn.Module, size: Size) -> Iterator[Any]:
     """What a runtime loads of a network: a file, or where it has none the network itself."""
-    runtime.check()
+    runtime.check_runs()
     if runtime.export is None:
         yield network
         return
@@ -122,11 +122,10 @@ def _profile_file(
             f"{path} is damaged, or no network that takes one image of {size_text(size)} pixels; "
             "export it again or give --size"
         ) from error
-    files = [path, *(path.with_suffix(end) for end in own.beside)]
     return {
         "model": str(path),
         "size": size_figure(size),
-        "size_bytes": sum(file.stat().st_size for file in files),
+        "size_bytes": own.bytes_of(path),
         **_figures(measured, times),
     }
 

@@ -63,6 +63,16 @@ def _padded(x: Image, padding: list[int], place: Callable[[int, int], int]) -> P
     return x
 
 
+def upsample_nearest2d(x: Image, output_size: list[int] | None, scale_factors: list[float] | None) -> Any:
+    """To a fraction of the size by steps; all else stays what it is."""
+    if output_size is None or any(own % side for own, side in zip(x.shape[2:], output_size, strict=True)):
+        return NotImplemented
+    for axis, side in zip((2, 3), output_size, strict=True):
+        if x.shape[axis] > side:
+            x = torch.ops.aten.slice.Tensor(x, axis, 0, x.shape[axis], x.shape[axis] // side)
+    return x
+
+
 def plain_operations() -> dict[Any, Callable[..., Tensor]]:
     """The rewrites by operation, as `ExportedProgram.run_decompositions` takes them."""
     aten = torch.ops.aten

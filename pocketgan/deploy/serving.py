@@ -78,6 +78,7 @@ class ServingRuntime:
         load: (network or file of its format, threads) -> the network, ready to run.
         format: the name of its file format, for `--format`; none where it runs modules as they are.
         suffix: the end of such a file's name.
+        folder: whether such a "file" is a folder.
         beside: the ends of the names of what belongs beside it.
         export: writes such a file.
         precisions: those that it can write.
@@ -87,6 +88,8 @@ class ServingRuntime:
         programs: whether its files are programs that may do anything where they are loaded; only files that have
             just been written are, never those of a user's.
         package: what must be installed, and by which extra of this package it is.
+        elsewhere: where its files run, in words, if not on this machine; else empty.
+        replay: as `load`, where files do not run here: computes the operations that a file holds by other means.
     """
 
     name: str
@@ -94,6 +97,7 @@ class ServingRuntime:
     load: Callable[[Any, int], Served]
     format: str | None = None
     suffix: str = ""
+    folder: bool = False
     beside: tuple[str, ...] = ()
     export: Exporter | None = None
     precisions: tuple[Precision, ...] = ("fp32",)
@@ -102,6 +106,8 @@ class ServingRuntime:
     layers: Callable[[Path, Mapping[str, np.ndarray], int, int], list[LayerTime]] | None = None
     programs: bool = False
     package: tuple[str, str] | None = None
+    elsewhere: str = ""
+    replay: Callable[[Path, int], Served] | None = None
 
     @property
     def installed(self) -> bool:
@@ -119,6 +125,28 @@ class ServingRuntime:
                 f"{self.name} writes {', '.join(self.precisions)}, not {precision}; choose one of these"
             )
 
+    def check_runs(self) -> None:
+        """Raise `SpecError` where it is not installed, or its files do not run on this machine."""
+        self.check()
+        if self.elsewhere:
+            raise SpecError(
+                f"files for {self.name} do not run here: {self.elsewhere}; take the model folder, or another format"
+            )
+
+    def compared(self, path: Path) -> Served:
+        """What a file is compared by: its run, or where it does not run here what stands for that."""
+        return self.replay(path, 1) if self.elsewhere and self.replay else self.load(path, 1)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether there is what may be such a file."""
+        return path.is_dir() if self.folder else path.is_file()
+
+    def bytes_of(self, path: Path) -> int:
+        """What a file takes on the disk, with what belongs beside it."""
+        files = [path, *(path.with_suffix(end) for end in self.beside)]
+        files += path.rglob("*") if self.folder else []
+        return sum(file.stat().st_size for file in files if file.is_file())
+
     def ready(self, network: Any, size: Size, threads: int) -> Call:
         """A function that runs one image through a network or a file of this runtime's format.
 
@@ -129,7 +157,7 @@ class ServingRuntime:
 
     def fed(self, network: Any, size: Size, threads: int) -> tuple[Served, dict[str, np.ndarray]]:
         """A network or a file that is loaded, and inputs of one image for it. Raises as `ready`."""
-        self.check()
+        self.check_runs()
         served = self.load(network, threads)
         shapes = list(served.inputs.values())
         fixed = shapes[0][2:]

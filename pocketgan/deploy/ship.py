@@ -41,17 +41,22 @@ BOUNDS: dict[Precision, Bound] = {
 
 class Verified(NamedTuple):
     """How a file differed from its network over `images`: the largest absolute difference, and the PSNR in dB
-    (20 log10 of 2, the range of the pictures, over the root mean square difference; infinite for equal ones)."""
+    (20 log10 of 2, the range of the pictures, over the root mean square difference; infinite for equal ones).
+
+    `elsewhere`: where files of its format run, if not here: then it was not run, and its operations were computed.
+    """
 
     largest: float
     psnr: float
     images: int
     noise: bool = False
+    elsewhere: str = ""
 
     def __str__(self) -> str:
         psnr = "equal" if math.isinf(self.psnr) else f"{self.psnr:.1f} dB"
         seen = f"{self.images} images" + (" of noise" if self.noise else "")
-        return f"largest difference to PyTorch {self.largest:.1e}, {psnr} over {seen}"
+        text = f"largest difference to PyTorch {self.largest:.1e}, {psnr} over {seen}"
+        return f"{text}; not run here: {self.elsewhere} (its operations were computed)" if self.elsewhere else text
 
 
 def export_verified(
@@ -85,17 +90,26 @@ def export_verified(
     chosen.check(precision)
     assert chosen.export is not None, "it has a format"
     seen = noise(network, 2, size) if images is None else most_varied(images)
-    with _appearing(path) as part:
-        chosen.export(network, size, part, precision=precision, fixed=fixed, images=images)
+    with _appearing(path, chosen) as part:
+        try:
+            chosen.export(network, size, part, precision=precision, fixed=fixed, images=images)
+        except (PocketGANError, OSError):
+            raise
+        except Exception as error:  # each exporter has exceptions of its own for what its format lacks
+            raise PocketGANError(
+                f"{type(network).__name__} does not become a file for {chosen.name} ({line_of(error)}); choose "
+                "another format"
+            ) from error
         found = verify(part, network, seen, runtime=chosen, bound=bound or BOUNDS[precision])
-        found = found._replace(noise=images is None)
-        fixed = None not in chosen.load(part, 1).inputs["image"][2:]
+        found = found._replace(noise=images is None, elsewhere=chosen.elsewhere)
+        fixed = None not in chosen.compared(part).inputs["image"][2:]
         card = card_of(network, size, chosen, precision, fixed=fixed, facts=facts or {})
         card["verified"] = {
             "against": f"torch {torch.__version__}",
             "images": f"{found.images} of noise" if found.noise else found.images,
             "largest_difference": found.largest,
             "psnr_db": None if math.isinf(found.psnr) else round(found.psnr, 2),
+            **({"not_run_here": f"{chosen.elsewhere}; its operations were computed"} if chosen.elsewhere else {}),
         }
         write_card(part, card, chosen)
     return found
@@ -115,7 +129,7 @@ def verify(
     Raises PocketGANError beyond the bound.
     """
     runtime, network = runtime or runtime_named("onnxruntime"), shipped(network)
-    served = runtime.load(path, 1)
+    served = runtime.compared(path)
     inputs = with_draws(network, images.cpu())
     rows = [{name: each[i : i + 1] for name, each in inputs.items()} for i in range(len(images))]
     found = _joined([_compared(served, network, row) for row in rows])
@@ -153,11 +167,17 @@ def _joined(rows: list[Verified]) -> Verified:
     return Verified(max(row.largest for row in rows), psnr, len(rows))
 
 
+def line_of(error: Exception) -> str:
+    """The end of what others' code says, in one line: that is where it says what is wrong."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else f"... {text[-160:]}"
+
+
 @contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
+def _appearing(path: Path, runtime: ServingRuntime) -> Iterator[Path]:
     """A place to write a file and what belongs beside it; all take their places when the context ends well, `path`
     last, or disappear on failure."""
-    if path.exists() and not path.is_file():
+    if path.exists() and not runtime.is_at(path):
         raise OutputError(f"'{path}' is no file that an export could replace; choose another place")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +185,13 @@ def _appearing(path: Path) -> Iterator[Path]:
             part = Path(folder) / path.name
             yield part
             for each in sorted(Path(folder).iterdir(), key=lambda each: each == part):
-                os.replace(each, path.with_name(each.name))
+                place = path.with_name(each.name)
+                if place.is_dir():  # a folder takes the place of an empty one alone
+                    with TemporaryDirectory(dir=path.parent, prefix=".") as aside:
+                        os.replace(place, Path(aside) / each.name)
+                        os.replace(each, place)
+                else:
+                    os.replace(each, place)
     except OSError as error:
         raise OutputError(
             f"an export needs a place that can be written, and '{path}' is none ({error.strerror}); choose another"

@@ -8,12 +8,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 
 from pocketgan.deploy import export_verified
 from pocketgan.deploy import onnx as onnx_export
-from pocketgan.deploy.rewrites import instance_norm, reflection_pad2d, replication_pad2d
+from pocketgan.deploy.inputs import noise
+from pocketgan.deploy.mil import OPERATIONS
+from pocketgan.deploy.rewrites import instance_norm, reflection_pad2d, replication_pad2d, upsample_nearest2d
 from pocketgan.deploy.runtimes import runtime_named, runtimes_by_format
-from pocketgan.deploy.ship import BOUNDS, Bound
+from pocketgan.deploy.ship import BOUNDS, Bound, verify
 from pocketgan.errors import PocketGANError, SpecError
 from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec, UnetSpec, init_normal
 
@@ -27,7 +30,7 @@ FAMILIES = {
 FORMATS = [
     (name, precision)
     for name, runtime in runtimes_by_format().items()
-    if name != "executorch"  # its compiler takes long: one network is enough, below
+    if name not in ("executorch", "coreml")  # their compilers take long: one network is enough, below
     for precision in runtime.precisions
     if precision != "int8"
 ]
@@ -98,6 +101,77 @@ def test_executorch(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_coreml(tmp_path, cli):
+    """Where CoreML does not run, the operations of the file are computed: a wrong weight in it is found."""
+    pytest.importorskip("coremltools")
+    network, path = network_of("resnet"), tmp_path / "small.mlpackage"
+    found = export_verified(network, 16, path, runtime="coreml")
+    assert found.psnr >= 60
+    card = json.loads((tmp_path / "small.mlpackage.json").read_text())
+    assert (card["format"], card["sides"]) == ("coreml", "fixed")
+    if not (elsewhere := runtime_named("coreml").elsewhere):
+        return
+    assert str(found).endswith("; not run here: CoreML runs on macOS (its operations were computed)")
+    assert card["verified"]["not_run_here"] == "CoreML runs on macOS; its operations were computed"
+    for words in (("translate", path, tmp_path, "-o", tmp_path / "made"), ("profile", path)):
+        told = "files for coreml do not run here: CoreML runs on macOS; take the model folder, or another format"
+        assert cli(*words) == (2, "", f"pocketgan: {told}\n")
+    assert elsewhere in cli("doctor").out
+    export_verified(network, 16, path, runtime="coreml")  # a folder takes the place of a folder
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["small.mlpackage", "small.mlpackage.json"]
+    (weights,) = path.rglob("weight.bin")
+    held = bytearray(weights.read_bytes())
+    held[-64:] = np.full(16, 0.5, np.float32).tobytes()
+    weights.write_bytes(held)
+    with pytest.raises(PocketGANError, match="a file for coreml must agree with its network"):
+        verify(path, network, noise(network, 1, (16, 16)), runtime=runtime_named("coreml"))
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "expected"),
+    [
+        # padding is named from the first axis on, before and after
+        (
+            "conv",
+            {"pad_type": "custom", "pad": [1, 0, 2, 1], "strides": [2, 1], "dilations": [1, 2], "groups": 2},
+            lambda x, w: F.conv2d(F.pad(x, (2, 1, 1, 0)), w, stride=(2, 1), dilation=(1, 2), groups=2),
+        ),
+        (
+            "pad",
+            {"pad": [0, 0, 0, 0, 1, 2, 3, 0], "mode": "reflect"},
+            lambda x, w: F.pad(x, (3, 0, 1, 2), "reflect"),
+        ),
+        ("crop", {"crop_height": [1, 0], "crop_width": [0, 2]}, lambda x, w: x[..., 1:, :-2]),
+        ("slice_by_size", {"begin": [0, 1, 0, 2], "size": [1, 2, -1, 3]}, lambda x, w: x[:1, 1:3, :, 2:5]),
+        (
+            "slice_by_index",
+            {
+                "begin": [0, 1, 3, 5],
+                "end": [1, 0, 9, 9],
+                "stride": [1, 2, 1, 1],
+                "end_mask": [False, True, False, False],
+                "squeeze_mask": [False, False, False, True],
+            },
+            lambda x, w: x[:1, 1::2, 3:9, 5],
+        ),
+    ],
+)
+def test_operations_of_coreml(operation, given, expected):
+    x, weight = torch.randn(2, 4, 7, 8), torch.randn(4, 2, 3, 3)
+    more = {"weight": weight} if operation == "conv" else {}
+    assert torch.allclose(OPERATIONS[operation](x, **more, **given), expected(x, weight), atol=1e-6)
+
+
+def test_transposed_convolutions_of_coreml():
+    """What PyTorch adds at the end is a padding that cuts less off."""
+    x, weight = torch.randn(2, 4, 5, 6), torch.randn(4, 3, 3, 3)
+    own = F.conv_transpose2d(x, weight, stride=2, padding=1, output_padding=1)
+    given = {"strides": [2, 2], "pad": [1, 0, 1, 0], "pad_type": "custom", "output_shape": [2, 3, 10, 12]}
+    assert torch.allclose(OPERATIONS["conv_transpose"](x, weight, **given), own, atol=1e-6)
+    with pytest.raises(PocketGANError, match=r"gives \(2, 3, 9, 9\), and it gives \(2, 3, 10, 12\)"):
+        OPERATIONS["conv_transpose"](x, weight, **given | {"output_shape": [2, 3, 9, 9]})
+
+
 def test_the_rewrites_compute_the_same():
     x = torch.randn(2, 3, 5, 6, dtype=torch.float64)
     weight, bias = torch.randn(2, 3, dtype=torch.float64)
@@ -109,6 +183,9 @@ def test_the_rewrites_compute_the_same():
     for pads in ([1, 2, 3, 4], [0, 1, 0, 0]):
         for mine, mode in ((reflection_pad2d, "reflect"), (replication_pad2d, "replicate")):
             assert torch.equal(mine(x, pads), torch.nn.functional.pad(x, pads, mode=mode))
+    x = torch.randn(2, 3, 12, 8)
+    assert torch.equal(upsample_nearest2d(x, [3, 4], None), torch.nn.functional.interpolate(x, (3, 4)))
+    assert upsample_nearest2d(x, [5, 4], None) is upsample_nearest2d(x, None, [2.0, 2.0]) is NotImplemented
 
 
 @pytest.mark.usefixtures("one_trace")

@@ -47,7 +47,7 @@ class Serving(NamedTuple):
         serving = cls.of(text)
         if serving.runtime.export is None:
             raise SpecError(f"{text} runs networks as they are and has no files; choose another --runtime")
-        serving.runtime.check()
+        serving.runtime.check_runs()
         return serving
 
     def __str__(self) -> str:
@@ -61,9 +61,9 @@ def runtime_of_file(text: str) -> ServingRuntime | None:
     """
     path = Path(text)
     own = next((each for each in runtimes_by_format().values() if each.suffix == path.suffix), None)
-    if own is None or path.is_dir():
+    if own is None or (path.is_dir() and not own.folder):
         return None
-    if not path.is_file():
+    if not own.is_at(path):
         raise SpecError(
             f"{path} does not exist; give a file for {own.name}, a model folder or a spec like mobile-resnet:48"
         )

@@ -28,7 +28,7 @@ def load(path: Path, threads: int) -> Served:
     # Its public module imports the compiler too: eight seconds, and pages of notes, for what loading needs nothing of.
     from executorch.extension.pybindings import _portable_lib
 
-    with _hushed():
+    with _hushed(), quiet():
         _portable_lib._unsafe_reset_threadpool(threads)
         module: Any = _portable_lib._load_for_executorch(str(path))
     meta = module.method_meta("forward")
@@ -61,7 +61,7 @@ def export(
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Without the notes that its libraries write to standard error past Python."""
+    """Without the notes that its libraries write to standard error past Python; `quiet` is for those through it."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

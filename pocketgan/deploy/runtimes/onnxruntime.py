@@ -18,7 +18,6 @@ from pocketgan.deploy.onnx import export_onnx
 from pocketgan.deploy.serving import LayerTime, Served, ServingRuntime
 
 
-
 def version() -> str:
     import onnxruntime
 
