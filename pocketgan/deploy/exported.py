@@ -53,8 +53,8 @@ class Exported(nn.Module):
         except Exception as error:  # each runtime has exceptions of its own
             sides = size_text((x.shape[2], x.shape[3]))
             raise DataError(
-                f"{self.path} fails on images of {sides} pixels ({line_of(error)}); export it again, or at that size "
-                f"with --size {sides}"
+                f"{self.path} fails on images of {sides} pixels ({line_of(error)}); export it again, or at that "
+                f"size with --size {sides}"
             ) from error
         return torch.cat(made).to(x.device)
 
@@ -116,5 +116,6 @@ def _loaded(path: Path, runtime: ServingRuntime) -> Served:
         return runtime.load(path, torch.get_num_threads())
     except Exception as error:  # each runtime has exceptions of its own for what is wrong with a file
         raise DataError(
-            f"{path} is damaged, or needs what {runtime.version()} does not have ({line_of(error)}); export it again"
+            f"{path} is damaged, or needs what {runtime.version()} does not have ({line_of(error)}); export it "
+            "again"
         ) from error

@@ -1,5 +1,4 @@
-"""The operations of a CoreML program (MIL), computed by PyTorch: what a file says that it computes, where CoreML does
-not run.
+"""The operations of a CoreML program (MIL), computed by PyTorch: what a file says, where CoreML does not run.
 
 Each is written from its definition in the reference of MIL, and knows nothing of how a network was converted.
 Source: https://apple.github.io/coremltools/source/coremltools.converters.mil.mil.ops.defs.html

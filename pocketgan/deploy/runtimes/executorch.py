@@ -25,7 +25,7 @@ def version() -> str:
 
 
 def load(path: Path, threads: int) -> Served:
-    # Its public module imports the compiler too: eight seconds, and pages of notes, for what loading needs nothing of.
+    # Its public module imports the compiler too, of which loading needs nothing: eight seconds and pages of notes.
     from executorch.extension.pybindings import _portable_lib
 
     with _hushed(), quiet():
