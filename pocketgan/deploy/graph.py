@@ -1,5 +1,5 @@
 """ONNX files: whose weights an operation takes, and changes that keep what a file computes: sides of any length,
-weights of half the size."""
+weights of half the size, nothing that is not needed."""
 
 from __future__ import annotations
 
@@ -95,6 +95,64 @@ def with_half_weights(path: Path) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.save(model, path)
+
+
+def compact(model: Any) -> None:
+    """Leave out of a file what its runtime does not need: shapes between operations, attributes at their defaults,
+    zero points that are zero, equal numbers twice, long names (but those of weights, which tell the layers)."""
+    graph = model.graph
+    del graph.value_info[:]
+    arrays = {each.name: each for each in graph.initializer}
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    same = {}
+    for each in graph.initializer:
+        if each.raw_data and not re.match(r".+\.weight", each.name):
+            same[each.name] = first.setdefault((each.data_type, tuple(each.dims), each.raw_data), each.name)
+    kept = {value.name for value in (*graph.input, *graph.output)} | {""}
+    kept |= {name for name in arrays if re.match(r".+\.weight", name)}
+    short: dict[str, str] = {}
+
+    def name_of(value: str) -> str:
+        value = same.get(value, value)
+        return value if value in kept else short.setdefault(value, f"{len(short):x}")
+
+    for number, node in enumerate(graph.node):
+        if node.op_type == "DequantizeLinear" and len(node.input) == 3:
+            zero = arrays.get(node.input[2])
+            if zero is not None and zero.data_type == INT8 and not any(zero.raw_data):
+                del node.input[2]
+        for attribute in [*node.attribute]:
+            if attribute.SerializeToString() in _defaults(node):
+                node.attribute.remove(attribute)
+        node.name = f"{number:x}"
+        for values in (node.input, node.output):
+            for place, value in enumerate(values):
+                values[place] = name_of(value)
+    used = {value for node in graph.node for value in node.input}
+    held = []
+    for each in graph.initializer:
+        each.name, doubled = name_of(each.name), same.get(each.name, each.name) != each.name
+        if each.name in used and not doubled:
+            held.append(each)
+    del graph.initializer[:]
+    graph.initializer.extend(held)
+
+
+#: of the element types of ONNX
+INT8 = 3
+
+
+def _defaults(node: Any) -> set[bytes]:
+    """Attributes of convolutions and norms that say what holds without them."""
+    from onnx import helper
+
+    values: dict[str, Any] = {}
+    if node.op_type in ("Conv", "ConvTranspose"):
+        values = {"auto_pad": "NOTSET", "dilations": [1, 1], "group": 1, "strides": [1, 1], "pads": [0] * 4}
+        values["output_padding"] = [0, 0]
+    elif node.op_type == "InstanceNormalization":
+        values = {"epsilon": 1e-5}
+    return {helper.make_attribute(name, value).SerializeToString() for name, value in values.items()}
 
 
 def _rename(graph: Any, old: str, new: str) -> None:

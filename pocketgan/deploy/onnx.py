@@ -38,6 +38,7 @@ def export_onnx(
     fixed: bool = False,
     images: Tensor | None = None,
     opset: int = OPSET,
+    results: bool = True,
 ) -> None:
     """Write ``network`` in eval mode to ``path``: one file, weights inside, whole or not at all.
 
@@ -51,7 +52,7 @@ def export_onnx(
     ``size``; one that fixes its batch too gets one. What is left open has been run at other values than it was
     traced with.
 
-    ``images``, real ones, are what 8 bits are calibrated on: see ``quantise``.
+    ``images``, real ones, are what 8 bits are calibrated on; ``results``: of which values. See ``quantise``.
 
     Raises PocketGANError for a network that does not export, SpecError for 8 bits without ``images``.
     """
@@ -64,7 +65,7 @@ def export_onnx(
                 raise SpecError("8 bits are calibrated on real images, and there are none; name some with --data")
             inputs = with_draws(shipped(network), images.cpu())
             rows = [{name: each[i : i + 1].numpy() for name, each in inputs.items()} for i in range(len(images))]
-            quantise(partial, rows, LEAST_PSNR)
+            quantise(partial, rows, LEAST_PSNR, results=results)
 
 
 def _write(network: nn.Module, size: Size, path: Path, fixed: bool, opset: int) -> None:

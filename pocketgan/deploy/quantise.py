@@ -1,9 +1,13 @@
 """Convolutions in 8 bits: ONNX files with quantised weights and activations, calibrated on real images.
 
 Weights are symmetric with a scale for each channel, activations have one scale and zero point for each tensor, from
-the range that they had over the calibration images. The first and the last convolution, norms and all else stay in
-32 bits: they cost little, and there the loss is greatest. Where the picture is still further off than allowed,
-single convolutions go back to 32 bits, those first that do most harm when they alone are quantised.
+the range that they had over the calibration images. Norms and all else stay in 32 bits. Where the picture is
+further off than allowed, single convolutions go back to 32 bits, those first that do most harm when they alone are
+quantised. A bias that a norm takes away again is left out.
+
+What a convolution gives is rounded to 8 bits again only where the runtime needs that: ONNX Runtime computes a
+convolution in 8 bits only if its result is in 8 bits, and a transposed one never. A norm after it makes the loss
+greater: of each channel it blows up what is left of the range of all.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from pocketgan.deploy.graph import compact
 from pocketgan.errors import PocketGANError
 
 KINDS = ("Conv", "ConvTranspose")
@@ -23,20 +28,23 @@ KINDS = ("Conv", "ConvTranspose")
 COMPARED = 4
 
 
-def quantise(path: Path, images: Sequence[Mapping[str, np.ndarray]], least_psnr: float) -> list[str]:
+def quantise(
+    path: Path, images: Sequence[Mapping[str, np.ndarray]], least_psnr: float, *, results: bool = True
+) -> list[str]:
     """Quantise an ONNX file in place; returns the names of the convolutions that stayed in 32 bits.
 
     Args:
         images: inputs of single images for the calibration; the files are compared on the first of them.
         least_psnr: how near the quantised file must come to the file as it was, in dB.
+        results: whether results of convolutions are in 8 bits too, as ONNX Runtime needs it.
 
     Raises PocketGANError where not even one convolution can be quantised within the bound.
     """
     import onnx
 
     model = onnx.load(path)
+    drop_biases(model.graph)
     layers = [node.name for node in model.graph.node if node.op_type in KINDS]
-    inner = layers[1:-1]
     ranges = _ranges(path, images)
     compared = [*images[:COMPARED]]
     expected = _pictures(path, compared)
@@ -45,12 +53,12 @@ def quantise(path: Path, images: Sequence[Mapping[str, np.ndarray]], least_psnr:
         file = Path(folder) / "quantised.onnx"
 
         def psnr(chosen: Sequence[str]) -> float:
-            _write(model, chosen, ranges, file)
+            _write(model, chosen, ranges, file, ("ConvTranspose",) if results else KINDS)
             return _psnr(_pictures(file, compared), expected)
 
-        kept = list(inner)
+        kept = list(layers)
         if kept and psnr(kept) < least_psnr:
-            for layer in sorted(inner, key=lambda each: psnr([each])):  # most harm first
+            for layer in sorted(layers, key=lambda each: psnr([each])):  # most harm first
                 kept.remove(layer)
                 if kept and psnr(kept) >= least_psnr:
                     break
@@ -80,8 +88,21 @@ def _ranges(path: Path, images: Sequence[Mapping[str, np.ndarray]]) -> Any:
         return calibrator.compute_data()
 
 
-def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path) -> None:
-    """The model with these convolutions quantised."""
+def drop_biases(graph: Any) -> None:
+    """Without those of convolutions whose results go to instance norms alone, which take away what is the same all
+    over a channel."""
+    users: dict[str, list[str]] = {output.name: [""] for output in graph.output}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node.op_type)
+    for node in graph.node:
+        normed = set(users.get(node.output[0], ())) == {"InstanceNormalization"}
+        if node.op_type in KINDS and len(node.input) == 3 and normed:
+            del node.input[2]
+
+
+def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path, floating: Sequence[str]) -> None:
+    """The model with these convolutions quantised; those of the kinds `floating` give their results in 32 bits."""
     import copy
 
     import onnx
@@ -98,7 +119,7 @@ def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path) -> None:
         nodes_to_quantize=list(layers),
         nodes_to_exclude=[],
         op_types_to_quantize=list(KINDS),
-        extra_options={"DedicatedQDQPair": False},
+        extra_options={"DedicatedQDQPair": False, "OpTypesToExcludeOutputQuantization": [*floating]},
     )
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
@@ -106,7 +127,9 @@ def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path) -> None:
         quantiser.quantize_model()
     finally:
         logging.disable(level)
-    onnx.save(quantiser.model.model, path)
+    made = quantiser.model.model
+    compact(made)
+    onnx.save(made, path)
 
 
 def _pictures(path: Path, images: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:

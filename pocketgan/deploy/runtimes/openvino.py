@@ -83,7 +83,7 @@ def export(
 
     with TemporaryDirectory() as folder:
         file, own = Path(folder) / "model.onnx", precision if precision == "int8" else "fp32"
-        export_onnx(network, size, file, precision=own, fixed=fixed, images=images)
+        export_onnx(network, size, file, precision=own, fixed=fixed, images=images, results=False)
         held = onnx.load(file)
         names = layer_names(held)
         for node in held.graph.node:
