@@ -93,16 +93,18 @@ def row_of(
     try:
         for side in sides:
             images = images_of(network, side)
-            open_sized = path.exists() and None in runtime.load(path, 1).inputs["image"]
+            open_sized = path.exists() and None in runtime.compared(path).inputs["image"]
             if open_sized:
                 found = verify(path, network, images[:4], runtime=runtime, bound=BOUNDS[precision])
             else:
                 found = export_verified(network, side, path, images, runtime=runtime.name, precision=precision)
             row[f"largest_{side}"] = measure.figure(found.largest)
             row[f"psnr_{side}"] = measure.figure(min(found.psnr, 999.0))
-        row["megabytes"] = measure.figure(sum(each.stat().st_size for each in place.glob(f"{path.stem}*")) / 1e6)
+        row["megabytes"] = measure.figure(runtime.bytes_of(path) / 1e6)
     except PocketGANError as error:
         row["refused"] = str(error)
+    if runtime.elsewhere:
+        row["not_run"] = runtime.elsewhere
     row["seconds"] = measure.figure(time.perf_counter() - began)
     return row
 
