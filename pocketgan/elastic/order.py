@@ -33,10 +33,8 @@ def keep_important(network: nn.Module, spec: NetworkSpec, widths: Widths) -> dic
             continue
         weight = _select(module.weight.detach(), 1 - out, source, spec, kept)
         score = weight.abs().sum(dim=[axis for axis in range(weight.ndim) if axis != out])
-        if spec.whole:  # units are ranked, not single channels
-            score = score.view(spec.widths[made.group], -1).sum(1)
-        most = widths[made.group] if spec.whole else made.at(widths)
-        kept[made.group] = score.argsort(descending=True)[:most]
+        score = score.view(_ranked(spec, spec.widths, made.group), -1).sum(1)
+        kept[made.group] = score.argsort(descending=True)[: _ranked(spec, widths, made.group)]
     return gather(network.state_dict(), spec, kept)
 
 
@@ -50,6 +48,12 @@ def gather(state: Mapping[str, Tensor], spec: NetworkSpec, kept: Mapping[int, Te
             tensor = _select(tensor, axis, held, spec, kept)
         gathered[name] = tensor.clone()
     return gathered
+
+
+def _ranked(spec: NetworkSpec, widths: Widths, group: int) -> int:
+    """How many things of a group are ranked: its channels, each of which may be several of a layer's (the pixels of
+    a shuffle); units, of a spec where those stay whole."""
+    return widths[group] * (1 if spec.whole else spec.plan[group].factor)
 
 
 def _is_depthwise(module: nn.Module) -> bool:
@@ -66,8 +70,9 @@ def _select(
     for part in held:
         size = part.at(spec.widths)
         own = None if part.group is None else kept.get(part.group)
-        if own is not None and spec.whole:
-            ((_, unit),) = part.factors
+        if own is not None:
+            assert part.group is not None, "what is kept is kept by group"
+            unit = size // _ranked(spec, spec.widths, part.group)
             own = (own[:, None] * unit + torch.arange(unit, device=own.device)).flatten()
         indices.append(start + (torch.arange(size) if own is None else own).to(tensor.device))
         start += size

@@ -7,9 +7,9 @@ Source: Cai et al., Once-for-All, ICLR 2020, section 3.3.
 
 from __future__ import annotations
 
-from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
+from pocketgan.elastic.space import Choice, DepthChoice, EndsChoice, KernelChoice, SearchSpace
 
-ORDER = {"kernel": KernelChoice, "depth": DepthChoice, "width": Choice}
+ORDER = {"kernel": (KernelChoice, EndsChoice), "depth": (DepthChoice,), "width": (Choice,)}
 
 
 def shrinking(space: SearchSpace) -> tuple[SearchSpace, ...]:

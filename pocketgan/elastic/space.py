@@ -61,8 +61,20 @@ class KernelChoice(BaseModel):
     options: Options
 
 
+class EndsChoice(BaseModel):
+    """The side of the kernels of stem and head, largest first; a smaller kernel is the centre of the largest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fields: ClassVar[tuple[str, ...]] = ("ends",)
+
+    kind: Literal["ends"] = "ends"
+    options: Options
+
+
+FieldChoice = DepthChoice | KernelChoice | EndsChoice
 #: the choices of a space beside those of its widths
-Further = tuple[DepthChoice | KernelChoice, ...]
+Further = tuple[FieldChoice, ...]
 
 
 class Form(NamedTuple):
@@ -84,13 +96,15 @@ class SearchSpace(BaseModel):
 
     name: str
     spec: GeneratorSpec
-    choices: tuple[Choice | DepthChoice | KernelChoice, ...]
+    choices: tuple[Choice | FieldChoice, ...]
 
     @model_validator(mode="after")
     def _possible(self) -> SearchSpace:
         fields = [field for field, _ in self._fields]
         if len(set(fields)) < len(fields):
-            raise SpecError(f"depth and kernel can be chosen once each, got {', '.join(fields)}; leave one out")
+            raise SpecError(
+                f"depth, kernel and ends can be chosen once each, got {', '.join(fields)}; leave one out"
+            )
         for field, column in self._fields:
             options = self.choices[column].options
             if options[0] != getattr(self.spec, field):
@@ -215,7 +229,7 @@ class SearchSpace(BaseModel):
         return ",".join((widths, *others))
 
 
-def field_of(choice: DepthChoice | KernelChoice, spec: NetworkSpec) -> str:
+def field_of(choice: FieldChoice, spec: NetworkSpec) -> str:
     """The field of a spec that a choice sets. Raises `SpecError` where its family has none."""
     for field in choice.fields:
         if field in type(spec).model_fields:

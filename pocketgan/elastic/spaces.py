@@ -1,19 +1,28 @@
-"""Search spaces by name or from a list of widths; depth and kernels besides, where you name them."""
+"""Search spaces by name or from a list of widths; depth and sides of kernels besides, where you name them."""
 
 from __future__ import annotations
 
-from pocketgan.elastic.space import DepthChoice, Further, KernelChoice, SearchSpace, enlarged
+from pocketgan.elastic.space import (
+    DepthChoice,
+    EndsChoice,
+    FieldChoice,
+    Further,
+    KernelChoice,
+    SearchSpace,
+    enlarged,
+)
 from pocketgan.errors import SpecError, unknown
 from pocketgan.networks import NetworkSpec, read_numbers, write_numbers
 
 #: choices beside those of the widths, by the names of their parts in a space's text
-FURTHER: dict[str, type[DepthChoice] | type[KernelChoice]] = {"depth": DepthChoice, "kernel": KernelChoice}
-EXAMPLES = {"depth": "depth=9_6_3", "kernel": "kernel=7_5_3"}
+FURTHER: dict[str, type[FieldChoice]] = {"depth": DepthChoice, "kernel": KernelChoice, "ends": EndsChoice}
+EXAMPLES = {"depth": "depth=9_6_3", "kernel": "kernel=7_5_3", "ends": "ends=7_5_3"}
 
 
 def space_named(name: str, spec: NetworkSpec) -> SearchSpace:
     """A published space of the spec's family by name, or one set of options for every choice, e.g. '32_24_16_8';
-    either may go on with how many blocks and with the sides of kernels, e.g. '32_24_16_8,depth=9_6_3,kernel=7_5_3'.
+    either may go on with how many blocks and with the sides of kernels, those of the blocks and those of stem and
+    head, e.g. '32_24_16_8,depth=9_6_3,kernel=7_5_3,ends=7_5_3'.
 
     `spec` gives everything else.
     """
@@ -33,7 +42,7 @@ def space_named(name: str, spec: NetworkSpec) -> SearchSpace:
 
 def _further(parts: list[str]) -> Further:
     """What the named parts of a space's text say."""
-    choices: dict[str, DepthChoice | KernelChoice] = {}
+    choices: dict[str, FieldChoice] = {}
     for part in parts:
         name, _, numbers = part.strip().partition("=")
         if name not in FURTHER:

@@ -1,23 +1,26 @@
 """The ResNet generator of CycleGAN and pix2pix, dense or decomposed ("mobile").
 
 Stem 7x7, two stride-2 convolutions, residual blocks, two stride-2 transposed convolutions, head 7x7, tanh.
-Large or small, the network is this one class at other widths.
+Large or small, the network is this one class at other widths. The sides of the kernels and the way of upsampling
+may be others than those published.
 
 Source: Johnson et al., ECCV 2016; CycleGAN, ICCV 2017; GAN Compression, CVPR 2020, section 3.2.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field, NonNegativeInt
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
 from pocketgan.networks.init import init_normal
-from pocketgan.networks.layers import ConvLayer, Padding, make_activation
+from pocketgan.networks.layers import ConvLayer, Padding, make_activation, make_norm
 from pocketgan.networks.spec import (
     Forms,
     Generator,
@@ -32,11 +35,15 @@ from pocketgan.networks.spec import (
 )
 
 Part = Literal["down", "residual", "up"]
+Up = Literal["transposed", "resize", "shuffle"]
 
 
 def init_resnet(network: ResnetGenerator, generator: torch.Generator) -> ResnetGenerator:
-    """`init_normal`, but for `InputSkip`."""
+    """`init_normal`, but for `InputSkip` and what pixel shuffles arrange."""
     init_normal(network, generator)
+    for layer in network.up:
+        if isinstance(layer, UpLayer):
+            layer.start_even()
     if network.spec.input_skip:
         network.input_skip.draw(generator)
     return network
@@ -48,6 +55,8 @@ class ResnetSpec(NetworkSpec):
     `widths`: stem, down, stream, one inner width per residual block, up, last; the real channels are 1, 2, 4,
     4 ..., 2 and 1 times these. The usual short list has eight numbers: the blocks' inner widths are tied
     in three runs of equal length. `spaces`: those of a mobile ResNet in GAN Compression and Fast GAN Compression.
+    `ends`: the side of the kernels of stem and head. `up`: how sides are doubled: by a transposed convolution as
+    published, or by an `UpLayer`.
     `input_skip`: the image itself enters the output too, see `InputSkip`.
     """
 
@@ -72,8 +81,11 @@ class ResnetSpec(NetworkSpec):
     padding: Padding = "reflect"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     clamp_input: bool = False
-    #: left out of JSON where it is False, so that what was trained before there was a choice keeps its address
+    # these are left out of JSON at their defaults, so that what was trained before there was a choice keeps its
+    # address
     input_skip: bool = Field(default=False, exclude_if=lambda skip: not skip)
+    ends: Literal[3, 5, 7] = Field(default=7, exclude_if=lambda ends: ends == 7)
+    up: Up = Field(default="transposed", exclude_if=lambda up: up == "transposed")
 
     @property
     def plan(self) -> tuple[Group, ...]:
@@ -132,6 +144,43 @@ class ResidualBlock(nn.Module):
         return x + self.second(self.dropout(self.first(x)))
 
 
+class UpLayer(ConvLayer):
+    """Doubles the sides: each pixel becomes four and a 3x3 convolution follows ("resize"), or a 3x3 convolution
+    makes the four pixels of each channel and arranges them ("shuffle").
+
+    A channel's four pixels lie side by side among those of the convolution, so that leading channels stay leading.
+    Either costs four times the true MACs of a transposed convolution, and as many by the papers' convention.
+
+    Source: Odena et al., Distill 2016 (resize); Shi et al., CVPR 2016 (shuffle).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, up: Up, *, norm: Norm, separable: bool, **conv: Any
+    ) -> None:
+        made = 4 * out_channels if up == "shuffle" else out_channels
+        super().__init__(in_channels, made, 3, pad=1, separable=separable, bias=norm != "batch", **conv)
+        self.norm = make_norm(norm, out_channels)
+        self.shuffle = up == "shuffle"
+
+    def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out rows columns"]:
+        if self.shuffle:
+            x = F.pixel_shuffle(self.conv(x), 2)
+        else:
+            x = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return self.activation(self.norm(x))
+
+    @torch.no_grad()
+    def start_even(self) -> None:
+        """Where pixels are shuffled, the first weights of four neighbours are the same: the picture starts smooth,
+        where independent ones would start it with a checkerboard.
+
+        Source: Aitken et al., Checkerboard artifact free sub-pixel convolution, 2017.
+        """
+        if self.shuffle:
+            last = getattr(self.conv, "pointwise", self.conv)
+            last.weight.copy_(last.weight[::4].repeat_interleave(4, 0))
+
+
 class InputSkip(nn.Module):
     """What each pixel's own colour adds to the output in front of tanh: 1x1 convolution, ReLU, 1x1 convolution.
 
@@ -170,7 +219,8 @@ class ResnetGenerator(Generator):
         stem, down, stream, *inner, up, last = spec.channels.values()
         conv: dict[str, Any] = dict(norm=spec.norm, activation="relu")
 
-        self.stem = ConvLayer(spec.in_channels, stem, 7, pad=3, padding="reflect", **conv)
+        ends: dict[str, Any] = dict(kernel=spec.ends, pad=spec.ends // 2, padding="reflect")
+        self.stem = ConvLayer(spec.in_channels, stem, **ends, **conv)
         separable = "down" in spec.separable
         self.down = nn.ModuleList(
             [
@@ -180,15 +230,17 @@ class ResnetGenerator(Generator):
         )
         self.blocks = nn.ModuleList(ResidualBlock(spec, stream, channels) for channels in inner)
         separable = "up" in spec.separable
+        if spec.up == "transposed":
+            doubling: Any = partial(ConvLayer, kernel=3, stride=2, pad=1, transposed=True)
+        else:
+            doubling = partial(UpLayer, up=spec.up)
         self.up = nn.ModuleList(
             [
-                ConvLayer(stream, up, 3, stride=2, pad=1, transposed=True, separable=separable, **conv),
-                ConvLayer(up, last, 3, stride=2, pad=1, transposed=True, separable=separable, **conv),
+                doubling(stream, up, separable=separable, **conv),
+                doubling(up, last, separable=separable, **conv),
             ]
         )
-        self.head = ConvLayer(
-            last, spec.out_channels, 7, pad=3, padding="reflect", activation="none" if spec.input_skip else "tanh"
-        )
+        self.head = ConvLayer(last, spec.out_channels, **ends, activation="none" if spec.input_skip else "tanh")
         if spec.input_skip:
             self.input_skip = InputSkip(spec.in_channels, spec.out_channels)
             self.tanh = make_activation("tanh")

@@ -20,7 +20,7 @@ from pocketgan.elastic.calibrate import calibrate, has_statistics
 from pocketgan.elastic.cost import CostModel, cost
 from pocketgan.elastic.latency import LatencyModel
 from pocketgan.elastic.skeleton import skeleton
-from pocketgan.elastic.space import Choice, DepthChoice, KernelChoice, SearchSpace
+from pocketgan.elastic.space import Choice, DepthChoice, EndsChoice, KernelChoice, SearchSpace
 from pocketgan.elastic.supernet import Supernet
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.bootstrap import Contributions
@@ -43,7 +43,7 @@ from pocketgan.search.racing import Race, Racer
 #: candidates that are scored before an accelerator is waited for
 TOGETHER = 8
 #: what a report calls the choices of a search
-CHOICES = {Choice: "widths", DepthChoice: "depth", KernelChoice: "kernels"}
+CHOICES = {Choice: "widths", DepthChoice: "depth", KernelChoice: "kernels", EndsChoice: "ends"}
 
 
 class Search(Stage):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pocketgan.errors import unknown
 from pocketgan.studies.decomposition import DECOMPOSITION
+from pocketgan.studies.ends import ENDS
 from pocketgan.studies.in_place import IN_PLACE, IN_PLACE_FRONT
 from pocketgan.studies.input_skip import INPUT_SKIP
 from pocketgan.studies.methods import METHODS
@@ -25,6 +26,7 @@ STUDIES = {
         IN_PLACE_FRONT,
         INPUT_SKIP,
         OVER_TIME,
+        ENDS,
         FRONT,
         TRADE_OFF,
         PSEUDO_PAIRS,

@@ -75,9 +75,10 @@ def _state(supernet: Supernet, network: nn.Module) -> dict[str, Tensor]:
     for name, tensor in network.state_dict().items():
         value = full[name][: len(tensor)] if tensor.ndim else full[name]  # blocks left out stand last
         while value.shape[2:] != tensor.shape[2:]:
-            core = F.pad(value, (-1,) * 4)
-            matrix = getattr(supernet.kernels, f"to{core.shape[-1]}")[supernet.kernels.layers.index(name)]
-            value = torch.einsum("ab,oib->oia", matrix, core.flatten(2)).view_as(core)
+            value = core = F.pad(value, (-1,) * 4)
+            if name in supernet.kernels.layers:  # stem and head have no matrices
+                matrix = getattr(supernet.kernels, f"to{core.shape[-1]}")[supernet.kernels.layers.index(name)]
+                value = torch.einsum("ab,oib->oia", matrix, core.flatten(2)).view_as(core)
         state[name] = value
     return state
 

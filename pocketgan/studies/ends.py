@@ -1,0 +1,51 @@
+"""What stem, head and upsampling of a small generator should be, which take most of its time on a processor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketgan.pipeline.in_place import InPlaceTraining
+from pocketgan.recipes.games import PAIRS
+from pocketgan.studies.budgets import budgets, widest
+from pocketgan.studies.setting import Setting
+from pocketgan.studies.study import Claim, Point, Study
+
+#: shares of the dense teacher's MACs: that of the demo's networks
+SHARES = {"7 %": 0.07}
+
+PUBLISHED = "as published"
+#: fields of the network, by what a reader sees
+FORMS: dict[str, dict[str, Any]] = {
+    PUBLISHED: {},
+    "ends of 5": {"ends": 5},
+    "ends of 3": {"ends": 3},
+    "resize": {"up": "resize"},
+    "shuffle": {"up": "shuffle"},
+    "ends of 3, shuffle": {"ends": 3, "up": "shuffle"},
+}
+
+
+def points(setting: Setting) -> list[Point]:
+    """Networks of as many MACs by the papers' convention, and as long in training."""
+    found = []
+    for place, budget in budgets(setting, SHARES).items():
+        for series, fields in FORMS.items():
+            form = setting.dense.mobile.model_copy(update={"input_skip": True, **fields})
+            spec = widest(setting, budget, form)
+            training = setting.training(InPlaceTraining, 1.0, f"{series} of {place}", student=spec)
+            found.append(Point(series, place, training))
+    return found
+
+
+ENDS = Study(
+    name="ends",
+    about="On a processor, the 7x7 convolutions that read the image and write the picture and the transposed ones "
+    "take most of a small generator's time. Is it worse with smaller kernels there, with nearest resizing and a "
+    "convolution, or with a pixel shuffle, at as many MACs by the papers' convention (which charges all three ways "
+    "of upsampling alike)? All learn by in-place distillation of one size. Budgets are shares of the dense "
+    "teacher's MACs.",
+    source="our own question",
+    data=PAIRS,
+    points=points,
+    claims=tuple(Claim(better=form, worse=PUBLISHED) for form in FORMS if form != PUBLISHED),
+)
