@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pocketgan.deploy.graph import of_any_size, with_half_weights
 from pocketgan.deploy.inputs import example_inputs, shipped, stride_of, with_draws
+from pocketgan.deploy.narrow import widen_narrow
 from pocketgan.deploy.quantise import quantise
 from pocketgan.deploy.serving import Precision
 from pocketgan.errors import PocketGANError, SpecError
@@ -50,14 +51,16 @@ def export_onnx(
     that are no multiples of the generator's stride, or of 4 for any other module, are padded by reflection within
     the graph, and the picture is cut back. A network that does not allow that gets an open batch of images of
     ``size``; one that fixes its batch too gets one. What is left open has been run at other values than it was
-    traced with.
+    traced with. A narrow head stands in a form that puts out the same and is quicker: see ``narrow``.
 
     ``images``, real ones, are what 8 bits are calibrated on; ``results``: of which values. See ``quantise``.
 
     Raises PocketGANError for a network that does not export, SpecError for 8 bits without ``images``.
     """
     with replacing(path, shared=True) as partial:
-        _write(shipped(network), both_sides(size), partial, fixed, opset)
+        own = shipped(network)
+        widen_narrow(own)
+        _write(own, both_sides(size), partial, fixed, opset)
         if precision == "fp16":
             with_half_weights(partial)
         elif precision == "int8":

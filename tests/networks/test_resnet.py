@@ -194,3 +194,36 @@ def test_input_skip_starts_with_kinks_over_the_whole_range():
     assert ((kinks > -1) & (kinks < 0)).any()
     assert ((kinks > 0) & (kinks < 1)).any()
     assert network.stem.conv.weight.std() < 0.03
+
+
+def test_ends_and_ways_up():
+    network = ResnetSpec.uniform(2, blocks=1, ends=5, up="resize").build()
+    assert {network.stem.conv.kernel_size, network.head.conv.kernel_size} == {(5, 5)}
+    assert not any(isinstance(module, torch.nn.ConvTranspose2d) for module in network.modules())
+    for up in ("transposed", "resize", "shuffle"):
+        assert ResnetSpec.uniform(1, blocks=1, ends=3, up=up).build()(torch.zeros(1, 3, 16, 20)).shape[2:] == (
+            16,
+            20,
+        )
+
+
+def test_what_was_trained_before_ends_were_a_choice_keeps_its_address():
+    fields = ResnetSpec.uniform(2).model_dump(mode="json")
+    assert not {"ends", "up", "input_skip"} & fields.keys()
+    assert ResnetSpec.model_validate(fields) == ResnetSpec.uniform(2, ends=7, up="transposed")
+    assert (
+        ResnetSpec.uniform(2, ends=5, up="resize").model_dump(mode="json").items()
+        >= {"ends": 5, "up": "resize"}.items()
+    )
+
+
+@pytest.mark.parametrize("separable", [(), ("up",)])
+@torch.no_grad()
+def test_a_shuffle_starts_as_a_resize(separable):
+    """All four pixels of one are alike: the same as the convolution of one of them, enlarged."""
+    spec = ResnetSpec.uniform(2, blocks=1, separable=separable, up="shuffle")
+    layer = initialise(spec.build(), torch.Generator().manual_seed(0)).up[0]
+    y = layer(torch.randn(1, 8, 4, 4, generator=torch.Generator().manual_seed(1)))
+    assert y.shape == (1, 4, 8, 8)
+    assert torch.equal(y, y[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert y.std() > 0.1
