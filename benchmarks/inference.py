@@ -1,14 +1,22 @@
 """Latency of one image on each runtime, teachers beside compressed generators, in turns.
 
-The reduction in MACs is a poor guess of the reduction in time: this says how much of it arrives.
+The reduction in MACs is a poor guess of the reduction in time: this says how much of it arrives. With `--forms`, it
+says so of other ends and other ways of upsampling, on ONNX Runtime alone: each as wide as the demo's budget allows
+and with 16 channels at the sides of the image, which fill the blocks that runtimes compute; with its head exported
+as it is, too.
+
+Times on one thread are those that the processor spent, which hold on a busy machine.
 """
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import measure
 import numpy as np
@@ -16,7 +24,7 @@ import onnxruntime
 import torch
 
 from pocketgan.deploy.onnx import export_onnx
-from pocketgan.elastic.cost import cost
+from pocketgan.elastic.cost import CostModel, cost
 from pocketgan.models import find_model
 from pocketgan.networks import parse_spec
 
@@ -28,6 +36,25 @@ STUDENTS = (
     "mobile-resnet:24_16_24_16_24_16_16_8",
     "mobile-resnet:8",
 )
+#: of `--forms`: the teacher, the most MACs (papers' convention) at 96 pixels, ends, ways up
+TEACHER, BUDGET = "resnet:32", 166e6
+ENDS, UPS = (7, 5, 3), ("transposed", "resize", "shuffle")
+#: how a model is called whose head is exported as it is
+PLAIN = " (plain head)"
+
+
+def forms(quick: bool) -> tuple[str, ...]:
+    """The students of `--forms` as spec strings."""
+    found = []
+    for ends in ENDS[:1] if quick else ENDS:
+        for up in UPS:
+            fields = f"input_skip=true,ends={ends},up={up}"
+            spec = parse_spec(f"mobile-resnet:1,{fields}")
+            options = np.arange(1, 65)
+            macs = CostModel(spec, 96)(np.repeat(options[:, None], len(spec.widths), 1)).macs
+            widest = int(options[macs <= BUDGET][-1])
+            found += [f"mobile-resnet:{width},{fields}" for width in ((4,) if quick else (widest, 16))]
+    return tuple(found)
 
 
 def on_torch(model: str, image: np.ndarray) -> Callable[[], object]:
@@ -46,15 +73,27 @@ def on_onnxruntime(path: Path, image: np.ndarray, threads: int) -> Callable[[], 
 
 @torch.inference_mode()
 def size_rows(
-    files: dict[str, Path], teachers: tuple[str, ...], size: int, turns: int, threads: int, peak: float
+    files: dict[str, Path],
+    teachers: tuple[str, ...],
+    size: int,
+    turns: int,
+    threads: int,
+    peak: float,
+    runtimes: tuple[str, ...] = ("torch", "onnxruntime"),
 ) -> list[dict[str, Any]]:
     image = np.random.default_rng(0).uniform(-1, 1, (1, 3, size, size)).astype(np.float32)
-    calls = {("torch", model): on_torch(model, image) for model in files}
-    calls |= {("onnxruntime", model): on_onnxruntime(path, image, threads) for model, path in files.items()}
+    ready: dict[str, Callable[[str, Path], Callable[[], object]]] = {
+        "torch": lambda model, path: on_torch(model, image),
+        "onnxruntime": lambda model, path: on_onnxruntime(path, image, threads),
+    }
+    calls = {(runtime, model): ready[runtime](model, path) for runtime in runtimes for model, path in files.items()}
     times = measure.in_turns(calls, turns, warm_up=2)
+    if threads == 1:
+        times = {name: dataclasses.replace(own, wall=own.cpu) for name, own in times.items()}
     rows = []
     for (runtime, model), own in times.items():
-        true_macs = cost(parse_spec(model), size)["true_macs"]
+        costs = cost(parse_spec(model.removesuffix(PLAIN)), size)
+        true_macs = costs["true_macs"]
         rows.append(
             {
                 "model": model,
@@ -67,6 +106,7 @@ def size_rows(
                     for teacher in teachers
                 },
                 "gmacs": measure.figure(true_macs / 1e9),
+                "papers_gmacs": measure.figure(costs["macs"] / 1e9),
                 "gmacs_per_second": measure.figure(true_macs / own.median / 1e9),
                 "share_of_peak": measure.figure(true_macs / own.median / peak),
             }
@@ -75,18 +115,31 @@ def size_rows(
 
 
 def main() -> None:
-    chosen = measure.options(__doc__, turns=11, threads=1)
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument("--forms", action="store_true", help="other ends and ways of upsampling, on ONNX Runtime")
+    chosen = measure.options(__doc__, turns=11, threads=1, own=own)
     teachers, students = (("resnet:4",), ("mobile-resnet:4",)) if chosen.quick else (TEACHERS, STUDENTS)
-    sizes = (32,) if chosen.quick else (128, 256)
+    sizes: tuple[int, ...] = (32,) if chosen.quick else (128, 256)
+    more: dict[str, Any] = {}
+    if chosen.forms:
+        teachers, students = (teachers[0] if chosen.quick else TEACHER,), forms(chosen.quick)
+        sizes, more = sizes[-1:], {"runtimes": ("onnxruntime",)}
     peak = measure.conv_peak("fp32", chosen.quick)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         files = {model: Path(folder) / f"{number}.onnx" for number, model in enumerate(teachers + students)}
         for model, path in files.items():
             export_onnx(find_model(model).network, sizes[0], path)
+            if chosen.forms and "ends=3" not in model:
+                with patch("pocketgan.deploy.onnx.widen_narrow"):
+                    export_onnx(find_model(model).network, sizes[0], path.with_suffix(".plain.onnx"))
+        if chosen.forms:
+            plain = {f"{model}{PLAIN}": path.with_suffix(".plain.onnx") for model, path in files.items()}
+            files |= {model: path for model, path in plain.items() if path.exists()}
         for size in sizes:
-            rows += size_rows(files, teachers, size, chosen.turns, chosen.threads, peak)
-    measure.report("inference", chosen, rows, peak_gmacs_per_second=measure.figure(peak / 1e9))
+            rows += size_rows(files, teachers, size, chosen.turns, chosen.threads, peak, **more)
+    facts = {"forms": True} if chosen.forms else {}
+    measure.report("inference", chosen, rows, peak_gmacs_per_second=measure.figure(peak / 1e9), **facts)
 
 
 if __name__ == "__main__":
