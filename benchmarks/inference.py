@@ -1,9 +1,8 @@
 """Latency of one image on each runtime, teachers beside compressed generators, in turns.
 
 The reduction in MACs is a poor guess of the reduction in time: this says how much of it arrives. With `--forms`, it
-says so of other ends and other ways of upsampling, on ONNX Runtime alone: each as wide as the demo's budget allows
-and with 16 channels at the sides of the image, which fill the blocks that runtimes compute; with its head exported
-as it is, too.
+says so of other ends and other ways of upsampling, on ONNX Runtime alone, each as wide as the demo's budget allows;
+of some also with their head exported as it is (see `deploy.narrow`).
 
 Times on one thread are those that the processor spent, which hold on a busy machine.
 """
@@ -53,7 +52,7 @@ def forms(quick: bool) -> tuple[str, ...]:
             options = np.arange(1, 65)
             macs = CostModel(spec, 96)(np.repeat(options[:, None], len(spec.widths), 1)).macs
             widest = int(options[macs <= BUDGET][-1])
-            found += [f"mobile-resnet:{width},{fields}" for width in ((4,) if quick else (widest, 16))]
+            found.append(f"mobile-resnet:{4 if quick else widest},{fields}")
     return tuple(found)
 
 
@@ -130,7 +129,7 @@ def main() -> None:
         files = {model: Path(folder) / f"{number}.onnx" for number, model in enumerate(teachers + students)}
         for model, path in files.items():
             export_onnx(find_model(model).network, sizes[0], path)
-            if chosen.forms and "ends=3" not in model:
+            if chosen.forms and (model in teachers or ("up=transposed" in model and "ends=3" not in model)):
                 with patch("pocketgan.deploy.onnx.widen_narrow"):
                     export_onnx(find_model(model).network, sizes[0], path.with_suffix(".plain.onnx"))
         if chosen.forms:
