@@ -177,7 +177,7 @@ class UpLayer(ConvLayer):
         Source: Aitken et al., Checkerboard artifact free sub-pixel convolution, 2017.
         """
         if self.shuffle:
-            last = getattr(self.conv, "pointwise", self.conv)
+            last: Any = getattr(self.conv, "pointwise", self.conv)
             last.weight.copy_(last.weight[::4].repeat_interleave(4, 0))
 
 

@@ -111,7 +111,7 @@ def test_the_scores_are_those_of_the_folder(place: Path, tmp_path: Path):
     assert of_file.evaluation.scores["teacher_l1"] == 0
 
 
-@pytest.mark.parametrize("ending", ["onnx", "pt2", "xml"])
+@pytest.mark.parametrize("ending", ["onnx", "xml"])
 def test_files_of_one_size(place: Path, tmp_path: Path, cli, ending: str):
     """They take one image at a time, too."""
     if ending == "xml" and not find_spec("openvino"):
