@@ -266,7 +266,8 @@ def killed(data: Path, work: Path, kills: int, seconds: float, quick: bool, rng:
             rows[name.partition("/")[0].rsplit("-", 1)[0]]["files that differ"] += found.get(name) != wanted.get(
                 name
             )
-        assert not [*store.folder.glob("*/state"), *store.folder.glob("**/*.part")], "something is left over"
+        left_over = [*store.folder.glob("*/state"), *store.folder.glob("**/*.part")]
+        assert not left_over, left_over
         shutil.rmtree(store.folder)
     server.close()
     columns = ("SIGKILL", "SIGTERM", "states damaged", "files that differ")

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import mmap
 import os
+import platform
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from typing import Any
 
 from pocketgan.errors import SpecError
 
+#: a number of this machine's: processes have theirs on one machine alone, and folders may be on several
+_MACHINE = zlib.crc32(platform.node().encode())
 #: bytes of a seal: the SHA-256 of all that stands before it in a file
 SEAL = 32
 
@@ -35,9 +38,13 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
             part.write_text(text)
     """
     # short: a name of the greatest length that the file system takes has no room for a suffix
-    owner = f".{os.getpid()}" if shared else ""
-    part = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}{owner}.part")
+    name = f".{zlib.crc32(os.fsencode(path.name)):08x}"
+    owner = f".{_MACHINE:08x}-{os.getpid()}" if shared else ""
+    part = path.with_name(f"{name}{owner}.part")
     _remove(part)
+    for other in path.parent.glob(f"{name}.{_MACHINE:08x}-*.part") if shared else ():
+        if _is_gone(int(other.name.rpartition("-")[2].removesuffix(".part"))):
+            _remove(other)
     try:
         yield part
         for item in part.rglob("*"):
@@ -50,6 +57,19 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     except BaseException:
         _remove(part)
         raise
+
+
+def _is_gone(process: int) -> bool:
+    """Whether no process of this machine has that number."""
+    if os.name == "nt":
+        return False  # to ask would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # it is somebody else's
+    return False
 
 
 def path_of(place: Any, what: str) -> Path:

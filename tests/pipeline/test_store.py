@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 import torch
 
 from pocketgan.errors import OutOfMemory, OutputError
+from pocketgan.files import replacing
 from pocketgan.pipeline.owner import Owner, claim
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.store import Store, alone, writing
@@ -429,3 +431,16 @@ def test_what_others_put_into_a_run_folder_stays(tmp_path):
         fail()
     assert sorted(path.name for path in folder.iterdir()) == ["notes"]
     assert (folder / "notes" / "thesis.txt").read_text() == "years of work"
+
+
+def test_what_killed_writers_of_a_shared_file_left_goes(tmp_path: Path):
+    """What a living one writes at the same time stays."""
+    left = "import os, sys; from pathlib import Path; from pocketgan.files import replacing\n"
+    left += "with replacing(Path(sys.argv[1]), shared=True) as part: part.write_text('half'); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", left, str(tmp_path / "file")]).returncode == 9
+    (half,) = tmp_path.iterdir()
+    living = half.with_name(re.sub(r"-\d+\.part$", f"-{os.getppid()}.part", half.name))
+    living.write_text("half")
+    with replacing(tmp_path / "file", shared=True) as part:
+        part.write_text("whole")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "whole", living.name: "half"}
