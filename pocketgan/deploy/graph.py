@@ -124,7 +124,7 @@ def compact(model: Any) -> None:
         for attribute in [*node.attribute]:
             if attribute.SerializeToString() in _defaults(node):
                 node.attribute.remove(attribute)
-        node.name = f"{number:x}"
+        node.name = f"n{number:x}"
         for values in (node.input, node.output):
             for place, value in enumerate(values):
                 values[place] = name_of(value)

@@ -127,6 +127,7 @@ def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path, floating:
         quantiser.quantize_model()
     finally:
         logging.disable(level)
+    quantiser.model.topological_sort()
     made = quantiser.model.model
     compact(made)
     onnx.save(made, path)
