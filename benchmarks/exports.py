@@ -112,11 +112,16 @@ def row_of(
 def main() -> None:
     own = argparse.ArgumentParser(add_help=False)
     own.add_argument("--families", nargs="+", help="these alone; default all, and a module of a user's")
+    own.add_argument("--formats", nargs="+", help="these alone; default all that are installed")
     chosen = measure.options(__doc__, turns=1, threads=1, own=own)
     every = [*forms(), "own"]
     names = chosen.families or (["own"] if chosen.quick else every)
-    runtimes = {name: each for name, each in runtimes_by_format().items() if each.installed}
-    absent = sorted(runtimes_by_format().keys() - runtimes.keys())
+    runtimes = {
+        name: each
+        for name, each in runtimes_by_format().items()
+        if each.installed and name in (chosen.formats or runtimes_by_format())
+    }
+    absent = sorted(name for name, each in runtimes_by_format().items() if not each.installed)
     rows = []
     for name in names:
         network = network_of(name, 2 if chosen.quick else 8)
