@@ -1,8 +1,8 @@
 """Latency of one image on each runtime, teachers beside compressed generators, in turns.
 
 The reduction in MACs is a poor guess of the reduction in time: this says how much of it arrives. With `--forms`, it
-says so of other ends and other ways of upsampling, on ONNX Runtime alone, each as wide as the demo's budget allows;
-of some also with their head exported as it is (see `deploy.narrow`).
+says so of other ends and other ways of upsampling, on ONNX Runtime and, where it is installed, on OpenVINO, each as
+wide as the demo's budget allows; of some also with their head exported as it is (see `deploy.narrow`).
 
 With `--model` one trained network instead, in 32, 16 and 8 bits on every runtime that has them: size of the file
 beside that in 32 bits, PSNR to PyTorch on images of `--data`, and time beside 32 bits.
@@ -27,7 +27,7 @@ import torch
 
 from pocketgan.api.verbs import selection_of
 from pocketgan.deploy.onnx import export_onnx
-from pocketgan.deploy.runtimes import runtimes_by_format
+from pocketgan.deploy.runtimes import runtime_named, runtimes_by_format
 from pocketgan.deploy.ship import export_verified
 from pocketgan.elastic.cost import CostModel, cost
 from pocketgan.models import find_model
@@ -44,6 +44,8 @@ STUDENTS = (
 #: of `--forms`: the teacher, the most MACs (papers' convention) at 96 pixels, ends, ways up
 TEACHER, BUDGET = "resnet:32", 166e6
 ENDS, UPS = (7, 5, 3), ("transposed", "resize", "shuffle")
+#: what else was tried
+TRIED = ("ends=3,padding=zero", "ends=3,norm=batch")
 #: how a model is called whose head is exported as it is
 PLAIN = " (plain head)"
 
@@ -51,14 +53,13 @@ PLAIN = " (plain head)"
 def forms(quick: bool) -> tuple[str, ...]:
     """The students of `--forms` as spec strings."""
     found = []
-    for ends in ENDS[:1] if quick else ENDS:
-        for up in UPS:
-            fields = f"input_skip=true,ends={ends},up={up}"
-            spec = parse_spec(f"mobile-resnet:1,{fields}")
-            options = np.arange(1, 65)
-            macs = CostModel(spec, 96)(np.repeat(options[:, None], len(spec.widths), 1)).macs
-            widest = int(options[macs <= BUDGET][-1])
-            found.append(f"mobile-resnet:{4 if quick else widest},{fields}")
+    every = [f"ends={ends},up={up}" for ends in ENDS for up in UPS]
+    for fields in every[:1] if quick else (*every, *TRIED):
+        spec = parse_spec(f"mobile-resnet:1,input_skip=true,{fields}")
+        options = np.arange(1, 65)
+        macs = CostModel(spec, 96)(np.repeat(options[:, None], len(spec.widths), 1)).macs
+        widest = int(options[macs <= BUDGET][-1])
+        found.append(f"mobile-resnet:{4 if quick else widest},input_skip=true,{fields}")
     return tuple(found)
 
 
@@ -76,6 +77,11 @@ def on_onnxruntime(path: Path, image: np.ndarray, threads: int) -> Callable[[], 
     return lambda: session.run(None, {session.get_inputs()[0].name: image})
 
 
+def on_openvino(path: Path, image: np.ndarray, threads: int) -> Callable[[], object]:
+    served = runtime_named("openvino").load(path, threads)  # it reads ONNX files, too
+    return lambda: served.run({"image": image})
+
+
 @torch.inference_mode()
 def size_rows(
     files: dict[str, Path],
@@ -90,6 +96,7 @@ def size_rows(
     ready: dict[str, Callable[[str, Path], Callable[[], object]]] = {
         "torch": lambda model, path: on_torch(model, image),
         "onnxruntime": lambda model, path: on_onnxruntime(path, image, threads),
+        "openvino": lambda model, path: on_openvino(path, image, threads),
     }
     calls = {(runtime, model): ready[runtime](model, path) for runtime in runtimes for model, path in files.items()}
     times = measure.in_turns(calls, turns, warm_up=2)
@@ -146,7 +153,7 @@ def precision_rows(model: str, data: Path | None, size: int, turns: int, folder:
 
 def main() -> None:
     own = argparse.ArgumentParser(add_help=False)
-    own.add_argument("--forms", action="store_true", help="other ends and ways of upsampling, on ONNX Runtime")
+    own.add_argument("--forms", action="store_true", help="other ends and ways of upsampling")
     own.add_argument("--model", help="a trained network, in every precision instead")
     own.add_argument("--data", type=Path, help="its images; default those of the run")
     chosen = measure.options(__doc__, turns=11, threads=1, own=own)
@@ -163,7 +170,8 @@ def main() -> None:
     more: dict[str, Any] = {}
     if chosen.forms:
         teachers, students = (teachers[0] if chosen.quick else TEACHER,), forms(chosen.quick)
-        sizes, more = sizes[-1:], {"runtimes": ("onnxruntime",)}
+        here = [name for name in ("onnxruntime", "openvino") if runtime_named(name).installed]
+        sizes, more = sizes[-1:], {"runtimes": tuple(here)}
     peak = measure.conv_peak("fp32", chosen.quick)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
