@@ -42,6 +42,13 @@ def test_what_json_leaves_out_can_be_set(pairs):
     assert new.objective.sampling.ends
 
 
+def test_ends_are_searched_and_the_way_up_is_chosen(pairs):
+    new = changed(settings(pairs, "in-place"), ["space=16_8,ends=7_5_3", "form.up=shuffle"])
+    space = new.recipe("name", pairs, BUDGET).stages["supernet"].space
+    assert space.text(space.smallest) == "8_8_8_8_8_8_8_8,ends=3"
+    assert (space.spec.ends, space.subspec(space.smallest).ends, space.spec.up) == (7, 3, "shuffle")
+
+
 @pytest.mark.parametrize(
     ("method", "change", "message"),
     [
