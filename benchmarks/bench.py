@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = (
     *("startup", "cost_model", "data", "scoring", "bootstrap", "inference", "training", "search", "fid_profile"),
     *("horse2zebra", "segmentation", "precision", "sampling", "plan", "generators", "exports", "latency"),
-    *("editing", "chaos", "page", "workers"),
+    *("editing", "large", "chaos", "page", "workers"),
 )
 #: how a script ends that lacks what it needs: its last line says what
 LACKS = re.compile("not beside the repository|needs chromium|is not installed")

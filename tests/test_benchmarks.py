@@ -19,7 +19,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SCRIPTS = (
     *("training", "cost_model", "scoring", "inference", "startup", "data", "horse2zebra", "segmentation"),
     *("bootstrap", "fid_profile", "sampling", "search", "precision", "plan", "page", "chaos", "generators"),
-    *("exports", "latency", "editing", "workers"),
+    *("exports", "latency", "editing", "large", "workers"),
 )
 DATA = BENCHMARKS.parents[1] / "shared" / "data"
 #: what lies beside the repository, by the script that needs it

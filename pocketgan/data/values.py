@@ -5,6 +5,8 @@ A network sees every channel between -1 (`low`) and 1 (`high`). On the way there
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,8 @@ from pocketgan.units import Number, number_text
 
 #: low and high
 Range = tuple[Number, Number]
+#: so many numbers are made others at once
+_TOGETHER = 1 << 20
 _GRAY = np.array([0.299, 0.587, 0.114])  # of red, green and blue, as in ITU-R BT.601
 
 
@@ -89,20 +93,36 @@ class Values(BaseModel):
             raster = (gray.round() if raster.dtype.kind in "ui" else gray).astype(raster.dtype)[:, :, None]
         if raster.dtype == self.kept and (low, high) == (0, top):
             return raster
-        levels = (raster.astype(np.float64) - low) * (top / (high - low))
-        return levels.round().clip(0, top).astype(self.kept)
+
+        def levels(rows: np.ndarray) -> np.ndarray:
+            return ((rows.astype(np.float64) - low) * (top / (high - low))).round().clip(0, top)
+
+        return _by_rows(levels, raster, self.kept)
 
     def restored(self, seen: np.ndarray) -> Raster:
         """What a network gives, (height, width, channels) from -1 to 1, in values of its files."""
         low, high = (0, 255) if self.dtype == "uint8" and self.high > 255 else (self.low, self.high)
-        values = low + (seen.astype(np.float64).clip(-1, 1) + 1) / 2 * (high - low)
-        return (values if self.dtype == "float32" else values.round()).astype(self.dtype)
+
+        def values(rows: np.ndarray) -> np.ndarray:
+            exact = low + (rows.astype(np.float64).clip(-1, 1) + 1) / 2 * (high - low)
+            return exact if self.dtype == "float32" else exact.round()
+
+        return _by_rows(values, seen, np.dtype(self.dtype))
 
     def beyond(self, raster: Raster) -> bool:
         """Whether values will be clipped."""
         if raster.dtype == np.uint8 and self.high > 255:
             return False
         return bool(raster.min() < self.low or raster.max() > self.high)
+
+
+def _by_rows(function: Callable[[np.ndarray], np.ndarray], raster: np.ndarray, dtype: Any) -> np.ndarray:
+    """What a function makes of each number, some rows at a time: its numbers of 64 bits are never all there."""
+    made = np.empty(raster.shape, dtype)
+    together = max(1, _TOGETHER // max(1, math.prod(raster.shape[1:])))
+    for first in range(0, len(raster), together):
+        made[first : first + together] = function(raster[first : first + together]).astype(dtype)
+    return made
 
 
 def dtype_for(low: Number, high: Number, whole: bool | None = None) -> Any:

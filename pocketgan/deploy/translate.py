@@ -87,17 +87,11 @@ def translate_images(
     Raises `DataError`, `SpecError`, `OutputError`: what cannot be read, does not fit the model, cannot be written.
     """
     model = model._replace(network=model.network.to(device))
-    exported = isinstance(model.network, Exported)
-    if tile and exported:
-        raise SpecError(
-            "tiles are cut layer by layer, and an exported file runs as a whole; leave --tile out, or give the "
-            "model folder"
-        )
     if tile and dropout_seed is not None:
         raise SpecError(
             "dropout is drawn for a whole picture, and --tile cuts it; leave --tile or --dropout-seed out"
         )
-    whole = tile == 0 or (tile is None and (dropout_seed is not None or exported))
+    whole = tile == 0 or (tile is None and dropout_seed is not None)
     run = Tiler(model, _function(model, style_seed, dropout_seed, device), 0 if whole else tile)
     images = [*images]
     files = _files(images, model.target.suffix)
@@ -118,6 +112,7 @@ def translate_images(
             raise DataError(f"{path}: {error}") from error
         with torch.inference_mode():
             made = run(x.to(device))[0, :, :height, :width].permute(1, 2, 0).cpu().numpy()
+        del x  # large pictures: neither it nor what was made of it stays while the next is read
         if not np.isfinite(made).all():
             raise DataError(f"the model makes values of {path} that are not finite; take other weights")
         try:
@@ -125,6 +120,7 @@ def translate_images(
         except OSError as error:
             raise OutputError(f"{out} cannot be made: {error.strerror}; choose another --out") from error
         save_raster(model.target.restored(made), out / f"{path.stem}{model.target.suffix}")
+        del made
         progress(done, len(files))
     how = f"each resized to {size_text(sides)}" if sides else "each at its own size"
     if padded:

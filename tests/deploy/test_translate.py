@@ -1,5 +1,6 @@
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,23 @@ def test_large_pictures_in_tiles_are_the_same(model: Model, tmp_path: Path):
         np.testing.assert_allclose(
             pixels(tmp_path / "tiled" / path.name), pixels(tmp_path / "whole" / path.name), atol=1
         )
+
+
+def test_memory_grows_with_the_picture_by_its_own_numbers_alone(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What NumPy holds at most from file to file, for each pixel more; test_tiles.py looks at PyTorch."""
+    monkeypatch.setattr("pocketgan.data.values._TOGETHER", 1 << 10)
+    deep = np.random.default_rng(0).integers(0, 65536, (320, 320, 3), dtype=np.uint16)
+    peaks = []
+    for side in (80, 80, 320):  # the first time more is imported
+        tifffile.imwrite(tmp_path / f"{side}.tif", deep[:side, :side], photometric="rgb")
+        tracemalloc.start()
+        translate_images(model, [tmp_path / f"{side}.tif"], tmp_path / "made", tile=0, overwrite=True)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    grown = (peaks[2] - peaks[1]) / (320**2 - 80**2)
+    assert 12 < grown < 36, "bytes: 12 of the image as floats, 6 each of file, raster and kept numbers"
 
 
 def test_images_far_from_those_of_the_training_are_told(model: Model, tmp_path: Path):
