@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pocketgan.deploy.exported import Exported, open_model
 from pocketgan.deploy.inputs import shipped
 from pocketgan.deploy.regional import Box
 from pocketgan.deploy.regions import Regions
 from pocketgan.deploy.statistics import Statistics
 from pocketgan.deploy.tiles import Whole
 from pocketgan.errors import DataError
-from pocketgan.models import find_model
 from pocketgan.networks import Generator
 from pocketgan.units import Size
 
@@ -71,12 +71,12 @@ class Editor:
     how far fast edits are from a full recompute, and makes it. Memory: the values of all layers.
 
     Args:
-        model: a module, or where one is: a model folder, a run folder, or a spec.
+        model: a module, or where one is: a model folder, a run folder, an exported file (ONNX or .pt2), or a spec.
         image: (channels, height, width) in [-1, 1].
         margin: pixels around an edit that are made anew, too; None: all that it reaches.
 
     Raises `SpecError` for a size that the network cannot take, and for one that looks at the whole picture by more
-    than norms.
+    than norms; `DataError` for an image of other channels.
     """
 
     def __init__(
@@ -86,10 +86,16 @@ class Editor:
         *,
         margin: int | None = MARGIN,
     ) -> None:
-        network = model if isinstance(model, nn.Module) else find_model(str(model)).network
-        size = (image.shape[1], image.shape[2])
-        if isinstance(network, Generator):
-            network.spec.check_size(*size)
+        if isinstance(model, nn.Module):
+            network, spec = model, model.spec if isinstance(model, Generator) else None
+        else:
+            network, spec, _ = open_model(str(model))
+        if spec:
+            if len(image) != spec.in_channels:
+                raise DataError(
+                    f"the image has {len(image)} channels, and the network takes {spec.in_channels}; give it these"
+                )
+            spec.check_size(image.shape[1], image.shape[2])
         self.image = image.detach().float().clone()[None]
         self.cached = _Cached(network, self.image, margin)
         with torch.no_grad():
@@ -144,10 +150,11 @@ class Editor:
 
 
 class _Cached:
-    """PyTorch: keeps what the network made of the image, layer by layer."""
+    """Keeps what the network made of the image, layer by layer."""
 
     def __init__(self, network: nn.Module, image: Tensor, margin: int | None) -> None:
-        self.network, self.margin = shipped(network), margin
+        self.network = network if isinstance(network, Exported) else shipped(network)
+        self.margin = margin
         self.regions = Regions(self.network, (image.shape[2], image.shape[3]), image.shape[1])
         self.held: dict[int, Whole] = {}
         self.statistics: dict[int, Statistics] = {}

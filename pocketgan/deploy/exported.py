@@ -15,6 +15,7 @@ from pocketgan.deploy.card import beside, card_size, read_card
 from pocketgan.deploy.runtimes import runtime_of_file
 from pocketgan.deploy.serving import Served, ServingRuntime
 from pocketgan.deploy.ship import line_of
+from pocketgan.deploy.steps import Step, Untileable
 from pocketgan.elastic.skeleton import skeleton
 from pocketgan.errors import DataError, SpecError
 from pocketgan.models import Model, find_model
@@ -58,15 +59,24 @@ class Exported(nn.Module):
             ) from error
         return torch.cat(made).to(x.device)
 
+    def steps(self, size: Size) -> list[Step]:
+        """Its operations, as `steps_of` gives those of a module. Raises `Untileable` where there are none."""
+        if self.served.steps is None:
+            raise Untileable(
+                f"a picture is made in parts operation by operation, and the runtime of {self.path.name} runs it "
+                "as a whole; take the model folder or its ONNX file, or run it whole (translate: leave --tile out)"
+            )
+        return self.served.steps(size)
+
 
 class OfOneSize:
-    """The spec of a file that takes images of one size alone, as far as images ask it."""
+    """The spec of a file that takes images of one size alone, as far as images ask it; `network`: the whole one."""
 
     stride = smallest_side = 1
 
     def __init__(self, spec: NetworkSpec, path: Path, size: Size) -> None:
         self.kind, self.in_channels, self.out_channels = spec.kind, spec.in_channels, spec.out_channels
-        self.path, self.size = path, size
+        self.network, self.path, self.size = spec, path, size
 
     def check_size(self, *sides: int) -> None:
         """Raise `SpecError` for another size."""

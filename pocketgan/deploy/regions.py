@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from pocketgan.deploy.exported import Exported
 from pocketgan.deploy.regional import Box, Transposed, Window
 from pocketgan.deploy.statistics import Statistics
 from pocketgan.deploy.steps import steps_of
@@ -40,7 +41,7 @@ class Regions:
     """
 
     def __init__(self, network: nn.Module, size: Size, channels: int = 3) -> None:
-        self.steps = steps_of(network, size, channels)
+        self.steps = network.steps(size) if isinstance(network, Exported) else steps_of(network, size, channels)
         self.last = len(self.steps) - 1
         self.users: list[list[int]] = [[] for _ in self.steps]
         for place, step in enumerate(self.steps):

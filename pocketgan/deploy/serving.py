@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
 
 from pocketgan.errors import SpecError
 from pocketgan.units import Size, size_text
+
+if TYPE_CHECKING:
+    from pocketgan.deploy.steps import Step
 
 #: runs one image through a network that is ready
 Call = Callable[[], object]
@@ -27,10 +30,13 @@ class Served(NamedTuple):
     Attributes:
         inputs: the shape of each input by its name, the image first; None for a length that is open.
         run: arrays of float32, by the names of the inputs -> the pictures.
+        steps: the operations of the network on one image of a size, as `deploy.steps.steps_of` gives those of a
+            module; None where the runtime cannot carry them out one by one.
     """
 
     inputs: dict[str, tuple[int | None, ...]]
     run: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    steps: Callable[[Size], list[Step]] | None = None
 
 
 class LayerTime(NamedTuple):

@@ -87,10 +87,11 @@ def _name(node: fx.Node) -> str:
     return str(node.target).split(".")[1] if str(node.target).startswith("aten.") else str(node.target)
 
 
-def _refused(node: fx.Node) -> Untileable:
+def refused(name: str) -> Untileable:
+    """The error of an operation that does not work on parts."""
     return Untileable(
-        f"a picture is made in parts where every operation looks at a part of it, and this network's {_name(node)} "
-        "does not; run it whole (translate: --tile off)"
+        f"a picture is made in parts where every operation looks at a part of it, and this network's {name} does "
+        "not; run it whole (translate: --tile off)"
     )
 
 
@@ -101,7 +102,7 @@ def _step(
     shape = (value[0] if isinstance(value, (tuple, list)) else value).shape
     sources = [each for each in node.all_input_nodes if each in places]
     if len(shape) != 4 or shape[0] != 1:
-        raise _refused(node)
+        raise refused(_name(node))
     size, inputs = (int(shape[2]), int(shape[3])), tuple(places[each] for each in sources)
     given = _arguments(node, constants)
     name = _name(node)
@@ -115,7 +116,7 @@ def _step(
     else:
         regional = _pointwise(node, name, given, sources, [steps[each].size for each in inputs], size, constants)
     if regional is None or (name in _REGIONAL and len(sources) > 1):
-        raise _refused(node)
+        raise refused(_name(node))
     return Step(inputs, size, int(shape[1]), regional, norm)
 
 

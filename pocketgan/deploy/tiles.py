@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pocketgan.deploy.exported import OfOneSize
 from pocketgan.deploy.regional import Box
 from pocketgan.deploy.regions import Held, Regions
 from pocketgan.deploy.statistics import Statistics
@@ -64,7 +65,8 @@ class Tiler:
     def _cut(self, size: Size) -> Tiled | None:
         if self.tile is not None:
             return Tiled(self.model.network, size, self.tile) if 0 < self.tile < max(size) else None
-        largest = max(math.prod(layer.out_shape) for layer in layer_costs(self.model.spec, *size))
+        spec = self.model.spec.network if isinstance(self.model.spec, OfOneSize) else self.model.spec
+        largest = max(math.prod(layer.out_shape) for layer in layer_costs(spec, *size))
         if 4 * largest * BYTES <= WHOLE:
             return None
         with suppress(Untileable):

@@ -90,6 +90,37 @@ def test_the_pictures_are_those_of_the_folder(place: Path, tmp_path: Path, name:
         np.testing.assert_allclose(made.astype(int), own.astype(int), atol=1)
 
 
+@pytest.mark.parametrize("name", ["resnet", "gray", "unet", "labels"])
+def test_the_pictures_in_tiles_are_the_same(place: Path, tmp_path: Path, name: str):
+    more = {"instances": place / "instances"} if name == "labels" else {}
+    for tile in (0, 20):
+        pg.translate(place / f"{name}.onnx", place / f"{name}.images", tmp_path / str(tile), tile=tile, **more)
+    for path in sorted((tmp_path / "0").iterdir()):
+        whole, tiled = (read_raster((tmp_path / tile / path.name).read_bytes(), path) for tile in ("0", "20"))
+        assert whole.std() > 3
+        np.testing.assert_allclose(tiled.astype(int), whole.astype(int), atol=1)
+
+
+def test_files_of_other_formats_in_tiles(place: Path, tmp_path: Path, cli):
+    """torch.export's too, others not; and none that takes more than an image."""
+    image = place / "resnet.images" / "0.png"
+    pg.export(place / "resnet", tmp_path / "small.pt2")
+    for tile in ("20", "off"):
+        assert cli("translate", tmp_path / "small.pt2", image, "-o", tmp_path / tile, "--tile", tile).code == 0
+    whole, tiled = (read_raster((tmp_path / tile / "0.png").read_bytes(), image) for tile in ("off", "20"))
+    np.testing.assert_allclose(tiled.astype(int), whole.astype(int), atol=1)
+    code, _, err = cli(
+        "translate", place / "munit.onnx", place / "munit.images", "-o", tmp_path / "a", "--tile", "16"
+    )
+    assert (code, err.count("\n")) == (2, 1)
+    assert "this network's input style does not; run it whole (translate: --tile off)" in err
+    if find_spec("openvino"):
+        pg.export(place / "resnet", tmp_path / "small.xml")
+        code, _, err = cli("translate", tmp_path / "small.xml", image, "-o", tmp_path / "b", "--tile", "16")
+        assert (code, err.count("\n")) == (2, 1)
+        assert "the runtime of small.xml runs it as a whole; take the model folder or its ONNX file" in err
+
+
 def test_one_style_for_all(place: Path, tmp_path: Path):
     path = place / "munit.images" / "0.png"
     made = {}
@@ -168,9 +199,6 @@ def test_files_in_other_hands(place: Path, tmp_path: Path, cli):
     beside.write_text((place / "gray.onnx.json").read_text())
     assert told(file).startswith(f"{file} takes 3 channels, and its card speaks of 1: it is that of another file")
     beside.write_text(card)
-    assert told(file, "--tile", "16").startswith(
-        "tiles are cut layer by layer, and an exported file runs as a whole"
-    )
     assert told(file, "--dropout-seed", "1").startswith("--dropout-seed is for model folders, and an exported file")
     assert told(file, "--style-seed", "1").startswith(
         "--style-seed is for networks that take a style, and a resnet"

@@ -15,6 +15,7 @@ import numpy as np
 from pocketgan.deploy.graph import layer_names
 from pocketgan.deploy.latency import WARM_UP
 from pocketgan.deploy.onnx import export_onnx
+from pocketgan.deploy.onnx_steps import steps_of_file
 from pocketgan.deploy.serving import LayerTime, Served, ServingRuntime
 
 
@@ -30,7 +31,11 @@ def load(path: Path, threads: int) -> Served:
         each.name: tuple(length if isinstance(length, int) else None for length in each.shape)
         for each in session.get_inputs()
     }
-    return Served(inputs, lambda feed: session.run(None, dict(feed))[0])
+    return Served(
+        inputs,
+        lambda feed: session.run(None, dict(feed))[0],
+        lambda size: steps_of_file(path, size, threads),
+    )
 
 
 def layers(path: Path, feed: Mapping[str, np.ndarray], threads: int, runs: int) -> list[LayerTime]:

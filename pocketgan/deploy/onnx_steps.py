@@ -1,0 +1,335 @@
+"""The operations of an ONNX file, each in the form that works on parts of a picture; ONNX Runtime carries them out.
+
+What the file computes of sizes is folded for one size, by the runtime itself. Instance norms become batch norms,
+which take statistics as inputs. Each convolution, and each run of operations pixel by pixel, is a graph of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pocketgan.deploy.regional import Padding, PixelShuffle, Pointwise, Regional, Resampling, Transposed, Window
+from pocketgan.deploy.steps import Step, refused
+from pocketgan.units import Size
+
+#: threads of one operation at most: each has its own, and there are dozens of operations
+THREADS = 8
+
+#: pixel by pixel, whatever the shape
+_POINTWISE = {
+    *("Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "HardSigmoid", "HardSwish", "Mish", "Softplus"),
+    *("Softsign", "Tanh", "Sigmoid", "Clip", "Add", "Sub", "Mul", "Div", "Neg", "Abs", "Exp", "Log", "Sqrt", "Pow"),
+    *("Reciprocal", "Sin", "Cos", "Erf", "Min", "Max", "Sum", "Mean", "Where", "Cast", "Identity", "Dropout"),
+}
+#: so, too, with weights that have an entry for each channel
+_BY_CHANNEL = {"BatchNormalization", "QuantizeLinear", "DequantizeLinear"}
+#: so, too, where they go along the channels
+_OF_CHANNELS = {"Concat", "Split", "Softmax"}
+
+
+def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
+    """The values of a file's network on one image of that size, as `steps_of` gives them of a module's.
+
+    Raises `Untileable` for one that looks at the whole picture, and for one that takes more than an image.
+    """
+    file = _Folded(path, size, min(threads, THREADS))
+    (image, *more), (picture,) = file.inputs, file.outputs
+    if more:
+        raise refused(f"input {more[0]}")
+    places = {image: 0}
+    steps = [Step((), size, file.shapes[image][1], Pointwise(lambda: None))]
+    pieces: dict[int, _Piece] = {}  # those to which operations pixel by pixel may be added
+
+    def add(names: list[str], of: str, regional: Regional, norm: Any = None) -> int:
+        _, channels, *sides = file.shapes[of]
+        steps.append(Step(tuple(places[each] for each in names), (sides[0], sides[1]), channels, regional, norm))
+        return len(steps) - 1
+
+    for node in file.nodes:
+        given = [each for each in node.input if each and each not in file.constants]
+        if not given:
+            made = _Piece(file, [node], [], list(node.output)).arrays()
+            file.constants.update(zip(node.output, made, strict=True))
+            continue
+        outputs = [each for each in node.output if each]
+        sources = list(dict.fromkeys(given))
+        if any(len(file.shapes[each]) != 4 for each in (*outputs, *sources)):
+            raise refused(node.op_type)
+        out = outputs[0]
+        alone = sources[0] if len(sources) == 1 else ""
+        if node.op_type in _MAKERS and alone and node.input[0] == alone:
+            regional, piece = _MAKERS[node.op_type](file, node)
+            places[out] = add(sources, out, regional)
+            if piece:
+                pieces[places[out]] = piece
+        elif node.op_type == "InstanceNormalization" and alone == node.input[0]:
+            piece = _norm(file, node)
+            places[out] = add(sources, out, Pointwise(lambda x: x), _normed(piece))
+            pieces[places[out]] = piece
+        elif not _pointwise(file, node, sources):
+            raise refused(node.op_type)
+        elif len(outputs) == 1 and alone and file.uses[alone] == 1 and (place := places[alone]) in pieces:
+            pieces[place].append(node)
+            places[out] = place
+        else:
+            piece = _Piece(file, [node], sources, outputs)
+            place = add(sources, out, Pointwise(piece))
+            if len(outputs) == 1:
+                places[out], pieces[place] = place, piece
+            for number, each in enumerate(outputs if len(outputs) > 1 else []):
+                places["all"] = place
+                places[each] = add(["all"], each, Pointwise(lambda made, number=number: made[number]))
+    if places[picture] != len(steps) - 1:
+        add([picture], picture, Pointwise(lambda x: x))
+    return steps
+
+
+class _Folded:
+    """A file for one size: its operations in their order, what is constant, and the types of all else."""
+
+    def __init__(self, path: Path, size: Size, threads: int) -> None:
+        import onnx
+        import onnxruntime
+
+        model, self.threads = onnx.load(path), threads
+        shape = model.graph.input[0].type.tensor_type.shape.dim
+        for length, own in zip(shape, (1, None, *size), strict=True):
+            if own:
+                length.Clear()
+                length.dim_value = own
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        with TemporaryDirectory() as folder:
+            options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
+            onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            self.model = onnx.shape_inference.infer_shapes(onnx.load(options.optimized_model_filepath))
+        graph = self.model.graph
+        self.nodes = list(graph.node)
+        self.constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+        self.inputs = [each.name for each in graph.input if each.name not in self.constants]
+        self.outputs = [each.name for each in graph.output]
+        told = (*graph.input, *graph.value_info, *graph.output)
+        self.types = {each.name: each.type.tensor_type.elem_type for each in told}
+        self.shapes = {each.name: [own.dim_value for own in each.type.tensor_type.shape.dim] for each in told}
+        self.uses = Counter([*(name for node in self.nodes for name in node.input), *self.outputs])
+
+    def constant(self, node: Any, place: int, default: Any = None) -> Any:
+        """A constant input of a node, by its place; the default where it is left out."""
+        if place >= len(node.input) or not node.input[place]:
+            return default
+        if node.input[place] not in self.constants:
+            raise refused(node.op_type)
+        return self.constants[node.input[place]]
+
+
+class _Piece:
+    """Some operations of a file as a function of tensors."""
+
+    def __init__(self, file: _Folded, nodes: list[Any], inputs: list[str], outputs: list[str]) -> None:
+        self.file, self.nodes, self.inputs, self.outputs = file, nodes, inputs, outputs
+
+    def append(self, node: Any) -> None:
+        """Do that too, with what came out until now."""
+        self.nodes.append(node)
+        self.outputs = [node.output[0]]
+
+    @cached_property
+    def session(self) -> Any:
+        """Made when it is first used: until then there may come more operations."""
+        import onnxruntime
+        from onnx import TensorProto, helper, numpy_helper
+
+        file, made = self.file, {name for node in self.nodes for name in node.output}
+        wanted = dict.fromkeys(
+            name for node in self.nodes for name in node.input if name and name not in {*made, *self.inputs}
+        )
+        graph = helper.make_graph(
+            self.nodes,
+            "piece",
+            [
+                helper.make_tensor_value_info(name, file.types.get(name, TensorProto.FLOAT), None)
+                for name in self.inputs
+            ],
+            [helper.make_empty_tensor_value_info(name) for name in self.outputs],
+            [numpy_helper.from_array(file.constants[name], name) for name in wanted],
+        )
+        model = helper.make_model(graph, opset_imports=file.model.opset_import, ir_version=file.model.ir_version)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = file.threads
+        options.enable_cpu_mem_arena = False  # dozens of them would keep memory of their own
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def arrays(self, *values: np.ndarray) -> list[np.ndarray]:
+        made: list[np.ndarray] = self.session.run(None, dict(zip(self.inputs, values, strict=True)))
+        return made
+
+    def __call__(self, *values: Tensor) -> Any:
+        made = [
+            torch.from_numpy(each) for each in self.arrays(*(each.cpu().contiguous().numpy() for each in values))
+        ]
+        return made[0] if len(made) == 1 else made
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    from onnx import helper
+
+    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
+
+
+def _pair(values: Any) -> Size:
+    return int(values[0]), int(values[1])
+
+
+def _alone(file: _Folded, node: Any, inputs: list[str], **changes: Any) -> _Piece:
+    """One operation with other attributes and these inputs, the first from outside."""
+    from onnx import helper
+
+    attributes = {**_attributes(node), **changes}
+    own = helper.make_node(node.op_type, inputs, [node.output[0]], domain=node.domain, **attributes)
+    return _Piece(file, [own], inputs[:1], [node.output[0]])
+
+
+Made = tuple[Regional, _Piece | None]
+
+
+def _window(file: _Folded, node: Any) -> Made:
+    given = _attributes(node)
+    kernel = file.constant(node, 1).shape[2:] if node.op_type == "Conv" else given["kernel_shape"]
+    pads = given.get("pads", [0, 0, 0, 0])
+    average = node.op_type == "AveragePool"
+    if (
+        given.get("auto_pad", b"NOTSET") != b"NOTSET"
+        or given.get("ceil_mode", 0)
+        or len(node.output) > 1
+        or (average and any(pads) and not given.get("count_include_pad", 0))  # windows of fewer pixels
+    ):
+        raise refused(node.op_type)
+    piece = _alone(file, node, list(node.input), pads=[0, 0, 0, 0])
+    strides, dilations = (_pair(given.get(name, [1, 1])) for name in ("strides", "dilations"))
+    beyond = -np.inf if node.op_type == "MaxPool" else 0.0
+    return Window(piece, _pair(kernel), strides, _pair(pads), dilations, beyond), piece
+
+
+def _transposed(file: _Folded, node: Any) -> Made:
+    given = _attributes(node)
+    if given.get("auto_pad", b"NOTSET") != b"NOTSET" or "output_shape" in given:
+        raise refused(node.op_type)
+    kernel, bias = file.constant(node, 1).shape[2:], file.constant(node, 2)
+    piece = _alone(file, node, list(node.input[:2]), pads=[0, 0, 0, 0], output_padding=[0, 0])
+    strides, dilations = (_pair(given.get(name, [1, 1])) for name in ("strides", "dilations"))
+    own = None if bias is None else torch.from_numpy(bias.copy())
+    return Transposed(piece, own, _pair(kernel), strides, _pair(given.get("pads", [0, 0])), dilations), None
+
+
+def _pad(file: _Folded, node: Any) -> Made:
+    mode = _attributes(node).get("mode", b"constant").decode()
+    pads, value, axes = file.constant(node, 1), file.constant(node, 2), file.constant(node, 3, np.arange(4))
+    before = dict(zip((axes % 4).tolist(), pads[: len(axes)].tolist(), strict=True))
+    after = dict(zip((axes % 4).tolist(), pads[len(axes) :].tolist(), strict=True))
+    if any(own.get(axis) for own in (before, after) for axis in (0, 1)) or mode == "wrap":
+        raise refused(node.op_type)
+    if mode != "constant" and pads.min() < 0:
+        raise refused(node.op_type)
+    name: Any = {"edge": "replicate"}.get(mode, mode)
+    return Padding(name, (before.get(2, 0), before.get(3, 0)), 0.0 if value is None else float(value)), None
+
+
+def _slice(file: _Folded, node: Any) -> Made:
+    """A part of the rows and columns: a padding by less than nothing. Of the channels: pixel by pixel."""
+    starts, axes = file.constant(node, 1), file.constant(node, 3)
+    steps = file.constant(node, 4, np.ones(len(starts), np.int64))
+    axes = np.arange(len(starts)) if axes is None else axes % 4
+    if (steps != 1).any() or 0 in axes:
+        raise refused(node.op_type)
+    if set(axes.tolist()) == {1}:
+        piece = _alone(file, node, list(node.input))
+        return Pointwise(piece), piece
+    if 1 in axes:
+        raise refused(node.op_type)
+    there = file.shapes[node.input[0]]
+    first = {
+        axis: start % there[axis] if start < 0 else start
+        for axis, start in zip(axes.tolist(), starts.tolist(), strict=True)
+    }
+    return Padding("constant", (-first.get(2, 0), -first.get(3, 0))), None
+
+
+def _resize(file: _Folded, node: Any) -> Made:
+    """Where each pixel comes from tells the operation itself, on an image that holds the places."""
+    given = _attributes(node)
+    if given.get("mode", b"nearest") not in (b"nearest", b"linear") or given.get("antialias") or "axes" in given:
+        raise refused(node.op_type)
+    if given.get("coordinate_transformation_mode") == b"tf_crop_and_resize":
+        raise refused(node.op_type)
+    scales, sizes = file.constant(node, 2), file.constant(node, 3)
+    places = []
+    for axis in (2, 3):
+        ramp = np.arange(file.shapes[node.input[0]][axis], dtype=np.float32).reshape(1, 1, -1, 1)
+        name = f"{node.output[0]}:sides_{axis}"
+        if scales is not None and scales.size:
+            file.constants[name] = np.array([1, 1, scales[axis], 1], np.float32)
+            inputs = ["ramp", "", name]
+        else:
+            file.constants[name] = np.array([1, 1, sizes[axis], 1], np.int64)
+            inputs = ["ramp", "", "", name]
+        (made,) = _alone(file, node, inputs).arrays(ramp)
+        places.append(torch.from_numpy(made[0, 0, :, 0]).double())
+    return Resampling((places[0], places[1])), None
+
+
+def _shuffle(file: _Folded, node: Any) -> Made:
+    given = _attributes(node)
+    if given.get("mode", b"DCR") != b"CRD":
+        raise refused(node.op_type)
+    return PixelShuffle(given["blocksize"]), None
+
+
+_MAKERS: dict[str, Callable[[_Folded, Any], Made]] = {
+    "Conv": _window,
+    "MaxPool": _window,
+    "AveragePool": _window,
+    "ConvTranspose": _transposed,
+    "Pad": _pad,
+    "Slice": _slice,
+    "Resize": _resize,
+    "DepthToSpace": _shuffle,
+}
+
+
+def _norm(file: _Folded, node: Any) -> _Piece:
+    from onnx import helper
+
+    x, scale, bias = node.input
+    mean, variance = (f"{node.output[0]}:{name}" for name in ("mean", "variance"))
+    epsilon = _attributes(node).get("epsilon", 1e-5)
+    own = helper.make_node("BatchNormalization", [x, scale, bias, mean, variance], node.output, epsilon=epsilon)
+    return _Piece(file, [own], [x, mean, variance], list(node.output))
+
+
+def _normed(piece: _Piece) -> Callable[[Tensor, Any], Tensor]:
+    return lambda x, of_image: piece(x, of_image.mean.float(), of_image.variance.float())
+
+
+def _pointwise(file: _Folded, node: Any, sources: list[str]) -> bool:
+    sides = file.shapes[node.output[0]][2:]
+    if any(file.shapes[each][2:] not in (sides, [1, 1]) for each in sources):
+        return False
+    constants = [file.constants[each] for each in node.input if each in file.constants]
+    if node.op_type in _POINTWISE:
+        return all(each.size == 1 or (each.ndim > 2 and each.shape[-2:] == (1, 1)) for each in constants)
+    axis = _attributes(node).get("axis", {"Split": 0, "Softmax": -1}.get(node.op_type, 1))
+    if node.op_type in _OF_CHANNELS:
+        return axis in (1, -3) and not (node.op_type == "Concat" and constants)
+    return node.op_type in _BY_CHANNEL and node.input[0] in sources and axis in (1, -3)
