@@ -1,8 +1,8 @@
 """Large pictures: the peak memory and the time of `pocketgan translate` as a whole process.
 
 Each row is one process: it reads one picture, makes the network's picture of it, in tiles where that is large, and
-writes it. The peak is the most that the process held in memory at once (VmHWM), with Python, PyTorch and the decoded
-file, without its temporary files. The networks are not trained: that changes neither figure.
+writes it. The peak is the most that the process held in memory at once (VmHWM): with Python, PyTorch and what it
+read, without temporary files. The networks are not trained: that changes neither figure.
 """
 
 from __future__ import annotations

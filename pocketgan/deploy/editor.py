@@ -39,7 +39,8 @@ class Edited(NamedTuple):
     Attributes:
         place: the part of it that was made anew.
         exact: whether it is that of a full recompute.
-        drift: how far fast edits have moved the statistics of norms from those in use; see `Statistics.apart`.
+        drift: how far fast edits have moved the statistics of norms from those in use, see `Statistics.apart`; at
+            least so far, where all was made anew.
     """
 
     picture: Float[Tensor, "out height width"]
@@ -133,9 +134,10 @@ class Editor:
             ) from error
         drift = 0.0
         if not exact:
-            (rows, columns), part, drift = self.cached.part(self.image, Box((top, bottom), (left, right)))
-            self._picture[:, :, slice(*rows), slice(*columns)] = part
-            if drift <= DRIFT:
+            made, drift = self.cached.part(self.image, Box((top, bottom), (left, right)))
+            if made:
+                (rows, columns), part = made
+                self._picture[:, :, slice(*rows), slice(*columns)] = part
                 return Edited(self.picture, (rows[0], columns[0], rows[1], columns[1]), False, drift)
         self._picture = self.cached.whole(self.image)
         return Edited(self.picture, (0, 0, self._picture.shape[2], self._picture.shape[3]), True, drift)
@@ -170,15 +172,16 @@ class _Cached:
         made: Tensor = self.network(image)
         return made
 
-    def part(self, image: Tensor, box: Box) -> tuple[Box, Tensor, float]:
-        """Which part of the picture a change in a box of the image concerns, that part anew, and the drift."""
+    def part(self, image: Tensor, box: Box) -> tuple[tuple[Box, Tensor] | None, float]:
+        """Which part of the picture a change in a box of the image concerns, and that part anew; None as soon as it
+        moves the statistics too far. And the drift."""
         regions = self.regions
         if not self.held:
             values, self.statistics = regions.run(self.before, regions.kept)
             self.held = {place: Whole(value) for place, value in values.items() if place in regions.kept}
             self.moved = {place: self.statistics[place] for place in self.watched}
         self.held[0].write(box, box.of(image, Box.whole(regions.steps[0].size)))
-        changed = {0: box}
+        changed, drift = {0: box}, 0.0
         for place in sorted(regions.kept)[1:]:
             reached = regions.reached(place, changed, regions.kept)
             if reached is None:
@@ -187,11 +190,13 @@ class _Cached:
             made = regions.compute(place, part, self.held, self.statistics, regions.kept)
             if place in self.watched:
                 self.moved[place] = self.moved[place].replaced(self.held[place].read(part), made)
+                drift = max(drift, self.statistics[place].apart(self.moved[place]))
+                if drift > DRIFT:
+                    return None, drift
             self.held[place].write(part, made)
             changed[place] = part
         last = changed[regions.last]
-        drift = max((self.statistics[place].apart(self.moved[place]) for place in self.watched), default=0.0)
-        return last, self.held[regions.last].read(last), drift
+        return (last, self.held[regions.last].read(last)), drift
 
     def _near(self, box: Box, size: Size) -> Box:
         """What is made anew at most in a value of that size."""

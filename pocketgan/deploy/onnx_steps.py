@@ -167,7 +167,7 @@ class _Piece:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = file.threads
-        options.enable_cpu_mem_arena = False  # dozens of them would keep memory of their own
+        options.enable_mem_pattern = options.enable_cpu_mem_arena = False  # dozens would keep memory of their own
         options.add_session_config_entry("session.force_spinning_stop", "1")
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
