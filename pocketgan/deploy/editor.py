@@ -158,6 +158,8 @@ class _Cached:
         self.network = network if isinstance(network, Exported) else shipped(network)
         self.margin = margin
         self.regions = Regions(self.network, (image.shape[2], image.shape[3]), image.shape[1])
+        kept = self.regions.kept
+        self.sources = {place: self.regions.sources(place, kept) for place in sorted(kept)[1:]}
         self.held: dict[int, Whole] = {}
         self.statistics: dict[int, Statistics] = {}
         norms = sorted(self.regions.measured)
@@ -172,6 +174,7 @@ class _Cached:
         made: Tensor = self.network(image)
         return made
 
+    @torch.inference_mode()
     def part(self, image: Tensor, box: Box) -> tuple[tuple[Box, Tensor] | None, float]:
         """Which part of the picture a change in a box of the image concerns, and that part anew; None as soon as it
         moves the statistics too far. And the drift."""
@@ -182,11 +185,18 @@ class _Cached:
             self.moved = {place: self.statistics[place] for place in self.watched}
         self.held[0].write(box, box.of(image, Box.whole(regions.steps[0].size)))
         changed, drift = {0: box}, 0.0
-        for place in sorted(regions.kept)[1:]:
-            reached = regions.reached(place, changed, regions.kept)
-            if reached is None:
-                continue
-            part = reached.within(self._near(box, regions.steps[place].size))
+        near: dict[Size, Box] = {}
+        for place, sources in self.sources.items():
+            size = regions.steps[place].size
+            if size not in near:
+                near[size] = self._near(box, size)
+            part = near[size]
+            if any(changed.get(source) != near.get(regions.steps[source].size) for source in sources):
+                # until the edit has spread over all that is near: from there on, what is near is reached, too
+                reached = regions.reached(place, changed, regions.kept)
+                if reached is None:
+                    continue
+                part = reached.within(part)
             made = regions.compute(place, part, self.held, self.statistics, regions.kept)
             if place in self.watched:
                 self.moved[place] = self.moved[place].replaced(self.held[place].read(part), made)

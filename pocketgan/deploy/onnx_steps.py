@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pocketgan.deploy.regional import Padding, PixelShuffle, Pointwise, Regional, Resampling, Transposed, Window
+from pocketgan.deploy.statistics import Statistics
 from pocketgan.deploy.steps import Step, refused
 from pocketgan.units import Size
 
@@ -66,7 +68,12 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
             raise refused(node.op_type)
         out = outputs[0]
         alone = sources[0] if len(sources) == 1 else ""
-        if node.op_type in _MAKERS and alone and node.input[0] == alone:
+        place = places.get(alone, 0) if file.uses[alone] == 1 else 0
+        if place in pieces and steps[place].norm and _mixing(file, node):
+            pieces[place].append(node)
+            steps[place] = replace(steps[place], channels=file.shapes[out][1])
+            places[out] = place
+        elif node.op_type in _MAKERS and alone and node.input[0] == alone:
             regional, piece = _MAKERS[node.op_type](file, node)
             places[out] = add(sources, out, regional)
             if piece:
@@ -77,7 +84,7 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
             pieces[places[out]] = piece
         elif not _pointwise(file, node, sources):
             raise refused(node.op_type)
-        elif len(outputs) == 1 and alone and file.uses[alone] == 1 and (place := places[alone]) in pieces:
+        elif len(outputs) == 1 and place in pieces:
             pieces[place].append(node)
             places[out] = place
         else:
@@ -180,6 +187,19 @@ class _Piece:
             torch.from_numpy(each) for each in self.arrays(*(each.cpu().contiguous().numpy() for each in values))
         ]
         return made[0] if len(made) == 1 else made
+
+
+def _mixing(file: _Folded, node: Any) -> bool:
+    """Whether it is a convolution of single pixels whose values a norm measures: they are kept in any case."""
+    if node.op_type != "Conv" or node.input[1] not in file.constants:
+        return False
+    given, users = _attributes(node), [each.op_type for each in file.nodes if node.output[0] in each.input]
+    return (
+        file.constants[node.input[1]].shape[2:] == (1, 1)
+        and not any(given.get("pads", []))
+        and set(given.get("strides", [1])) == {1}
+        and set(users) == {"InstanceNormalization"}
+    )
 
 
 def _attributes(node: Any) -> dict[str, Any]:
@@ -318,8 +338,17 @@ def _norm(file: _Folded, node: Any) -> _Piece:
     return _Piece(file, [own], [x, mean, variance], list(node.output))
 
 
-def _normed(piece: _Piece) -> Callable[[Tensor, Any], Tensor]:
-    return lambda x, of_image: piece(x, of_image.mean.float(), of_image.variance.float())
+def _normed(piece: _Piece) -> Callable[[Tensor, Statistics], Tensor]:
+    known: tuple[Any, ...] = (None,)
+
+    def norm(x: Tensor, of_image: Statistics) -> Tensor:
+        nonlocal known
+        if known[0] is not of_image:  # the same ones serve many parts
+            known = of_image, of_image.mean.float(), of_image.variance.float()
+        made: Tensor = piece(x, *known[1:])
+        return made
+
+    return norm
 
 
 def _pointwise(file: _Folded, node: Any, sources: list[str]) -> bool:

@@ -86,14 +86,15 @@ class Regions:
     ) -> Tensor:
         """A part of a value, from parts of the `kept` ones, of which `held` has those that it takes."""
         order = self.order(target, kept)
-        boxes = {target: box}
+        boxes, needs = {target: box}, {}
         for place, _ in reversed(order):
-            for source, needed in self._needs(place, boxes[place]):
+            needs[place] = self._needs(place, boxes[place])
+            for source, needed in needs[place]:
                 boxes[source] = needed.joined(boxes.get(source))
         values: dict[int, Any] = {}
         for place, forgotten in order:
             inputs = []
-            for source, needed in self._needs(place, boxes[place]):
+            for source, needed in needs[place]:
                 if source not in values:
                     values[source] = held[source].read(boxes[source])
                 inputs.append(_part(values[source], boxes[source], needed))
