@@ -72,7 +72,7 @@ class Editor:
     how far fast edits are from a full recompute, and makes it. Memory: the values of all layers.
 
     Args:
-        model: a module, or where one is: a model folder, a run folder, an exported file (ONNX or .pt2), or a spec.
+        model: a module, or where one is: a model folder, a run folder, an ONNX file, or a spec.
         image: (channels, height, width) in [-1, 1].
         margin: pixels around an edit that are made anew, too; None: all that it reaches.
 

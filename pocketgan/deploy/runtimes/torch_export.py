@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,7 +11,6 @@ from pocketgan.deploy.inputs import example_inputs, shipped, stride_of
 from pocketgan.deploy.onnx import quiet
 from pocketgan.deploy.runtimes.torch import of_arrays, version
 from pocketgan.deploy.serving import Precision, Served, ServingRuntime
-from pocketgan.deploy.steps import Step, refused, steps_of
 from pocketgan.units import Size
 
 
@@ -45,15 +43,7 @@ def load(path: Path, threads: int) -> Served:
         name: tuple(length if isinstance(length, int) else None for length in shapes[each])
         for name, each in zip(("image", *program.call_spec.in_spec.child(1).context), names, strict=True)
     }
-    module = program.module()
-    return Served(inputs, of_arrays(module, threads), lambda size: _steps(module, inputs, size))
-
-
-def _steps(module: nn.Module, inputs: Mapping[str, tuple[int | None, ...]], size: Size) -> list[Step]:
-    (_, channels, *_), *_ = inputs.values()
-    if len(inputs) > 1:
-        raise refused(f"input {list(inputs)[1]}")
-    return steps_of(module, size, channels or 3)
+    return Served(inputs, of_arrays(program.module(), threads))
 
 
 def export(
