@@ -110,6 +110,7 @@ def test_files_that_cannot_be_cut_in_tiles(place: Path, tmp_path: Path, cli):
     assert "this network's input style does not; run it whole (translate: --tile off)" in err
     if find_spec("openvino"):
         pg.export(place / "resnet", tmp_path / "small.xml")
+        image = place / "resnet.images" / "0.png"
         code, _, err = cli("translate", tmp_path / "small.xml", image, "-o", tmp_path / "b", "--tile", "16")
         assert (code, err.count("\n")) == (2, 1)
         assert "the runtime of small.xml runs it as a whole; take the model folder or its ONNX file" in err
