@@ -56,8 +56,14 @@ def network_of(name: str, width: int) -> Any:
     network = init_normal(parse_spec(f"{name}:{width}").build(), torch.Generator().manual_seed(0)).eval()
     with torch.no_grad():
         for weight in network.parameters():
-            weight.mul_(5)
-    return network
+            if weight.ndim == 4:
+                weight.mul_(5)
+        norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
+        for norm in norms:  # else what enlarged weights make would grow from layer to layer
+            norm.momentum = None
+        if norms:
+            network.train()(images_of(network, max(128, network.spec.smallest_side)))
+    return network.eval()
 
 
 def images_of(network: Any, side: int) -> Tensor:
