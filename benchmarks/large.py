@@ -65,6 +65,7 @@ def row(model: str, path: Path, size: tuple[int, int], threads: int, more: list[
         peak, seconds = peak_of(command, threads)
         (made,) = Path(out).iterdir()
         suffix = made.suffix
+    print(f"{Path(model).name}, {path.name}: {peak:.2f} GB, {seconds:.0f} s", flush=True)
     return {
         "model": Path(model).name,
         "read": path.suffix[1:],
