@@ -183,5 +183,7 @@ def _speaks(code: int) -> bool:
 def _end(code: int) -> NoReturn:
     """Exit, also while others of this run wait for this process."""
     if many := sys.modules.get(_MANY):
+        sys.stdout.flush()
+        sys.stderr.flush()
         many.break_off(code)
     sys.exit(code)

@@ -106,11 +106,12 @@ def compact(model: Any) -> None:
     first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
     same = {}
     for each in graph.initializer:
-        if each.raw_data and not re.match(r".+\.weight", each.name):
+        if each.raw_data and not each.name.endswith((".weight", ".weight_quantized")):
             same[each.name] = first.setdefault((each.data_type, tuple(each.dims), each.raw_data), each.name)
     kept = {value.name for value in (*graph.input, *graph.output)} | {""}
-    kept |= {name for name in arrays if re.match(r".+\.weight", name)}
-    short: dict[str, str] = {}
+    # "stem.conv.weight_quantized" gets its name back
+    weights = {name: own[1] for name in arrays if (own := re.fullmatch(r"(.+\.weight)(_quantized)?", name))}
+    short: dict[str, str] = dict(weights)
 
     def name_of(value: str) -> str:
         value = same.get(value, value)

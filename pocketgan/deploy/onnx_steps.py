@@ -6,25 +6,20 @@ which take statistics as inputs. Each convolution, and each run of operations pi
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pocketgan.deploy.onnx_pieces import Folded, Piece
 from pocketgan.deploy.regional import Padding, PixelShuffle, Pointwise, Regional, Resampling, Transposed, Window
 from pocketgan.deploy.statistics import Statistics
 from pocketgan.deploy.steps import Step, refused
 from pocketgan.units import Size
-
-#: threads of one operation at most: each has its own, and there are dozens of operations
-THREADS = 8
 
 #: pixel by pixel, whatever the shape
 _POINTWISE = {
@@ -43,13 +38,13 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
 
     Raises `Untileable` for one that looks at the whole picture, and for one that takes more than an image.
     """
-    file = _Folded(path, size, min(threads, THREADS))
+    file = Folded(path, size, threads)
     (image, *more), (picture,) = file.inputs, file.outputs
     if more:
         raise refused(f"input {more[0]}")
     places = {image: 0}
     steps = [Step((), size, file.shapes[image][1], Pointwise(lambda: None))]
-    pieces: dict[int, _Piece] = {}  # those to which operations pixel by pixel may be added
+    pieces: dict[int, Piece] = {}  # those to which operations pixel by pixel may be added
 
     def add(names: list[str], of: str, regional: Regional, norm: Any = None) -> int:
         _, channels, *sides = file.shapes[of]
@@ -59,7 +54,7 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
     for node in file.nodes:
         given = [each for each in node.input if each and each not in file.constants]
         if not given:
-            made = _Piece(file, [node], [], list(node.output)).arrays()
+            made = Piece(file, [node], [], list(node.output)).arrays()
             file.constants.update(zip(node.output, made, strict=True))
             continue
         outputs = [each for each in node.output if each]
@@ -88,7 +83,7 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
             pieces[place].append(node)
             places[out] = place
         else:
-            piece = _Piece(file, [node], sources, outputs)
+            piece = Piece(file, [node], sources, outputs)
             place = add(sources, out, Pointwise(piece))
             if len(outputs) == 1:
                 places[out], pieces[place] = place, piece
@@ -100,96 +95,7 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
     return steps
 
 
-class _Folded:
-    """A file for one size: its operations in their order, what is constant, and the types of all else."""
-
-    def __init__(self, path: Path, size: Size, threads: int) -> None:
-        import onnx
-        import onnxruntime
-
-        model, self.threads = onnx.load(path), threads
-        shape = model.graph.input[0].type.tensor_type.shape.dim
-        for length, own in zip(shape, (1, None, *size), strict=True):
-            if own:
-                length.Clear()
-                length.dim_value = own
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        with TemporaryDirectory() as folder:
-            options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
-            onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-            self.model = onnx.shape_inference.infer_shapes(onnx.load(options.optimized_model_filepath))
-        graph = self.model.graph
-        self.nodes = list(graph.node)
-        self.constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
-        self.inputs = [each.name for each in graph.input if each.name not in self.constants]
-        self.outputs = [each.name for each in graph.output]
-        told = (*graph.input, *graph.value_info, *graph.output)
-        self.types = {each.name: each.type.tensor_type.elem_type for each in told}
-        self.shapes = {each.name: [own.dim_value for own in each.type.tensor_type.shape.dim] for each in told}
-        self.uses = Counter([*(name for node in self.nodes for name in node.input), *self.outputs])
-
-    def constant(self, node: Any, place: int, default: Any = None) -> Any:
-        """A constant input of a node, by its place; the default where it is left out."""
-        if place >= len(node.input) or not node.input[place]:
-            return default
-        if node.input[place] not in self.constants:
-            raise refused(node.op_type)
-        return self.constants[node.input[place]]
-
-
-class _Piece:
-    """Some operations of a file as a function of tensors."""
-
-    def __init__(self, file: _Folded, nodes: list[Any], inputs: list[str], outputs: list[str]) -> None:
-        self.file, self.nodes, self.inputs, self.outputs = file, nodes, inputs, outputs
-
-    def append(self, node: Any) -> None:
-        """Do that too, with what came out until now."""
-        self.nodes.append(node)
-        self.outputs = [node.output[0]]
-
-    @cached_property
-    def session(self) -> Any:
-        """Made when it is first used: until then there may come more operations."""
-        import onnxruntime
-        from onnx import TensorProto, helper, numpy_helper
-
-        file, made = self.file, {name for node in self.nodes for name in node.output}
-        wanted = dict.fromkeys(
-            name for node in self.nodes for name in node.input if name and name not in {*made, *self.inputs}
-        )
-        graph = helper.make_graph(
-            self.nodes,
-            "piece",
-            [
-                helper.make_tensor_value_info(name, file.types.get(name, TensorProto.FLOAT), None)
-                for name in self.inputs
-            ],
-            [helper.make_empty_tensor_value_info(name) for name in self.outputs],
-            [numpy_helper.from_array(file.constants[name], name) for name in wanted],
-        )
-        model = helper.make_model(graph, opset_imports=file.model.opset_import, ir_version=file.model.ir_version)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = file.threads
-        options.enable_mem_pattern = options.enable_cpu_mem_arena = False  # dozens would keep memory of their own
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-    def arrays(self, *values: np.ndarray) -> list[np.ndarray]:
-        made: list[np.ndarray] = self.session.run(None, dict(zip(self.inputs, values, strict=True)))
-        return made
-
-    def __call__(self, *values: Tensor) -> Any:
-        made = [
-            torch.from_numpy(each) for each in self.arrays(*(each.cpu().contiguous().numpy() for each in values))
-        ]
-        return made[0] if len(made) == 1 else made
-
-
-def _mixing(file: _Folded, node: Any) -> bool:
+def _mixing(file: Folded, node: Any) -> bool:
     """Whether it is a convolution of single pixels whose values a norm measures: they are kept in any case."""
     if node.op_type != "Conv" or node.input[1] not in file.constants:
         return False
@@ -212,19 +118,19 @@ def _pair(values: Any) -> Size:
     return int(values[0]), int(values[1])
 
 
-def _alone(file: _Folded, node: Any, inputs: list[str], **changes: Any) -> _Piece:
+def _alone(file: Folded, node: Any, inputs: list[str], **changes: Any) -> Piece:
     """One operation with other attributes and these inputs, the first from outside."""
     from onnx import helper
 
     attributes = {**_attributes(node), **changes}
     own = helper.make_node(node.op_type, inputs, [node.output[0]], domain=node.domain, **attributes)
-    return _Piece(file, [own], inputs[:1], [node.output[0]])
+    return Piece(file, [own], inputs[:1], [node.output[0]])
 
 
-Made = tuple[Regional, _Piece | None]
+Made = tuple[Regional, Piece | None]
 
 
-def _window(file: _Folded, node: Any) -> Made:
+def _window(file: Folded, node: Any) -> Made:
     given = _attributes(node)
     kernel = file.constant(node, 1).shape[2:] if node.op_type == "Conv" else given["kernel_shape"]
     pads = given.get("pads", [0, 0, 0, 0])
@@ -242,7 +148,7 @@ def _window(file: _Folded, node: Any) -> Made:
     return Window(piece, _pair(kernel), strides, _pair(pads), dilations, beyond), piece
 
 
-def _transposed(file: _Folded, node: Any) -> Made:
+def _transposed(file: Folded, node: Any) -> Made:
     given = _attributes(node)
     if given.get("auto_pad", b"NOTSET") != b"NOTSET" or "output_shape" in given:
         raise refused(node.op_type)
@@ -253,7 +159,7 @@ def _transposed(file: _Folded, node: Any) -> Made:
     return Transposed(piece, own, _pair(kernel), strides, _pair(given.get("pads", [0, 0])), dilations), None
 
 
-def _pad(file: _Folded, node: Any) -> Made:
+def _pad(file: Folded, node: Any) -> Made:
     mode = _attributes(node).get("mode", b"constant").decode()
     pads, value, axes = file.constant(node, 1), file.constant(node, 2), file.constant(node, 3, np.arange(4))
     before = dict(zip((axes % 4).tolist(), pads[: len(axes)].tolist(), strict=True))
@@ -266,7 +172,7 @@ def _pad(file: _Folded, node: Any) -> Made:
     return Padding(name, (before.get(2, 0), before.get(3, 0)), 0.0 if value is None else float(value)), None
 
 
-def _slice(file: _Folded, node: Any) -> Made:
+def _slice(file: Folded, node: Any) -> Made:
     """A part of the rows and columns: a padding by less than nothing. Of the channels: pixel by pixel."""
     starts, axes = file.constant(node, 1), file.constant(node, 3)
     steps = file.constant(node, 4, np.ones(len(starts), np.int64))
@@ -286,7 +192,7 @@ def _slice(file: _Folded, node: Any) -> Made:
     return Padding("constant", (-first.get(2, 0), -first.get(3, 0))), None
 
 
-def _resize(file: _Folded, node: Any) -> Made:
+def _resize(file: Folded, node: Any) -> Made:
     """Where each pixel comes from tells the operation itself, on an image that holds the places."""
     given = _attributes(node)
     if given.get("mode", b"nearest") not in (b"nearest", b"linear") or given.get("antialias") or "axes" in given:
@@ -309,14 +215,14 @@ def _resize(file: _Folded, node: Any) -> Made:
     return Resampling((places[0], places[1])), None
 
 
-def _shuffle(file: _Folded, node: Any) -> Made:
+def _shuffle(file: Folded, node: Any) -> Made:
     given = _attributes(node)
     if given.get("mode", b"DCR") != b"CRD":
         raise refused(node.op_type)
     return PixelShuffle(given["blocksize"]), None
 
 
-_MAKERS: dict[str, Callable[[_Folded, Any], Made]] = {
+_MAKERS: dict[str, Callable[[Folded, Any], Made]] = {
     "Conv": _window,
     "MaxPool": _window,
     "AveragePool": _window,
@@ -328,17 +234,17 @@ _MAKERS: dict[str, Callable[[_Folded, Any], Made]] = {
 }
 
 
-def _norm(file: _Folded, node: Any) -> _Piece:
+def _norm(file: Folded, node: Any) -> Piece:
     from onnx import helper
 
     x, scale, bias = node.input
     mean, variance = (f"{node.output[0]}:{name}" for name in ("mean", "variance"))
     epsilon = _attributes(node).get("epsilon", 1e-5)
     own = helper.make_node("BatchNormalization", [x, scale, bias, mean, variance], node.output, epsilon=epsilon)
-    return _Piece(file, [own], [x, mean, variance], list(node.output))
+    return Piece(file, [own], [x, mean, variance], list(node.output))
 
 
-def _normed(piece: _Piece) -> Callable[[Tensor, Statistics], Tensor]:
+def _normed(piece: Piece) -> Callable[[Tensor, Statistics], Tensor]:
     known: tuple[Any, ...] = (None,)
 
     def norm(x: Tensor, of_image: Statistics) -> Tensor:
@@ -351,7 +257,7 @@ def _normed(piece: _Piece) -> Callable[[Tensor, Statistics], Tensor]:
     return norm
 
 
-def _pointwise(file: _Folded, node: Any, sources: list[str]) -> bool:
+def _pointwise(file: Folded, node: Any, sources: list[str]) -> bool:
     sides = file.shapes[node.output[0]][2:]
     if any(file.shapes[each][2:] not in (sides, [1, 1]) for each in sources):
         return False

@@ -8,7 +8,6 @@ module; what is no tensor travels as JSON.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -203,14 +202,12 @@ def speaks_first(code: int) -> bool:
 
 
 def break_off(code: int) -> None:
-    """End this process at once where it has met others; else do nothing.
+    """End this process at once where it has met others; else do nothing. What was printed must have been written.
 
     At its usual end Python takes down PyTorch's threads, and one that still waits for another process aborts
     instead, with a line of its own and another exit code.
     """
     if _stores:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
 
 

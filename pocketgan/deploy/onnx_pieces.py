@@ -1,0 +1,108 @@
+"""Parts of an ONNX file that ONNX Runtime carries out by themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pocketgan.deploy.steps import refused
+from pocketgan.units import Size
+
+#: threads of one operation at most: each has its own, and there are dozens of operations
+THREADS = 8
+
+
+class Folded:
+    """A file for one size: its operations in their order, what is constant, and the types of all else."""
+
+    def __init__(self, path: Path, size: Size, threads: int) -> None:
+        import onnx
+        import onnxruntime
+
+        model, self.threads = onnx.load(path), min(threads, THREADS)
+        shape = model.graph.input[0].type.tensor_type.shape.dim
+        for length, own in zip(shape, (1, None, *size), strict=True):
+            if own:
+                length.Clear()
+                length.dim_value = own
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        with TemporaryDirectory() as folder:
+            options.optimized_model_filepath = str(Path(folder) / "folded.onnx")
+            onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            self.model = onnx.shape_inference.infer_shapes(onnx.load(options.optimized_model_filepath))
+        graph = self.model.graph
+        self.nodes = list(graph.node)
+        self.constants = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+        self.inputs = [each.name for each in graph.input if each.name not in self.constants]
+        self.outputs = [each.name for each in graph.output]
+        told = (*graph.input, *graph.value_info, *graph.output)
+        self.types = {each.name: each.type.tensor_type.elem_type for each in told}
+        self.shapes = {each.name: [own.dim_value for own in each.type.tensor_type.shape.dim] for each in told}
+        self.uses = Counter([*(name for node in self.nodes for name in node.input), *self.outputs])
+
+    def constant(self, node: Any, place: int, default: Any = None) -> Any:
+        """A constant input of a node, by its place; the default where it is left out."""
+        if place >= len(node.input) or not node.input[place]:
+            return default
+        if node.input[place] not in self.constants:
+            raise refused(node.op_type)
+        return self.constants[node.input[place]]
+
+
+class Piece:
+    """Some operations of a file as a function of tensors."""
+
+    def __init__(self, file: Folded, nodes: list[Any], inputs: list[str], outputs: list[str]) -> None:
+        self.file, self.nodes, self.inputs, self.outputs = file, nodes, inputs, outputs
+
+    def append(self, node: Any) -> None:
+        """Do that too, with what came out until now."""
+        self.nodes.append(node)
+        self.outputs = [node.output[0]]
+
+    @cached_property
+    def session(self) -> Any:
+        """Made when it is first used: until then there may come more operations."""
+        import onnxruntime
+        from onnx import TensorProto, helper, numpy_helper
+
+        file, made = self.file, {name for node in self.nodes for name in node.output}
+        wanted = dict.fromkeys(
+            name for node in self.nodes for name in node.input if name and name not in {*made, *self.inputs}
+        )
+        graph = helper.make_graph(
+            self.nodes,
+            "piece",
+            [
+                helper.make_tensor_value_info(name, file.types.get(name, TensorProto.FLOAT), None)
+                for name in self.inputs
+            ],
+            [helper.make_empty_tensor_value_info(name) for name in self.outputs],
+            [numpy_helper.from_array(file.constants[name], name) for name in wanted],
+        )
+        model = helper.make_model(graph, opset_imports=file.model.opset_import, ir_version=file.model.ir_version)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = file.threads
+        options.enable_mem_pattern = options.enable_cpu_mem_arena = False  # dozens would keep memory of their own
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def arrays(self, *values: np.ndarray) -> list[np.ndarray]:
+        made: list[np.ndarray] = self.session.run(None, dict(zip(self.inputs, values, strict=True)))
+        return made
+
+    def __call__(self, *values: Tensor) -> Any:
+        made = [
+            torch.from_numpy(each) for each in self.arrays(*(each.cpu().contiguous().numpy() for each in values))
+        ]
+        return made[0] if len(made) == 1 else made
