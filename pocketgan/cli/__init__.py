@@ -181,9 +181,14 @@ def _speaks(code: int) -> bool:
 
 
 def _end(code: int) -> NoReturn:
-    """Exit, also while others of this run wait for this process."""
-    if many := sys.modules.get(_MANY):
+    """Exit; at once where this process has met others.
+
+    At its usual end Python takes down PyTorch's threads, and one that still waits for another process aborts
+    instead, with a line of its own and another exit code.
+    """
+    many = sys.modules.get(_MANY)
+    if many and many.has_met():
         sys.stdout.flush()
         sys.stderr.flush()
-        many.break_off(code)
+        os._exit(code)
     sys.exit(code)

@@ -2,14 +2,14 @@
 
 from pocketgan.distributed.norm import join
 from pocketgan.distributed.start import check_gpus, enter, launch, launched, processes_of
-from pocketgan.distributed.world import ALONE, World, break_off, speaks_first, world
+from pocketgan.distributed.world import ALONE, World, has_met, speaks_first, world
 
 __all__ = [
     "ALONE",
     "World",
-    "break_off",
     "check_gpus",
     "enter",
+    "has_met",
     "join",
     "launch",
     "launched",

@@ -7,7 +7,6 @@ module; what is no tensor travels as JSON.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -201,14 +200,9 @@ def speaks_first(code: int) -> bool:
     return True
 
 
-def break_off(code: int) -> None:
-    """End this process at once where it has met others; else do nothing. What was printed must have been written.
-
-    At its usual end Python takes down PyTorch's threads, and one that still waits for another process aborts
-    instead, with a line of its own and another exit code.
-    """
-    if _stores:
-        os._exit(code)
+def has_met() -> bool:
+    """Whether this process has met others of its run."""
+    return bool(_stores)
 
 
 class _Stacked(torch.autograd.Function):
