@@ -20,6 +20,8 @@ from pocketgan.pipeline.store import REASONS, writing
 #: where a run folder says whose it is, and where its store is
 MARK = "recipe.json"
 STAGES = "stages"
+#: the first of what a run makes of its stages, which may be kept elsewhere
+EXPORT = "export"
 
 
 class Owner(NamedTuple):
@@ -56,7 +58,8 @@ def claim(folder: Path, owner: Owner) -> Iterator[None]:
             _mark(folder, owner)
             yield
         except BaseException:
-            if new and not any((*stages.glob("*/artifact"), *stages.glob("*/state"))):
+            held = (*stages.glob("*/artifact"), *stages.glob("*/state"), *folder.glob(EXPORT))
+            if new and not held:
                 _unmake(folder, made)
             raise
         finally:

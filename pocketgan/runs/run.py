@@ -24,7 +24,7 @@ from pocketgan.metrics.resident import BATCH
 from pocketgan.pipeline.export import Export
 from pocketgan.pipeline.latency_model import ModelLatency
 from pocketgan.pipeline.online import OnlineDistil
-from pocketgan.pipeline.owner import MARK, STAGES, Owner, claim, read_mark
+from pocketgan.pipeline.owner import EXPORT, MARK, STAGES, Owner, claim, read_mark
 from pocketgan.pipeline.recipe import Recipe, owner, read_recipe
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.store import Store, writing
@@ -153,13 +153,13 @@ def _try_metrics(recipe: Recipe, store: Store, runtime: Runtime) -> None:
 def finish(recipe: Recipe, out: Path, command: str) -> Report:
     """Copy what the user takes away, measure latencies side by side unless that was done, write the report."""
     store, exports = store_of(out), {}
-    (out / "export").mkdir(exist_ok=True)
+    (out / EXPORT).mkdir(exist_ok=True)
     for name, network in recipe.networks.items():
         export = Export(network=network, task=recipe.task)
-        copy_export(store, export, out / "export" / name)
-        exports[name] = (out / "export" / name).with_suffix(Path(export.file).suffix)
+        copy_export(store, export, out / EXPORT / name)
+        exports[name] = (out / EXPORT / name).with_suffix(Path(export.file).suffix)
     if recipe.served:
-        copy_export(store, recipe.served, out / "export" / "compressed")
+        copy_export(store, recipe.served, out / EXPORT / "compressed")
     with replacing(out / "model") as part:
         shutil.copytree(store.artifact(recipe.result) / "model", part)
     report = report_of(recipe, store, out, measurements_of(recipe, out, exports), command)

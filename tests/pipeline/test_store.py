@@ -418,6 +418,15 @@ def test_a_claim_that_was_killed_at_birth(tmp_path):
         assert (tmp_path / "recipe.json").exists()
 
 
+def test_results_of_stages_that_are_kept_elsewhere_stay(tmp_path):
+    """A run whose store is elsewhere, stopped when it had written its exports, goes on in its folder."""
+    with pytest.raises(KeyboardInterrupt), claim(tmp_path / "out", MINE):
+        (tmp_path / "out" / "export").mkdir()
+        raise KeyboardInterrupt
+    with claim(tmp_path / "out", MINE):
+        assert (tmp_path / "out" / "export").is_dir()
+
+
 def test_what_others_put_into_a_run_folder_stays(tmp_path):
     folder = tmp_path / "out"
 
