@@ -1,5 +1,6 @@
 """The benchmarks: every script runs in its shortest mode, and the figures' arithmetic is right."""
 
+import argparse
 import importlib
 import json
 import runpy
@@ -184,3 +185,21 @@ def test_emulated_convolutions_are_those_of_autocast(transposed):
         assert emulated.dtype == real.dtype
         # one rounding more or less
         torch.testing.assert_close(emulated, real, rtol=2**-7, atol=2**-7 * real.abs().max().item())
+
+
+def test_full_size_in_slices(monkeypatch, tmp_path):
+    """A run that takes longer is asked to save its state, as its exit code says; one that ends is waited for."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    full_size = importlib.import_module("full_size")
+    stopping = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print('ready')"
+    assert full_size.carried_on([sys.executable, "-c", f"{stopping}; time.sleep(60)"], 2.0) == 143
+    assert full_size.carried_on([sys.executable, "-c", "raise SystemExit(4)"], 60.0) == 4
+    own = dict(data=tmp_path, out=tmp_path / "out", size="256", direction="BtoA", effort="paper", guard="0.5")
+    chosen = argparse.Namespace(methods=["in-place", "omgd"], budgets=["2G", "1G"], set=["a=1"], **own)
+    found = full_size.commands(chosen)
+    assert list(found) == ["in-place-2G", "in-place-1G", "omgd-2G", "omgd-1G"]
+    assert [command[command.index("--set") + 1] for command in found.values()] == ["guard=0.5"] * 2 + [
+        "guard=0"
+    ] * 2
+    assert len({command[command.index("--store") + 1] for command in found.values()}) == 1
+    assert all(command[-4:-2] == ["--set", "a=1"] for command in found.values())

@@ -420,9 +420,14 @@ def test_a_claim_that_was_killed_at_birth(tmp_path):
 
 def test_results_of_stages_that_are_kept_elsewhere_stay(tmp_path):
     """A run whose store is elsewhere, stopped when it had written its exports, goes on in its folder."""
-    with pytest.raises(KeyboardInterrupt), claim(tmp_path / "out", MINE):
-        (tmp_path / "out" / "export").mkdir()
-        raise KeyboardInterrupt
+
+    def stopped() -> None:
+        with claim(tmp_path / "out", MINE):
+            (tmp_path / "out" / "export").mkdir()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     with claim(tmp_path / "out", MINE):
         assert (tmp_path / "out" / "export").is_dir()
 
