@@ -95,7 +95,7 @@ def test_training_on_a_device_by_batch_and_precision(run, tmp_path):
 
 def test_every_script_is_run_and_explained():
     scripts = {path.stem for path in BENCHMARKS.glob("*.py")} - {"emulation", "measure", "reference"}
-    assert scripts == {*SCRIPTS, "demo_picture", "bench"}
+    assert scripts == {*SCRIPTS, "demo_picture", "bench", "full_size"}
     readme = (BENCHMARKS / "README.md").read_text()
     assert all(f"{name}.py" in readme for name in scripts)
 
