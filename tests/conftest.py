@@ -1,5 +1,6 @@
 """What many tests share: small pairs, the command line as a function, and one finished run."""
 
+import json
 import shlex
 import signal
 import sys
@@ -152,6 +153,17 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
     words = ("compress", str(data), "--budget", "1G", "--size", "24", "--out", str(folder), *TOY)
     assert call_main(*words) == 0
     return ToyRun(folder, data, words)
+
+
+def printed(outcome: Outcome) -> str:
+    """What a command printed; it must have ended well, without a word of complaint."""
+    assert (outcome.code, outcome.err) == (0, "")
+    return outcome.out
+
+
+def rows_of(run: Path) -> dict[str, dict]:
+    """The rows of a run's report by their names."""
+    return {row["name"]: row for row in json.loads((run / "report.json").read_text())["rows"]}
 
 
 def recode(path: Path, kind: str) -> None:
