@@ -84,8 +84,16 @@ def test_from_data_to_a_report_by_one_command(
     assert cli("report", out).code == 0
 
 
-@pytest.mark.parametrize(("folder", "family"), [("pairs", "resnet"), ("pairs", "unet"), ("unpaired", "resnet")])
-@pytest.mark.parametrize("method", ["omgd", "pocket"])
+@pytest.mark.parametrize(
+    ("method", "folder", "family"),
+    [
+        ("omgd", "pairs", "resnet"),
+        ("omgd", "pairs", "unet"),
+        ("omgd", "unpaired", "resnet"),
+        ("pocket", "pairs", "resnet"),
+        ("pocket", "unpaired", "resnet"),
+    ],
+)
 def test_stopped_and_resumed_equals_uninterrupted(
     home: Path, tmp_path: Path, method: str, folder: str, family: str
 ):
@@ -99,7 +107,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
     whole = trained(recipe, tmp_path / "whole")
     stops = ("student",) if method == "omgd" else ("supernet", "fine-tuning")
     # the first turn of the student begins after six steps
-    for step in (3,) if task.paired else (3, 8):
+    for step in (3,) if task.paired else (3, 8) if method == "omgd" else (8,):
         broken = trained(recipe, tmp_path / f"broken{step}", stops, step)
         assert broken.keys() == whole.keys()
         assert [name for name in whole if broken[name] != whole[name]] == []

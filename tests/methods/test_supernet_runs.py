@@ -175,7 +175,7 @@ def trained(recipe: Recipe, folder: Path, stop_at: tuple[str, ...] = (), step: i
     }
 
 
-@pytest.mark.parametrize("model", ["pix2pix", "unet", "cyclegan", "munit", "gaugan"])
+@pytest.mark.parametrize("model", ["pix2pix", "cyclegan", "munit", "gaugan"])
 def test_stopped_and_resumed_equals_uninterrupted(data: dict[str, Path], tmp_path: Path, model: str):
     recipe = recipe_of(model, data[model])
     whole = trained(recipe, tmp_path / "whole")
