@@ -32,7 +32,6 @@ from pocketgan.recipes.games import GAMES, PAIRS, game_for
 from pocketgan.recipes.guard import guarded
 from pocketgan.recipes.latency import budget_of, check_latency
 from pocketgan.recipes.method import Wish
-from pocketgan.recipes.supernet import with_generator
 from pocketgan.runs.run import store_of, teacher_of
 from pocketgan.runs.targets import open_sources, teacher_pairs
 from pocketgan.runtime import Runtime
@@ -206,9 +205,9 @@ def job_of_images(
     wish = Wish(effort=effort, task=task, game=game, budget=bound)
     base = chosen(wish).model_copy(update={"guard": GUARD})
     if module is not None and not finished:
-        base = with_generator(base, spec_of(module, into, sides, **choices))
+        base = base.of_generator(spec_of(module, into, sides, **choices), None, task, bound)
     elif finished and isinstance(finished.generator, TracedSpec):
-        base = with_generator(base, finished.generator, student)
+        base = base.of_generator(finished.generator, student, task, bound)
     settings = changed(base, others)
     inputs = open_inputs(unlabelled, task) if unlabelled else None
 

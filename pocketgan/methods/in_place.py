@@ -17,6 +17,7 @@ from pocketgan.elastic.cost import CostModel
 from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError
 from pocketgan.networks import PatchSpec, ResnetSpec
+from pocketgan.networks.traced import TracedSpec
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.front_latency import FrontLatency
@@ -28,7 +29,7 @@ from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.recipes.checks import check_counts, check_metric, check_players, check_resolutions
-from pocketgan.recipes.imitation import student_width, usual_space
+from pocketgan.recipes.imitation import student_width, usual_space, widest
 from pocketgan.recipes.method import Method, Wish
 from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
 from pocketgan.search import AnyStrategy, Nsga2
@@ -72,6 +73,15 @@ class InPlaceMethod(RecipeSettings):
     @property
     def alone(self) -> Teaching:
         return Pix2PixSettings(lr=self.objective.lr)
+
+    def of_generator(
+        self, generator: TracedSpec, student: TracedSpec | None, task: Task, budget: Budget | None
+    ) -> RecipeSettings:
+        """The largest subnet is the user's generator, narrowed where arithmetic says that it is over the budget."""
+        form = student or generator
+        if budget is None or not budget.bounds:
+            return self.model_copy(update={"form": form, "space": "quarter"})
+        return self.model_copy(update={"form": widest(form.mobile, budget, task), "space": "half"})
 
     def recipe(
         self,

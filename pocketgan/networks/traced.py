@@ -64,8 +64,10 @@ class TracedSpec(NetworkSpec):
 
     @property
     def spaces(self) -> dict[str, tuple[tuple[int, ...], ...]]:  # type: ignore[override]
-        """'quarter': every group in steps of 8 channels, or of a divisor where it is small, down to a quarter."""
-        return {"quarter": self._program.options}
+        """'quarter': every group in steps of 8 channels, or of a divisor where it is small, down to a quarter of
+        what was traced. 'half': every group as wide as it is here, three quarters and half of that."""
+        half = tuple((width, -(-3 * width // 4), -(-width // 2)) for width in self.widths)
+        return {"quarter": self._program.options, "half": half}
 
     @property
     def stride(self) -> int:  # type: ignore[override]

@@ -159,11 +159,14 @@ def of_finished_teachers(objective: Imitating) -> OnlineSettings:
 
 
 def widest(form: GeneratorSpec, budget: Budget, task: Task) -> GeneratorSpec:
-    """The form at the largest of equal widths within the budget, at most its own; `BudgetError` if none fits."""
+    """The form within the budget at the largest share of all its widths, at most its own; of equal widths, at the
+    largest of equal ones. `BudgetError` if none fits."""
     form.check_size(*task.size)
-    options = np.arange(1, max(form.widths) + 1)
-    costs = CostModel(form, *task.size)(np.repeat(options[:, None], len(form.widths), 1))
-    fitting = options[budget.arithmetic.admits(costs)]
+    most = max(form.widths)
+    # step n of `most`: of equal widths n channels each
+    options = -(-np.arange(1, most + 1)[:, None] * np.array(form.widths) // most)
+    costs = CostModel(form, *task.size)(options)
+    (fitting,) = budget.arithmetic.admits(costs).nonzero()
     if not len(fitting):
         least = costs.at(0)
         over = next(name for name, bound in budget.bounds.items() if least[name] > bound)
@@ -171,7 +174,7 @@ def widest(form: GeneratorSpec, budget: Budget, task: Task) -> GeneratorSpec:
             f"budget {budget} is below the smallest {form.kind}, of one channel ({si(least[over])} {UNITS[over]}); "
             "raise it"
         )
-    return form.resized((int(fitting[-1]),) * len(form.widths))
+    return form.resized(tuple(options[fitting[-1]].tolist()))
 
 
 def imitation_settings(

@@ -9,8 +9,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pocketgan.data.inputs import Inputs
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
+from pocketgan.errors import SpecError
 from pocketgan.metrics.catalog import FRECHET, metric_named
 from pocketgan.networks import GeneratorSpec, parse_spec
+from pocketgan.networks.traced import TracedSpec
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.games import Distilling, FeatureNetwork, Imitating, Teaching, needs_features
@@ -87,6 +89,18 @@ class RecipeSettings(BaseModel):
     def alone(self) -> Teaching:
         """The game in which a network learns from images, without a teacher."""
         raise NotImplementedError
+
+    def of_generator(
+        self, generator: TracedSpec, student: TracedSpec | None, task: Task, budget: Budget | None
+    ) -> RecipeSettings:
+        """The settings for a user's generator, and for its students where they have another form.
+
+        Raises `SpecError` for a method that trains networks of its own kinds.
+        """
+        raise SpecError(
+            "--generator is for in-place, fast-gan-compression, gan-compression and once-for-all, and this is "
+            f"{self.method}; choose another --method"
+        )
 
     @property
     def _splits(self) -> dict[str, Any]:

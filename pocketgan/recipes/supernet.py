@@ -107,6 +107,12 @@ class SupernetSettings(RecipeSettings):
         """The stages after the teacher, by name; the last one is the supernet, by this name."""
         raise NotImplementedError
 
+    def of_generator(
+        self, generator: TracedSpec, student: TracedSpec | None, task: Task, budget: Budget | None
+    ) -> RecipeSettings:
+        """With the usual space of the widths of its student."""
+        return self.model_copy(update={"teacher": generator, "student": student, "space": "quarter"})
+
     def trained(self, space: SearchSpace, teacher: TeacherFile | None) -> GeneratorSpec:
         """The network that is trained as the teacher. Raises `SpecError` where a finished one will not do."""
         return self.teacher
@@ -219,18 +225,3 @@ def supernet_settings(
         search=search,
         **further,
     )
-
-
-def with_generator(
-    settings: RecipeSettings, generator: TracedSpec, student: TracedSpec | None = None
-) -> RecipeSettings:
-    """The settings with a user's generator as the teacher, and with the usual space of the widths of its student.
-
-    Raises `SpecError` for a method that trains networks of its own kinds.
-    """
-    if not isinstance(settings, SupernetSettings):
-        raise SpecError(
-            f"--generator is for fast-gan-compression, gan-compression and once-for-all, and this is "
-            f"{settings.method}; choose another --method"
-        )
-    return settings.model_copy(update={"teacher": generator, "student": student, "space": "quarter"})

@@ -225,3 +225,36 @@ def test_numbers_of_any_kind(tmp_path):
         inspect.unwrap(elastic)(Net(), {"x": torch.rand(1, 3, 16, 16)})
     with pytest.raises(SpecError, match="no images to translate"):
         pg.translate(Net(), [], tmp_path / "out")
+
+
+IN_PLACE = {
+    "discriminator.width": 2,
+    "schedule.constant": 1,
+    "schedule.decay": 0,
+    "tuning": None,
+    "search.population": 2,
+    "search.generations": 0,
+    "timed": None,
+    "guard": 0,
+}
+
+
+def test_a_generator_of_ones_own_without_a_teacher(own, pairs, tmp_path):
+    """Its supernet fills the budget: it is the generator, narrower."""
+    bound = own.report.first("teacher").macs // 3
+    done = pg.compress(
+        Net,
+        pairs,
+        budget=str(bound),
+        method="in-place",
+        size=24,
+        settings=IN_PLACE,
+        quiet=True,
+        out=tmp_path / "run",
+    )
+    supernet, small = (done.report.first(kind) for kind in ("teacher", "compressed"))
+    assert small.macs <= supernet.macs <= bound
+    assert supernet.macs > 0.7 * bound, "16 channels leave steps of a sixteenth"
+    assert pg.load(done.folder).spec.kind == "traced"
+    with pytest.raises(SpecError, match="and this is omgd; choose another --method"):
+        pg.compress(Net, pairs, budget="1M", method="omgd", size=24, quiet=True, out=tmp_path / "none")
