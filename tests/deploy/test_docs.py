@@ -16,6 +16,12 @@ TEXT = (Path(__file__).resolve().parents[2] / "docs" / "deploy.md").read_text()
 BLOCKS = dict(re.findall(r"## ([^\n]+)\n(?:(?!\n## ).)*?```python\n(.*?)```", TEXT, re.DOTALL))
 
 
+def block(language: str) -> str:
+    """The only one in this language."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    return found
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("deploy")
