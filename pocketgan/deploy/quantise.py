@@ -1,13 +1,16 @@
 """Convolutions in 8 bits: ONNX files with quantised weights and activations, calibrated on real images.
 
 Weights are symmetric with a scale for each channel, activations have one scale and zero point for each tensor, from
-the range that they had over the calibration images. Norms and all else stay in 32 bits. Where the picture is
-further off than allowed, single convolutions go back to 32 bits, those first that do most harm when they alone are
-quantised. A bias that a norm takes away again is left out.
+the range that they have in an image, in the mean over the calibration images. Norms and all else stay in 32 bits.
+Where the picture is further off than allowed, single convolutions go back to 32 bits, those first that do most harm
+when they alone are quantised. A bias that a norm takes away again is left out.
 
 What a convolution gives is rounded to 8 bits again only where the runtime needs that: ONNX Runtime computes a
 convolution in 8 bits only if its result is in 8 bits, and a transposed one never. A norm after it makes the loss
 greater: of each channel it blows up what is left of the range of all.
+
+OpenVINO computes a transposed convolution in 8 bits only where the zero point of its input is zero, so there signed
+activations are symmetric; and it pads in 8 bits what has been rounded before.
 """
 
 from __future__ import annotations
@@ -53,7 +56,7 @@ def quantise(
         file = Path(folder) / "quantised.onnx"
 
         def psnr(chosen: Sequence[str]) -> float:
-            _write(model, chosen, ranges, file, ("ConvTranspose",) if results else KINDS)
+            _write(model, chosen, ranges, file, results)
             return _psnr(_pictures(file, compared), expected)
 
         kept = list(layers)
@@ -72,7 +75,7 @@ def quantise(
 
 
 def _ranges(path: Path, images: Sequence[Mapping[str, np.ndarray]]) -> Any:
-    """What values each tensor takes over the images."""
+    """What values each tensor takes in an image, least and largest, in the mean over the images."""
     from onnxruntime.quantization.calibrate import CalibrationDataReader, create_calibrator
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -83,7 +86,8 @@ def _ranges(path: Path, images: Sequence[Mapping[str, np.ndarray]]) -> Any:
             return next(self.rows, None)
 
     with TemporaryDirectory() as folder:
-        calibrator = create_calibrator(path, list(KINDS), str(Path(folder) / "augmented.onnx"))
+        augmented = str(Path(folder) / "augmented.onnx")
+        calibrator = create_calibrator(path, list(KINDS), augmented, extra_options={"moving_average": True})
         calibrator.collect_data(Reader())
         return calibrator.compute_data()
 
@@ -101,14 +105,16 @@ def drop_biases(graph: Any) -> None:
             del node.input[2]
 
 
-def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path, floating: Sequence[str]) -> None:
-    """The model with these convolutions quantised; those of the kinds `floating` give their results in 32 bits."""
+def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path, results: bool) -> None:
+    """The model with these convolutions quantised, and their results where `results` says so."""
     import copy
 
     import onnx
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+    taken = {node.input[0] for node in model.graph.node if node.name in layers}
+    signed = set() if results else {name for name in taken if ranges[name].range_value[0] < 0}
     quantiser = QDQQuantizer(
         copy.deepcopy(model),
         per_channel=True,
@@ -119,7 +125,13 @@ def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path, floating:
         nodes_to_quantize=list(layers),
         nodes_to_exclude=[],
         op_types_to_quantize=list(KINDS),
-        extra_options={"DedicatedQDQPair": False, "OpTypesToExcludeOutputQuantization": [*floating]},
+        extra_options={
+            "DedicatedQDQPair": False,
+            "OpTypesToExcludeOutputQuantization": ["ConvTranspose"] if results else [*KINDS],
+            "TensorQuantOverrides": {
+                name: [{"quant_type": QuantType.QInt8, "symmetric": True}] for name in sorted(signed)
+            },
+        },
     )
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
@@ -127,10 +139,29 @@ def _write(model: Any, layers: Sequence[str], ranges: Any, path: Path, floating:
         quantiser.quantize_model()
     finally:
         logging.disable(level)
+    if not results:
+        round_before_padding(quantiser.model.model.graph)
     quantiser.model.topological_sort()
     made = quantiser.model.model
     compact(made)
     onnx.save(made, path)
+
+
+def round_before_padding(graph: Any) -> None:
+    """What was padded and then rounded is rounded and then padded, with the same result: padding repeats values, or
+    adds zeros, which rounding keeps."""
+    pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
+    users: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    for rounded in graph.node:
+        pad = pads.get(rounded.input[0]) if rounded.op_type == "QuantizeLinear" else None
+        if pad is not None and len(users[pad.output[0]]) == 1:
+            (back,) = users[rounded.output[0]]
+            rounded.input[0] = pad.input[0]
+            pad.output[0], back.output[0] = back.output[0], pad.output[0]
+            pad.input[0] = back.output[0]
 
 
 def _pictures(path: Path, images: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:

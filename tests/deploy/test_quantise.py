@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 
 from pocketgan.deploy import export_onnx, export_verified
@@ -89,6 +90,38 @@ def test_biases_that_a_norm_takes_away(images, tmp_path):
     assert [len(node.input) for node in model.graph.node if node.op_type == "Conv"] == [2, 3]
     rows = [{"image": image[None].numpy()} for image in images]
     np.testing.assert_allclose(pictures(tmp_path / "less.onnx", rows), pictures(path, rows), atol=1e-5)
+
+
+def test_for_openvino(rows, tmp_path, monkeypatch):
+    """Signed values are rounded about zero, and before they are padded, which the picture does not show."""
+    torch.manual_seed(0)
+    pad = nn.ReflectionPad2d(1)
+    network = nn.Sequential(pad, nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8), pad, nn.ConvTranspose2d(8, 3, 3))
+    path, late = tmp_path / "small.onnx", tmp_path / "late.onnx"
+    export_onnx(network, 16, path, fixed=True)
+    late.write_bytes(path.read_bytes())
+    assert quantise(path, rows, 20.0, results=False) == []
+    graph = onnx.load(path).graph
+    made = {node.output[0]: node.op_type for node in graph.node}
+    pads = [made[node.input[0]] for node in graph.node if node.op_type == "Pad"]
+    assert pads == ["DequantizeLinear"] * 2
+    zeros = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    points = [zeros[node.input[2]] for node in graph.node if node.op_type == "QuantizeLinear"]
+    assert len(points) == 2
+    assert all(each.dtype == np.int8 and each == 0 for each in points)
+    monkeypatch.setattr("pocketgan.deploy.quantise.round_before_padding", lambda graph: None)
+    quantise(late, rows, 20.0, results=False)
+    assert "QuantizeLinear" not in [node.op_type for node in onnx.load(late).graph.node if node.input[0] == "image"]
+    assert np.array_equal(pictures(path, rows), pictures(late, rows))
+
+
+def test_ranges_are_means_over_the_images(file, rows):
+    from pocketgan.deploy.quantise import _ranges
+
+    found = _ranges(file, rows)["image"].range_value
+    images = np.concatenate([row["image"] for row in rows])
+    expected = images.min((1, 2, 3)).mean(), images.max((1, 2, 3)).mean()
+    np.testing.assert_allclose(np.array(found, np.float32).ravel(), expected, rtol=1e-6)
 
 
 def test_what_a_file_does_not_need(file, rows, tmp_path):
