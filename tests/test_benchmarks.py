@@ -46,7 +46,7 @@ def run(monkeypatch):
 @pytest.mark.parametrize("name", LONG)
 def test_a_long_script_is_whole(name, run, capsys):
     """All that it needs is there."""
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         run(name, "--help")
     assert "--quick" in capsys.readouterr().out
 
