@@ -65,7 +65,7 @@ Method = Annotated[
     typer.Option(
         help=f"How it is compressed: {', '.join(method_names())}; default {OF_PAIRS} for pairs, {DEFAULT} for "
         "other data and where you bring a teacher or a generator. once-for-all chooses kernels and depth too, omgd "
-        "and pocket train teachers and student together, in-place has no teacher and needs pairs."
+        "and pocket train teachers and student together, in-place has no teacher."
     ),
 ]
 Effort = Annotated[

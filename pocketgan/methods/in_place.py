@@ -1,5 +1,5 @@
-"""In-place: Pocket's second form. A supernet whose largest subnet fills the budget learns by pix2pix from the first
-step on, with no teacher beside it; a search finds the best subnet, which goes on alone.
+"""In-place: Pocket's second form. A supernet whose largest subnet fills the budget learns by pix2pix, or without
+pairs by CycleGAN, with no teacher beside it; a search finds the best subnet, which goes on alone.
 
 Training the small network from scratch is the special case of a space of one size.
 """
@@ -18,10 +18,12 @@ from pocketgan.elastic.spaces import space_named
 from pocketgan.errors import SpecError
 from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.networks.traced import TracedSpec
+from pocketgan.objectives.cycle import CycleGanSettings
 from pocketgan.objectives.in_place import InPlaceSettings
+from pocketgan.objectives.in_place_cycle import InPlaceCycleSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.front_latency import FrontLatency
-from pocketgan.pipeline.games import Teaching
+from pocketgan.pipeline.games import InPlaceGames, Teaching
 from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.recipe import Recipe, Roles
@@ -29,6 +31,7 @@ from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.recipes.checks import check_counts, check_metric, check_players, check_resolutions
+from pocketgan.recipes.games import data_of
 from pocketgan.recipes.imitation import student_width, usual_space, widest
 from pocketgan.recipes.method import Method, Wish
 from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
@@ -47,6 +50,7 @@ class InPlaceMethod(RecipeSettings):
 
     Attributes:
         form: what the networks are, whatever its widths.
+        objective: with pairs `InPlaceSettings`, without `InPlaceCycleSettings`.
         schedule: how long the supernet learns.
         space: lists the options of every width, e.g. 32_24_16; the largest is the others' teacher.
         calibration: on how many training images a candidate's batch norm is calibrated.
@@ -58,7 +62,7 @@ class InPlaceMethod(RecipeSettings):
 
     form: NamedGenerator = FORM
     discriminator: PatchSpec = PatchSpec()
-    objective: InPlaceSettings = InPlaceSettings()
+    objective: InPlaceGames = InPlaceSettings()
     schedule: Schedule
     space: str
     search: AnyStrategy = Nsga2()
@@ -67,12 +71,13 @@ class InPlaceMethod(RecipeSettings):
     timed: PositiveInt | None = 16
 
     @property
-    def games(self) -> tuple[InPlaceSettings, ...]:
+    def games(self) -> tuple[InPlaceGames, ...]:
         return (self.objective,)
 
     @property
     def alone(self) -> Teaching:
-        return Pix2PixSettings(lr=self.objective.lr)
+        paired = isinstance(self.objective, InPlaceSettings)
+        return (Pix2PixSettings if paired else CycleGanSettings)(lr=self.objective.lr)
 
     def of_generator(
         self, generator: TracedSpec, student: TracedSpec | None, task: Task, budget: Budget | None
@@ -93,8 +98,10 @@ class InPlaceMethod(RecipeSettings):
     ) -> Recipe:
         if teacher or unlabelled:
             given = "--teacher" if teacher else "--unlabelled"
-            raise SpecError(f"in-place learns from pairs alone; leave {given} out, or use --method pocket")
-        check_players(task, self.form, self.discriminator, Pix2PixSettings())
+            raise SpecError(
+                f"in-place learns from {data_of(task)} alone; leave {given} out, or use --method pocket"
+            )
+        check_players(task, self.form, self.discriminator, self.alone)
         check_resolutions(task, self.objective.sampling, self.form, self.discriminator)
         check_counts(task)
         check_metric(task, self.metric)
@@ -143,23 +150,24 @@ class InPlaceMethod(RecipeSettings):
         )
 
 
-#: base widths, and the training images of supernet and tuning
+#: base widths, and the training images of supernet and tuning, with pairs and without
 EFFORTS: dict[str, dict[str, Any]] = {
     "quick": dict(
-        widest=48, discriminator=64, images=8_000, tuning_images=16_000, search=Nsga2(population=20, generations=3)
+        widest=48,
+        discriminator=64,
+        images={"pix2pix": (8_000, 16_000), "cyclegan": (3_000, 6_000)},
+        search=Nsga2(population=20, generations=3),
     ),
     "standard": dict(
         widest=64,
         discriminator=64,
-        images=120_000,
-        tuning_images=240_000,
+        images={"pix2pix": (120_000, 240_000), "cyclegan": (40_000, 80_000)},
         search=Nsga2(population=50, generations=20),
     ),
     "paper": dict(
         widest=96,
         discriminator=128,
-        images=1_000_000,
-        tuning_images=2_000_000,
+        images={"pix2pix": (1_000_000, 2_000_000), "cyclegan": (300_000, 600_000)},
         search=Nsga2(population=100, generations=500),
     ),
 }
@@ -168,19 +176,22 @@ EFFORTS: dict[str, dict[str, Any]] = {
 def settings(wish: Wish) -> InPlaceMethod:
     numbers = EFFORTS[wish.effort]
     width = student_width(wish, numbers["widest"], input_skip=FORM.input_skip) or numbers["widest"]
+    images, tuning_images = numbers["images"][wish.game.name]
+    paired = wish.game.name == "pix2pix"
     return InPlaceMethod(
-        discriminator=PatchSpec(width=numbers["discriminator"]),
-        schedule=wish.game.schedule(numbers["images"], wish.task),
+        discriminator=PatchSpec(in_channels=6 if paired else 3, width=numbers["discriminator"]),
+        objective=InPlaceSettings() if paired else InPlaceCycleSettings(),
+        schedule=wish.game.schedule(images, wish.task),
         space=usual_space(wish, width),
         search=numbers["search"],
-        tuning=wish.game.schedule(numbers["tuning_images"], wish.task),
+        tuning=wish.game.schedule(tuning_images, wish.task),
     )
 
 
 METHOD = Method(
     name="in-place",
-    about="our own: a supernet no larger than the budget learns from pairs, without a teacher",
+    about="our own: a supernet no larger than the budget learns from the images, without a teacher",
     settings=settings,
-    games=("pix2pix",),
+    games=("pix2pix", "cyclegan"),
     inherits=False,
 )

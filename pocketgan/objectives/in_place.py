@@ -22,11 +22,12 @@ Diffusion Models", CVPR 2024, section 3.1 (averages whose length grows with the 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from pocketgan.data.batches import Batch
@@ -46,17 +47,14 @@ from pocketgan.objectives.precision import Precision
 from pocketgan.objectives.student import Taps, at_resolution, visited
 
 
-class InPlaceSettings(ObjectiveSettings):
-    """Weights of the terms, Adam's numbers, and which subnets a step visits.
+class InPlaceNumbers(BaseModel):
+    """What in-place distillation adds to a game.
 
-    `lr`: the generator's; small networks bear a higher one than pix2pix's 2e-4, which the discriminator keeps.
+    `lr`: the generator's; small networks bear a higher one than the published 2e-4, which discriminators keep.
+    `sampling`: which subnets a step visits.
     `averaged`: what is left is the average over about this share of all steps; 0 leaves the last weights.
     """
 
-    kind: Literal["in-place"] = "in-place"
-    recon: NonNegativeFloat = 100.0
-    recon_loss: Pixel = "l1"
-    matching: NonNegativeFloat = 10.0
     imitation: NonNegativeFloat = 10.0
     lr: PositiveFloat = 1e-3
     discriminator_lr: PositiveFloat = 2e-4
@@ -64,27 +62,30 @@ class InPlaceSettings(ObjectiveSettings):
     averaged: Annotated[float, Field(ge=0, lt=1)] = 0.05
 
 
-class InPlace(Objective):
-    """`student`: a plain network, or a supernet together with the `space` that its subnets are drawn from."""
+class InPlaceSettings(InPlaceNumbers, ObjectiveSettings):
+    """Weights of the terms, Adam's numbers, and which subnets a step visits."""
 
-    def __init__(
-        self,
-        settings: InPlaceSettings,
-        student: nn.Module,
-        discriminator: PatchDiscriminator,
-        space: SearchSpace | None = None,
-    ) -> None:
-        super().__init__()
-        if settings.averaged and isinstance(student, Supernet) and student.kernels.layers:
+    kind: Literal["in-place"] = "in-place"
+    recon: NonNegativeFloat = 100.0
+    recon_loss: Pixel = "l1"
+    matching: NonNegativeFloat = 10.0
+
+
+class InPlaceGame(Objective):
+    """A game in which a network stands for one or several of its subnets, and leaves its averaged weights."""
+
+    settings: Any
+
+    def _begin(self, student: nn.Module, space: SearchSpace | None) -> None:
+        """`student`: a plain network, or a supernet together with the `space` that its subnets are drawn from."""
+        averaged = self.settings.averaged
+        if averaged and isinstance(student, Supernet) and student.kernels.layers:
             raise SpecError(
                 "averaged weights (objective.averaged) and elastic kernels do not go together; set averaged to 0 "
                 "or leave kernel= out of the space"
             )
-        self.settings, self.space, self._student = settings, space, student
-        self._taps = discriminator.spec.taps if settings.matching else ()
-        self.add_player("generator", student, settings.lr, settings.betas)
-        self.add_player("discriminator", discriminator, settings.discriminator_lr, settings.betas)
-        self._average = Average(self._product) if settings.averaged else None
+        self.space, self._student = space, student
+        self._average = Average(self._product) if averaged else None
         self._steps = 0
 
     @property
@@ -96,14 +97,66 @@ class InPlace(Objective):
         return self._student.network if isinstance(self._student, Supernet) else self._student
 
     @property
-    def products(self) -> dict[str, nn.Module]:
-        left = self._average.network if self._average else self._product
-        return {"model": left, "discriminator": self.players["discriminator"]}
+    def _left(self) -> nn.Module:
+        """The network that the training leaves."""
+        return self._average.network if self._average else self._product
 
     def setup(self, device: torch.device, precision: Precision, world: World = ALONE) -> None:
         super().setup(device, precision, world)
         if self._average:
             self._average.network.to(device)
+
+    def _image(self, x: Float[Tensor, "batch in height width"], at: Any) -> Float[Tensor, "batch out height width"]:
+        """What the network, or a subnet of it, makes of the inputs."""
+        network = self.networks["generator"]
+        return network(x) if at is None else network(x, at)
+
+    def _imitation(self, images: Sequence[Float[Tensor, "batch out height width"]], loss: Pixel) -> Losses:
+        """How far the images of the other subnets are from that of the first one."""
+        if not self.settings.imitation or len(images) == 1:
+            return {}
+        target = images[0].detach().repeat(len(images) - 1, 1, 1, 1)
+        return {"G_imitation": self.settings.imitation * pixel_loss(torch.cat([*images[1:]]), target, loss)}
+
+    def _follow(self) -> None:
+        """After every step: the average goes on towards the new weights."""
+        self._steps += 1
+        if self._average:
+            self._average.follow(self._product, 1 / (self.settings.averaged * self._steps + 1))
+
+    def state_dict(self) -> dict[str, Any]:
+        average = {"average": self._average.state_dict()} if self._average else {}
+        return {**super().state_dict(), **average, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        if self._average:
+            self._average.load_state_dict(state["average"])
+        self._steps = state["steps"]
+
+
+class InPlace(InPlaceGame):
+    """`student`, `space`: see `InPlaceGame._begin`."""
+
+    settings: InPlaceSettings
+
+    def __init__(
+        self,
+        settings: InPlaceSettings,
+        student: nn.Module,
+        discriminator: PatchDiscriminator,
+        space: SearchSpace | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self._taps = discriminator.spec.taps if settings.matching else ()
+        self.add_player("generator", student, settings.lr, settings.betas)
+        self.add_player("discriminator", discriminator, settings.discriminator_lr, settings.betas)
+        self._begin(student, space)
+
+    @property
+    def products(self) -> dict[str, nn.Module]:
+        return {"model": self._left, "discriminator": self.players["discriminator"]}
 
     def step(self, batch: Batch, rng: random.Random) -> Losses:
         s = self.settings
@@ -129,14 +182,10 @@ class InPlace(Objective):
             reals = [each.repeat(len(subnets), 1, 1, 1) for each in reals]
             # the last one of each, the scores, is not compared
             terms["G_matching"] = s.matching * feature_matching([[*fakes, score]], [[*reals, score]])
-        if s.imitation and len(subnets) > 1:
-            target = images[0].detach().repeat(len(subnets) - 1, 1, 1, 1)
-            terms["G_imitation"] = s.imitation * pixel_loss(torch.cat(images[1:]), target, s.recon_loss)
+        terms |= self._imitation(images, s.recon_loss)
         self.backward(total(terms), "generator", terms=terms)
         self.update("generator")
-        self._steps += 1
-        if self._average:
-            self._average.follow(self._product, 1 / (s.averaged * self._steps + 1))
+        self._follow()
         return detached(**scored, **terms)
 
     def _discriminator_terms(
@@ -151,20 +200,5 @@ class InPlace(Objective):
         terms["D_real"] = real_loss(self._scored(batch.x, batch.y, real), mode)
         return terms, real
 
-    def _image(self, x: Float[Tensor, "batch in height width"], at: Any) -> Float[Tensor, "batch out height width"]:
-        """What the network, or a subnet of it, makes of the inputs."""
-        network = self.networks["generator"]
-        return network(x) if at is None else network(x, at)
-
     def _scored(self, x: Tensor, image: Tensor, tap: Any = ignore) -> Tensor:
         return self.networks["discriminator"](torch.cat([x, image], 1), tap)
-
-    def state_dict(self) -> dict[str, Any]:
-        average = {"average": self._average.state_dict()} if self._average else {}
-        return {**super().state_dict(), **average, "steps": self._steps}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        if self._average:
-            self._average.load_state_dict(state["average"])
-        self._steps = state["steps"]

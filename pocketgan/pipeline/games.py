@@ -23,6 +23,7 @@ from pocketgan.objectives.cycle import CycleGan, CycleGanSettings
 from pocketgan.objectives.distil import Distiller, DistilSettings
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.in_place import InPlaceSettings
+from pocketgan.objectives.in_place_cycle import InPlaceCycleSettings
 from pocketgan.objectives.munit import Munit, MunitSettings
 from pocketgan.objectives.munit_distil import MunitDistiller, MunitDistilSettings
 from pocketgan.objectives.online import OnlineSettings
@@ -40,6 +41,9 @@ Teaching = Annotated[
 Distilling = Annotated[DistilSettings | SpadeDistilSettings | MunitDistilSettings, Field(discriminator="kind")]
 #: the settings of every game in which a student imitates teachers that learn meanwhile
 Imitating = Annotated[OnlineSettings | BurstSettings, Field(discriminator="kind")]
+
+#: the settings of every game in which a supernet learns without a teacher
+InPlaceGames = Annotated[InPlaceSettings | InPlaceCycleSettings, Field(discriminator="kind")]
 
 #: a random stream for each use
 Streams = Callable[[str], torch.Generator]
@@ -69,7 +73,7 @@ class FeatureNetwork(BaseModel):
         return perceptual_network(self.name, self.file, stages=stages)
 
 
-def needs_features(settings: Teaching | Distilling | Imitating | InPlaceSettings) -> bool:
+def needs_features(settings: Teaching | Distilling | Imitating | InPlaceGames) -> bool:
     """Whether the game has a perceptual term."""
     if isinstance(settings, ImitationSettings):
         return settings.style > 0 or settings.feature > 0

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pocketgan.models import load_model
 from pocketgan.networks import Generator, GeneratorSpec, PatchSpec, initialise
-from pocketgan.networks.discriminators import PatchDiscriminator
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.in_place import InPlace, InPlaceSettings
+from pocketgan.objectives.in_place_cycle import InPlaceCycle
 from pocketgan.pipeline.distil import StudentTraining
+from pocketgan.pipeline.games import InPlaceGames
 from pocketgan.pipeline.stage import Stage, Workspace
 
 
 class InPlaceTraining(StudentTraining):
-    """A supernet learns from pairs and from its own largest subnet; a plain student from pairs alone.
+    """A supernet learns from images and from its own largest subnet; a plain student from images alone.
 
-    Leaves: `model/` and `discriminator/`.
+    Leaves: `model/` and `discriminator/`; without pairs also `backward/` and `backward_discriminator/`.
     Fields:
-        inherited: the stage whose discriminator it plays against; without it a fresh `discriminator`.
+        inherited: the stage whose other networks it plays with. Without it these are fresh: discriminators, and
+            without pairs a generator for the way back, like the largest subnet.
     """
 
     kind: Literal["in-place"] = "in-place"
     inherited: Stage | None = None
     discriminator: PatchSpec = PatchSpec()
-    objective: InPlaceSettings = InPlaceSettings()
+    objective: InPlaceGames = InPlaceSettings()
 
     @property
     def teacher(self) -> InPlaceTraining:
@@ -33,21 +36,39 @@ class InPlaceTraining(StudentTraining):
 
     @property
     def leaves(self) -> tuple[str, ...]:
-        return ("model", "discriminator")
+        return ("model", *self._others)
+
+    @property
+    def _others(self) -> tuple[str, ...]:
+        """The networks that play beside the student."""
+        if isinstance(self.objective, InPlaceSettings):
+            return ("discriminator",)
+        return ("backward", "discriminator", "backward_discriminator")
 
     @property
     def largest(self) -> GeneratorSpec:
         return self.spec()
 
     def untrained(self) -> Objective:
-        return self._fresh().build(None, None)
+        return self._fresh().build(None, {})
 
-    def build(self, init: Generator | None, inherited: PatchDiscriminator | None) -> InPlace:
-        """The game before its first step."""
-        discriminator = inherited or initialise(self.discriminator.build(), self._random("discriminator"))
-        return InPlace(self.objective, self._student(init), discriminator, self.space)
+    def build(self, init: Generator | None, inherited: Mapping[str, Any]) -> InPlace | InPlaceCycle:
+        """The game before its first step. `inherited`: the networks of the stage of that name."""
+        student = self._student(init)
+
+        def other(name: str, spec: Any, stream: str) -> Any:
+            return inherited.get(name) or initialise(spec.build(), self._random(stream))
+
+        discriminator = other("discriminator", self.discriminator, "discriminator")
+        if isinstance(self.objective, InPlaceSettings):
+            return InPlace(self.objective, student, discriminator, self.space)
+        backward = other("backward", student.spec, "backward generator")
+        judge = other("backward_discriminator", self.discriminator, "backward discriminator")
+        return InPlaceCycle(self.objective, student, backward, discriminator, judge, self.space)
 
     def run(self, work: Workspace) -> None:
-        inherited = load_model(work.inputs(self.inherited) / "discriminator").network if self.inherited else None
-        assert inherited is None or isinstance(inherited, PatchDiscriminator), "what a stage of this kind leaves"
+        inherited: dict[str, Any] = {}
+        if self.inherited:
+            folder = work.inputs(self.inherited)
+            inherited = {name: load_model(folder / name).network for name in self._others}
         self._fit(work, self.build(self._initial(work), inherited))

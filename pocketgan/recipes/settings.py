@@ -13,9 +13,8 @@ from pocketgan.errors import SpecError
 from pocketgan.metrics.catalog import FRECHET, metric_named
 from pocketgan.networks import GeneratorSpec, parse_spec
 from pocketgan.networks.traced import TracedSpec
-from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.precision import Precision
-from pocketgan.pipeline.games import Distilling, FeatureNetwork, Imitating, Teaching, needs_features
+from pocketgan.pipeline.games import Distilling, FeatureNetwork, Imitating, InPlaceGames, Teaching, needs_features
 from pocketgan.pipeline.recipe import Recipe
 from pocketgan.pipeline.teacher_file import TeacherFile
 
@@ -60,7 +59,7 @@ class RecipeSettings(BaseModel):
     seed: int = 233
 
     @property
-    def games(self) -> tuple[Teaching | Distilling | Imitating | InPlaceSettings, ...]:
+    def games(self) -> tuple[Teaching | Distilling | Imitating | InPlaceGames, ...]:
         """The settings of the games that are played."""
         raise NotImplementedError
 

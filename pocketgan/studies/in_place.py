@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketgan.networks import ResnetSpec
-from pocketgan.objectives.in_place import InPlaceSettings
-from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
@@ -62,7 +60,7 @@ def in_place(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Po
 
 def faster(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
     """From scratch at the generator's learning rate of in-place distillation."""
-    game = Pix2PixSettings(lr=InPlaceSettings().lr)
+    game = setting.teaching.model_copy(update={"lr": setting.in_place.lr})
     return [
         Point(
             FASTER,
@@ -99,7 +97,6 @@ IN_PLACE = Study(
     "of tanh. All have the same processor time, the supernet and its search counted whole at either budget. "
     "Budgets are shares of the dense teacher's MACs.",
     source="our own question",
-    data=PAIRS,
     points=points,
     claims=(
         Claim(better="in-place", worse="from scratch"),
@@ -118,7 +115,7 @@ def front(setting: Setting) -> list[Point]:
     supernet = setting.training(InPlaceTraining, FRONT, "in-place", space=space)
     most = max(within.values(), key=lambda budget: budget.macs or 0)
     search = Search(supernet=supernet, budget=most, strategy=FRONT_SEARCH, seed=setting.seed)
-    fast = Pix2PixSettings(lr=InPlaceSettings().lr)
+    fast = setting.teaching.model_copy(update={"lr": setting.in_place.lr})
     found = []
     for place, budget in within.items():
         alone: dict[str, Any] = dict(

@@ -1,5 +1,6 @@
 """The methods side by side, at equal processor time: from scratch at two learning rates, the two forms of GAN
-Compression, OMGD, and in-place distillation, which is Pocket's second form. `pocket` is a study of its first one.
+Compression, OMGD (of pairs), and in-place distillation, which is Pocket's second form. `pocket` is a study of its
+first one.
 
 A further method is one more function from a setting to its points, and a line in `methods`.
 """
@@ -15,7 +16,6 @@ from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.training import Train
-from pocketgan.recipes.games import PAIRS
 from pocketgan.search import Evolution
 from pocketgan.studies.budgets import BUDGETS, budgets, from_scratch, widest
 from pocketgan.studies.in_place import FASTER, faster, in_place
@@ -70,8 +70,10 @@ def _tuned(series: str, setting: Setting, shares: Mapping[str, float], supernet:
 
 
 def omgd(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
-    """A run for each budget, as it has no supernet."""
-    points = []
+    """A run for each budget, as it has no supernet; none without pairs, where OMGD is another game."""
+    points: list[Point] = []
+    if not setting.task.paired:
+        return points
     for place, budget in budgets(setting, shares).items():
         student = widest(setting, budget)
         points.append(Point("OMGD", place, omgd_student(setting, student, 1.0, f"omgd {max(student.widths)}")))
@@ -88,10 +90,9 @@ OTHERS = ("from scratch", FASTER, "GAN Compression", "Fast GAN Compression", "OM
 METHODS = Study(
     name="methods",
     about="Which method makes the best small generator? Every one has the same processor time, its teachers and "
-    "its search included, at two budgets: shares of the dense teacher's MACs.",
+    "its search included, at two budgets: shares of the dense teacher's MACs. OMGD takes part with pairs alone.",
     source="Li et al., GAN Compression, CVPR 2020 and TPAMI 2022, and Ren et al., OMGD, ICCV 2021: the tables of "
     "results; the claims of in-place are our own",
-    data=PAIRS,
     points=methods,
     claims=(
         Claim(better="GAN Compression", worse="from scratch"),

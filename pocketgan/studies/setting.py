@@ -9,9 +9,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloa
 
 from pocketgan.data.batches import steps_per_epoch
 from pocketgan.data.task import Task
+from pocketgan.objectives.in_place import InPlaceSettings
+from pocketgan.objectives.in_place_cycle import InPlaceCycleSettings
 from pocketgan.objectives.precision import Precision
 from pocketgan.pipeline.distil import Distil
-from pocketgan.pipeline.games import Distilling, Teaching
+from pocketgan.pipeline.games import Distilling, InPlaceGames, Teaching
+from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.training import Train, Training
 from pocketgan.recipes.channels import spec_with_channels
 from pocketgan.recipes.games import Parts, game_for
@@ -64,13 +67,18 @@ class Setting(BaseModel):
         """The game that trains a student of a teacher."""
         return self._parts.distillation
 
+    @property
+    def in_place(self) -> InPlaceGames:
+        """The game of in-place distillation."""
+        return InPlaceSettings() if self.task.paired else InPlaceCycleSettings()
+
     def training(self, kind: type[Kind], share: float, pace: str, **fields: Any) -> Kind:
         """A training that fits into a share of the time, the second half of it with a falling learning rate.
 
         Trainings that share the name `pace` get as many epochs in the same time. `fields` are the stage's own; the
-        setting gives data, seed, precision and discriminator, and to `Train` and `Distil` their game.
+        setting gives data, seed, precision and discriminator, and to those of `games` their game.
         """
-        games = {Train: self.teaching, Distil: self.distilling}
+        games = {Train: self.teaching, Distil: self.distilling, InPlaceTraining: self.in_place}
         own = {"objective": games[kind]} if kind in games else {}
         every = dict(task=self.task, seed=self.seed, precision=self.precision, discriminator=self.discriminator)
         fields = {**every, **own, **fields}

@@ -17,6 +17,7 @@ from pocketgan.objectives.base import Losses, Objective
 from pocketgan.objectives.cycle import CycleGan, CycleGanSettings
 from pocketgan.objectives.distil import Distiller, DistilSettings
 from pocketgan.objectives.in_place import InPlace, InPlaceSettings
+from pocketgan.objectives.in_place_cycle import InPlaceCycle, InPlaceCycleSettings
 from pocketgan.objectives.munit import Munit, MunitSettings
 from pocketgan.objectives.munit_distil import MunitDistiller, MunitDistilSettings
 from pocketgan.objectives.pix2pix import Pix2Pix, Pix2PixSettings
@@ -130,6 +131,15 @@ def in_place(*, spec: ResnetSpec = STUDENT, options: tuple[int, ...] = (), **set
     space = uniform_space(spec, options) if options else None
     student = filled(Supernet(space.spec) if space else spec.build(), 0.1)
     return InPlace(InPlaceSettings(**settings), student, filled(JUDGE.build(), 0.2), space)
+
+
+def in_place_cycle(*, spec: ResnetSpec = STUDENT, options: tuple[int, ...] = (), **settings) -> InPlaceCycle:
+    """As `in_place`, with the other networks of `cyclegan`."""
+    settings = {"discriminator_lr": settings.get("lr", 2e-4), "pool": 5, **settings}
+    space = uniform_space(spec, options) if options else None
+    student = filled(Supernet(space.spec) if space else spec.build(), 0.1)
+    judges = [filled(IMAGES_JUDGE.build(), phase) for phase in (0.2, 0.8)]
+    return InPlaceCycle(InPlaceCycleSettings(**settings), student, filled(TEACHER.build(), 0.7), *judges, space)
 
 
 def _distiller(kind: Callable, settings, teacher, spec, judge, supernet: bool, **more):

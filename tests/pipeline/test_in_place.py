@@ -61,7 +61,7 @@ def test_a_subnet_goes_on_alone(task, tmp_path):
     assert {stage.kind for stage in tuned.inputs()} == {"pick", "in-place"}
     chosen = load_model(store.realise(subnet, RUNTIME) / "model").network
     discriminator = load_model(store.artifact(supernet) / "discriminator").network
-    game = tuned.build(chosen, discriminator)
+    game = tuned.build(chosen, {"discriminator": discriminator})
     assert game.generator.spec == chosen.spec
     assert all(torch.equal(a, b) for a, b in zip(game.generator.parameters(), chosen.parameters(), strict=True))
     assert game.players["discriminator"] is discriminator
