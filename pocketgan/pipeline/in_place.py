@@ -43,7 +43,7 @@ class InPlaceTraining(StudentTraining):
         """The networks that play beside the student."""
         if isinstance(self.objective, InPlaceSettings):
             return ("discriminator",)
-        return ("backward", "discriminator", "backward_discriminator")
+        return ("discriminator", "backward", "backward_discriminator")
 
     @property
     def largest(self) -> GeneratorSpec:

@@ -12,10 +12,12 @@ from pocketgan.data.inputs import open_inputs
 from pocketgan.data.task import Task, open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
-from pocketgan.errors import BudgetError, SpecError
+from pocketgan.errors import BudgetError, DataError, SpecError
 from pocketgan.methods import method_named
 from pocketgan.methods.in_place import InPlaceMethod
 from pocketgan.networks import PatchSpec, ResnetSpec
+from pocketgan.objectives.cycle import CycleGanSettings
+from pocketgan.objectives.in_place_cycle import InPlaceCycleSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.recipes.games import GAMES
@@ -35,9 +37,19 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     return open_task(draw_pairs(tmp_path_factory.mktemp("in-place") / "pairs", size=SIZE), size=SIZE)
 
 
+@pytest.fixture(scope="module")
+def unpaired(task: Task) -> Task:
+    """The same images without their pairing."""
+    return open_task(task.root, size=SIZE, unpaired=True)
+
+
 def more_inputs(task: Task) -> Path:
     """Inputs without a partner."""
     return draw_pairs(task.root.parent / "more", count=3, size=SIZE, seed=1) / "A"
+
+
+#: what is other without pairs
+APART: dict[str, Any] = dict(discriminator=PatchSpec(in_channels=3, width=2), objective=InPlaceCycleSettings())
 
 
 def settings(**changes: Any) -> InPlaceMethod:
@@ -70,39 +82,57 @@ def test_its_stages(task: Task):
     assert settings(timed=2).recipe("toy", task, BUDGET).front_latency.points == 2
 
 
+def test_its_stages_without_pairs(task: Task, unpaired: Task):
+    """The same ones, of the other game."""
+    made, paired = settings(**APART).recipe("toy", unpaired, BUDGET), settings().recipe("toy", task, BUDGET)
+    assert list(made.stages) == list(paired.stages)
+    assert {made[name].objective for name in ("supernet", "fine-tuning")} == {InPlaceCycleSettings()}
+    assert made["fine-tuning"].inherited == made["supernet"]
+    with pytest.raises(DataError, match=r"pix2pix learns from pairs of images, and .* holds two sets of images"):
+        settings().recipe("toy", unpaired, BUDGET)
+    with pytest.raises(DataError, match=r"cyclegan learns from two sets of .*, and .* holds pairs of images"):
+        settings(**APART).recipe("toy", task, BUDGET)
+
+
+@pytest.mark.parametrize("game", ["pix2pix", "cyclegan"])
 @pytest.mark.parametrize("effort", ["quick", "standard", "paper"])
-def test_every_effort_fills_the_budget(task: Task, effort: Any):
+def test_every_effort_fills_the_budget(task: Task, unpaired: Task, effort: Any, game: str):
+    task = task if game == "pix2pix" else unpaired
     budget = Budget(macs=3 * 10**6)
-    made = method_named("in-place")(Wish(effort=effort, task=task, game=GAMES["pix2pix"], budget=budget))
+    made = method_named("in-place")(Wish(effort=effort, task=task, game=GAMES[game], budget=budget))
     recipe = made.recipe("toy", task, budget)
     widest = recipe["supernet"].space.spec
     assert recipe["search"].widest(budget) == widest, "the largest subnet is the widest within the budget"
     assert len(recipe["supernet"].space.choices[0].options) > 1
-    free = method_named("in-place")(Wish(effort=effort, task=task, game=GAMES["pix2pix"]))
+    free = method_named("in-place")(Wish(effort=effort, task=task, game=GAMES[game]))
     assert free.recipe("toy", task, Budget(macs=10**12)).stages.keys() == recipe.stages.keys()
 
 
-def test_what_it_refuses(task: Task):
-    with pytest.raises(SpecError, match="in-place compresses pix2pix, and this is cyclegan"):
-        method_named("in-place")(Wish(effort="quick", task=task, game=GAMES["cyclegan"]))
+def test_what_it_refuses(task: Task, unpaired: Task):
+    with pytest.raises(SpecError, match="in-place compresses pix2pix and cyclegan, and this is munit"):
+        method_named("in-place")(Wish(effort="quick", task=unpaired, game=GAMES["munit"]))
     finished = TeacherFile(file=Path("models"), generator=ResnetSpec.uniform(4, blocks=1), content="c1")
-    with pytest.raises(SpecError, match="learns from pairs alone; leave --teacher out, or use --method pocket"):
+    with pytest.raises(SpecError, match="learns from pairs of images alone; leave --teacher out, or use"):
         settings().recipe("toy", task, BUDGET, finished)
     inputs = open_inputs(more_inputs(task), task)
-    with pytest.raises(SpecError, match="learns from pairs alone; leave --unlabelled out"):
+    with pytest.raises(SpecError, match="learns from pairs of images alone; leave --unlabelled out"):
         settings().recipe("toy", task, BUDGET, None, inputs)
     with pytest.raises(BudgetError, match="is below the smallest subnet"):
         settings().recipe("toy", task, Budget(macs=10))
 
 
-def test_from_data_to_a_report_and_another_budget(cli: Callable[..., Outcome], task: Task, tmp_path: Path):
+@pytest.mark.parametrize("pairs", [True, False], ids=["pairs", "unpaired"])
+def test_from_data_to_a_report_and_another_budget(
+    cli: Callable[..., Outcome], task: Task, tmp_path: Path, pairs: bool
+):
     out = tmp_path / "run"
     words = shlex.split(
         f"--budget 100M --size {SIZE} --method in-place --set discriminator.width=2 --set form.blocks=1 "
         "--set form.widths=[4,4,4,4,4,4] --set space=4_2 --set search.population=2 --set search.generations=0 "
-        """--set schedule.constant=1 --set schedule.decay=0 --set tuning='{"constant": 1}' --set timed=null"""
+        "--set schedule.constant=1 --set schedule.decay=0 --set timed=null "
+        f"""--set tuning='{{"constant": 1, "batch_size": {4 if pairs else 1}}}'"""
     )
-    ended = cli("compress", task.root, *words, "--out", out)
+    ended = cli("compress", task.root, *words, *([] if pairs else ["--unpaired"]), "--out", out)
     assert ended.code == 0, ended.err
     report = json.loads((out / "report.json").read_text())
     published, teacher, small, scratch = report["rows"]
@@ -111,8 +141,9 @@ def test_from_data_to_a_report_and_another_budget(cli: Callable[..., Outcome], t
     assert published["macs"] == cost(ResnetSpec.uniform(64), SIZE, SIZE)["macs"]
     assert (scratch["subnet"], scratch["macs"]) == (small["subnet"], small["macs"])
     assert scratch["scores"] != small["scores"]
-    low, high = report["from_scratch"]["l1"]
-    assert low <= small["scores"]["l1"] - scratch["scores"]["l1"] <= high
+    metric = "l1" if pairs else "fd_mobilenet_v2"
+    low, high = report["from_scratch"][metric]
+    assert low <= small["scores"][metric] - scratch["scores"][metric] <= high
     # two epochs are the least, and supernet and fine-tuning have one each
     assert report["guard"] == 1
     assert "trained from scratch on 100% as many images" in " ".join(ended.out.split())
@@ -121,7 +152,7 @@ def test_from_data_to_a_report_and_another_budget(cli: Callable[..., Outcome], t
     assert ended.code == 0, ended.err
 
 
-def test_the_guard_learns_from_its_share_of_the_images(task: Task):
+def test_the_guard_learns_from_its_share_of_the_images(task: Task, unpaired: Task):
     short = Schedule(constant=20, batch_size=2)
     made = settings(schedule=short, tuning=short, guard=0.25)
     own = guarded(made.recipe("toy", task, BUDGET), made)
@@ -134,3 +165,7 @@ def test_the_guard_learns_from_its_share_of_the_images(task: Task):
     )
     assert guard.objective == Pix2PixSettings(lr=made.objective.lr)
     assert guarded(made.recipe("toy", task, BUDGET), settings(guard=0)).guard is None
+    made = settings(guard=0.25, **APART)
+    guard = guarded(made.recipe("toy", unpaired, BUDGET), made).guard
+    assert guard.objective == CycleGanSettings(lr=made.objective.lr)
+    assert guard.discriminator == made.discriminator

@@ -18,6 +18,7 @@ from pocketgan.networks import Generator
 from pocketgan.objectives.cycle import CycleGanSettings
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.objectives.in_place import InPlaceSettings
+from pocketgan.objectives.in_place_cycle import InPlaceCycleSettings
 from pocketgan.objectives.munit import MunitSettings
 from pocketgan.objectives.munit_distil import MunitDistilSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
@@ -56,14 +57,15 @@ def test_settings_are_told_apart_by_their_kind():
         SpadeDistilSettings(distil=2),
         MunitDistilSettings(sampling=SandwichSampling()),
         InPlaceSettings(matching=3),
+        InPlaceCycleSettings(cycle=3),
     ]
     union = functools.reduce(operator.or_, map(type, settings))
     reader = TypeAdapter(Annotated[union, Field(discriminator="kind")])
     for value in settings:
         assert reader.validate_json(value.model_dump_json()) == value
         assert hash(value) == hash(value.model_copy())
-    kinds = ["pix2pix", "cyclegan", "spade", "munit", "distil", "spade-distil", "munit-distil", "in-place"]
-    assert [value.kind for value in settings] == kinds
+    kinds = ["pix2pix", "cyclegan", "spade", "munit", "distil", "spade-distil", "munit-distil"]
+    assert [value.kind for value in settings] == [*kinds, "in-place", "in-place-cyclegan"]
 
 
 @games

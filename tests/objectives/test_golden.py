@@ -13,6 +13,7 @@ from tests.objectives.toys import (
     cyclegan,
     distiller,
     in_place,
+    in_place_cycle,
     munit,
     munit_distiller,
     pix2pix,
@@ -33,6 +34,10 @@ GAMES = {
     "in-place": (in_place, dict(averaged=0)),
     "in-place-supernet": (
         in_place,
+        dict(options=(3, 2, 1), averaged=0, sampling={"kind": "sandwich", "random": 1}),
+    ),
+    "in-place-cycle-supernet": (
+        in_place_cycle,
         dict(options=(3, 2, 1), averaged=0, sampling={"kind": "sandwich", "random": 1}),
     ),
     "cyclegan": (cyclegan, {}),
