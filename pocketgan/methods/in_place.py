@@ -31,7 +31,6 @@ from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.recipes.checks import check_counts, check_metric, check_players, check_resolutions
-from pocketgan.recipes.games import data_of
 from pocketgan.recipes.imitation import student_width, usual_space, widest
 from pocketgan.recipes.method import Method, Wish
 from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
@@ -99,7 +98,7 @@ class InPlaceMethod(RecipeSettings):
         if teacher or unlabelled:
             given = "--teacher" if teacher else "--unlabelled"
             raise SpecError(
-                f"in-place learns from {data_of(task)} alone; leave {given} out, or use --method pocket"
+                f"in-place learns from the images of {task.root} alone; leave {given} out, or use --method pocket"
             )
         check_players(task, self.form, self.discriminator, self.alone)
         check_resolutions(task, self.objective.sampling, self.form, self.discriminator)

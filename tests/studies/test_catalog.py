@@ -8,6 +8,7 @@ from pocketgan.data.task import Task
 from pocketgan.elastic.cost import cost
 from pocketgan.errors import BudgetError, DataError, SpecError
 from pocketgan.models import load_model
+from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.pick import Pick
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.store import Store
@@ -15,6 +16,7 @@ from pocketgan.pipeline.training import Train
 from pocketgan.recipes.games import UNPAIRED
 from pocketgan.runtime import Runtime
 from pocketgan.studies.catalog import STUDIES, study_named
+from pocketgan.studies.in_place import in_place
 from pocketgan.studies.setting import Setting
 from pocketgan.studies.students import CURVE
 from pocketgan.studies.study import Study
@@ -57,6 +59,28 @@ def test_seeds_differ_in_every_stage(study, paired, unpaired):
     first, second = (study.points(setting_of(study, paired, unpaired, seed=seed)) for seed in (0, 1))
     same = {point.network.digest for point in first} & {point.network.digest for point in second}
     assert same == {point.network.digest for point in first if point.series == "exhaustive"}
+
+
+@pytest.mark.parametrize("name", ["methods", "in-place"])
+def test_without_pairs_all_but_omgd_take_part(name, paired, unpaired):
+    """All of them by CycleGAN, and as long as with pairs."""
+    points = STUDIES[name].points(setting_of(STUDIES[name], paired, unpaired, task=unpaired, seconds=60.0))
+    every = STUDIES[name].points(setting_of(STUDIES[name], paired, unpaired, seconds=60.0))
+    known = [(point.series, point.place) for point in every if point.series != "OMGD"]
+    assert [(point.series, point.place) for point in points] == known
+    assert len({point.network.digest for point in points}) == len(points)
+    trained = [point.network for point in points if isinstance(point.network, Train | InPlaceTraining)]
+    assert {stage.objective.kind for stage in trained} == {"cyclegan", "in-place-cyclegan"}
+    assert {stage.objective.lr for stage in trained if stage.kind == "train"} == {2e-4, 1e-3}
+
+
+def test_a_toy_of_in_place_runs_without_pairs(paired, unpaired, toys: Store):
+    setting = setting_of(STUDIES["in-place"], paired, unpaired, task=unpaired)
+    for point in in_place(setting, {"1 %": CURVE["1 %"]}):
+        spec = load_model(toys.realise(point.network, Runtime(device="cpu")) / "model").spec
+        assert (
+            cost(spec, *setting.task.size)["macs"] <= CURVE["1 %"] * cost(setting.dense, *setting.task.size)["macs"]
+        )
 
 
 def test_contestants_of_a_study_share_their_teacher(paired):
