@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pocketgan.deploy.fold import fold_norms
 from pocketgan.deploy.graph import of_any_size, with_half_weights
 from pocketgan.deploy.inputs import example_inputs, shipped, stride_of, with_draws
 from pocketgan.deploy.narrow import widen_narrow
@@ -52,7 +53,8 @@ def export_onnx(
     that are no multiples of the generator's stride, or of 4 for any other module, are padded by reflection within
     the graph, and the picture is cut back. A network that does not allow that gets an open batch of images of
     ``size``; one that fixes its batch too gets one. What is left open has been run at other values than it was
-    traced with. A narrow head stands in a form that puts out the same and is quicker: see ``narrow``.
+    traced with. Norms of fixed statistics are folded into convolutions (see ``fold``), and a narrow head stands in
+    a form that puts out the same and is quicker (see ``narrow``).
 
     ``images``, real ones, are what 8 bits are calibrated on; ``results``: of which values. See ``quantise``.
 
@@ -60,6 +62,7 @@ def export_onnx(
     """
     with replacing(path, shared=True) as partial:
         own = shipped(network)
+        fold_norms(own)
         widen_narrow(own)
         _write(own, both_sides(size), partial, fixed, opset)
         if precision == "fp16":

@@ -115,6 +115,7 @@ class ConvLayer(nn.Module):
         norm: Norm | None = None,
         activation: Activation = "none",
         separable: bool = False,
+        separable_norm: Norm = "instance",
         transposed: bool = False,
         bias: bool | None = None,
     ) -> None:
@@ -127,7 +128,7 @@ class ConvLayer(nn.Module):
         more = stride + 2 * own_pad - kernel
         if separable:
             outside = more if transposed else None
-            self.conv: nn.Module = Separable(into, out, kernel, stride, own_pad, output_padding=outside)
+            self.conv: nn.Module = Separable(into, out, kernel, stride, own_pad, separable_norm, outside)
             declare_segments(self.conv.depthwise, in_channels, weight=0, bias=0)
             declare_segments(self.conv.pointwise, in_channels, weight=1)
             declare_segments(self.conv.pointwise, out_channels, weight=0, bias=0)

@@ -55,6 +55,7 @@ class ResnetSpec(NetworkSpec):
     `widths`: stem, down, stream, one inner width per residual block, up, last; the real channels are 1, 2, 4,
     4 ..., 2 and 1 times these. The usual short list has eight numbers: the blocks' inner widths are tied
     in three runs of equal length. `spaces`: those of a mobile ResNet in GAN Compression and Fast GAN Compression.
+    `separable_norm`: the norm inside decomposed convolutions, whatever that of the network is.
     `ends`: the side of the kernels of stem and head. `up`: how sides are doubled: by a transposed convolution as
     published, or by an `UpLayer`.
     `input_skip`: the image itself enters the output too, see `InputSkip`.
@@ -86,6 +87,7 @@ class ResnetSpec(NetworkSpec):
     input_skip: bool = Field(default=False, exclude_if=lambda skip: not skip)
     ends: Literal[3, 5, 7] = Field(default=7, exclude_if=lambda ends: ends == 7)
     up: Up = Field(default="transposed", exclude_if=lambda up: up == "transposed")
+    separable_norm: Norm = Field(default="instance", exclude_if=lambda norm: norm == "instance")
 
     @property
     def plan(self) -> tuple[Group, ...]:
@@ -124,6 +126,10 @@ class ResnetSpec(NetworkSpec):
             f"no tap '{tap}' in a resnet of {self.blocks} blocks; it has down, block1 ... block{self.blocks}"
         )
 
+    @property
+    def with_fixed_norms(self) -> ResnetSpec:
+        return self.model_copy(update={"norm": "batch", "separable_norm": "batch"})
+
     def build(self) -> ResnetGenerator:
         return ResnetGenerator(self)
 
@@ -134,7 +140,11 @@ class ResidualBlock(nn.Module):
     def __init__(self, spec: ResnetSpec, stream: int, inner: int) -> None:
         super().__init__()
         shared: dict[str, Any] = dict(
-            pad=spec.kernel // 2, padding=spec.padding, norm=spec.norm, separable="residual" in spec.separable
+            pad=spec.kernel // 2,
+            padding=spec.padding,
+            norm=spec.norm,
+            separable="residual" in spec.separable,
+            separable_norm=spec.separable_norm,
         )
         self.first = ConvLayer(stream, inner, spec.kernel, activation="relu", **shared)
         self.dropout = nn.Dropout(spec.dropout)
@@ -217,7 +227,7 @@ class ResnetGenerator(Generator):
         super().__init__()
         self.spec = spec
         stem, down, stream, *inner, up, last = spec.channels.values()
-        conv: dict[str, Any] = dict(norm=spec.norm, activation="relu")
+        conv: dict[str, Any] = dict(norm=spec.norm, activation="relu", separable_norm=spec.separable_norm)
 
         ends: dict[str, Any] = dict(kernel=spec.ends, pad=spec.ends // 2, padding="reflect")
         self.stem = ConvLayer(spec.in_channels, stem, **ends, **conv)

@@ -157,6 +157,12 @@ class NetworkSpec(Spec):
         return self
 
     @property
+    def with_fixed_norms(self: Family) -> Family | None:
+        """The same network with norms of fixed statistics alone, which an export folds into the convolutions before
+        them; None where the family has no such form."""
+        return None
+
+    @property
     def mobile(self: Family) -> Family:
         """The form that the papers give a student: folded, its tolerant convolutions decomposed."""
         return self.folded.model_copy(update=self.forms.get(f"mobile-{self.kind}"))

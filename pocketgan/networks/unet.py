@@ -115,6 +115,11 @@ class UnetSpec(NetworkSpec):
             )
         return known[tap]
 
+    @property
+    def with_fixed_norms(self) -> UnetSpec | None:
+        # inside decomposed convolutions there is an instance norm always
+        return None if self.separable else self.model_copy(update={"norm": "batch"})
+
     def build(self) -> UnetGenerator:
         return UnetGenerator(self)
 

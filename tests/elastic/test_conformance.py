@@ -42,7 +42,7 @@ EXAMPLES = {
     "resnet-batch": Example(ResnetSpec.uniform(1, separable=("down",), norm="batch", blocks=6)),
     "resnet-mobile": Example(ResnetSpec.uniform(1, separable=MOBILE)),
     "resnet-input-skip": Example(ResnetSpec.uniform(1, separable=MOBILE, input_skip=True)),
-    "resnet-mobile-batch": Example(ResnetSpec.uniform(1, separable=MOBILE, norm="batch")),
+    "resnet-mobile-batch": Example(ResnetSpec.uniform(1, separable=MOBILE, norm="batch", separable_norm="batch")),
     "resnet-decomposed": Example(ResnetSpec.uniform(1, separable=("down", "residual", "up"), blocks=6)),
     "resnet-resize": Example(ResnetSpec.uniform(1, separable=MOBILE, blocks=3, ends=3, up="resize")),
     "resnet-shuffle": Example(

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pocketgan.deploy.fold import fold_norms
 from pocketgan.deploy.inputs import example_inputs, shipped, stride_of
 from pocketgan.deploy.onnx import quiet
 from pocketgan.deploy.runtimes.torch import of_arrays, version
@@ -15,8 +16,10 @@ from pocketgan.units import Size
 
 
 def program_of(network: nn.Module, size: Size, *, fixed: bool) -> torch.export.ExportedProgram:
-    """The network's operations; sides open as multiples of its stride, unless `fixed` or it needs its own."""
+    """The network's operations, norms of fixed statistics folded away; sides open as multiples of its stride,
+    unless `fixed` or it needs its own."""
     network, stride = shipped(network), stride_of(network)
+    fold_norms(network)
     batch, rows, columns = (torch.export.Dim(name) for name in ("batch", "rows", "columns"))
     beyond = (size[0] + stride, size[1] + 2 * stride)
     if not fixed:
