@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pocketgan.api.fold import fold as fold
     from pocketgan.api.run import Compressed as Compressed
     from pocketgan.api.run import Run as Run
     from pocketgan.api.run import compress as compress
@@ -33,6 +34,7 @@ _PUBLIC = {
     "elastic": "elastic",
     "evaluate": "api.verbs",
     "export": "api.verbs",
+    "fold": "api.fold",
     "load": "api.verbs",
     "profile": "api.verbs",
     "translate": "api.verbs",

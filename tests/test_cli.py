@@ -31,6 +31,7 @@ OPTIONS = {
     "--split --statistics --teacher --unpaired --weights -o data model",
     "demo": "--data --port --quiet --static -q model",
     "export": "--data --fixed --format --out --overwrite --precision --size -o model",
+    "fold": "--data --device --images --json --out --quiet --set --size --yes -o -q model",
     "import": "--assume --json --labels --network --out --range --size -o file",
     "list": "--json",
     "pick": "--budget --data --device --json --out --quiet --weights -o -q run",

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from pocketgan.api.job import Effort, job_of_images
+from pocketgan.api.job import Effort, Job, job_of_images
 from pocketgan.api.verbs import export, load
 from pocketgan.data.task import Direction
 from pocketgan.data.values import Range
@@ -188,9 +188,8 @@ def compress(
     ):
         if value not in known:
             raise unknown(what, value, known)
-    for what, given in (("settings", settings), ("weights", weights)):
-        if given is not None and not isinstance(given, Mapping):
-            raise SpecError(f"{what} is a mapping of names to values, not a {type(given).__name__}")
+    if weights is not None and not isinstance(weights, Mapping):
+        raise SpecError(f"weights is a mapping of names to values, not a {type(weights).__name__}")
     paths = dict(
         data=data, out=out, store=store, teacher=teacher, discriminator=discriminator, unlabelled=unlabelled
     )
@@ -223,7 +222,7 @@ def compress(
         raise SpecError("teacher_weights are those of a generator; give it as the first argument")
     if teacher_weights is not None and teacher is not None:
         raise SpecError("teacher and teacher_weights both name a finished teacher; leave one of them out")
-    changes = [f"{name}={_text(value)}" for name, value in (settings or {}).items()]
+    changes = changes_of(settings)
     with TemporaryDirectory() as place:
         with _telling(progress, {}, quiet or targets is None) as tell:
             job = job_of_images(
@@ -259,24 +258,36 @@ def compress(
                 place=Path(place),
                 progress=tell,
             )
-        recipe, _ = job.settled()
-        check_owner(job.out, owner(recipe))
-        kept = store_of(job.out, job.runtime.store)
-        left = {} if quiet or progress else estimate_seconds(recipe, kept, job.runtime)
-        with _telling(progress, left, quiet) as tell:
-            run_recipe(
-                recipe,
-                job.out,
-                job.runtime,
-                "pocketgan.compress(...)",
-                lambda name, stage, done, total: tell(name, done, total),
-            )
+        return carried_out(job, "compress", progress, quiet)
+
+
+def carried_out(job: Job, verb: str, progress: Show | None, quiet: bool) -> Run:
+    """Do what is to be done, or go on with it where it stopped."""
+    recipe, _ = job.settled()
+    check_owner(job.out, owner(recipe))
+    kept = store_of(job.out, job.runtime.store)
+    left = {} if quiet or progress else estimate_seconds(recipe, kept, job.runtime)
+    with _telling(progress, left, quiet) as tell:
+        run_recipe(
+            recipe,
+            job.out,
+            job.runtime,
+            f"pocketgan.{verb}(...)",
+            lambda name, stage, done, total: tell(name, done, total),
+        )
     return Run(job.out)
 
 
 def _telling(progress: Show | None, left: Mapping[str, float], quiet: bool) -> AbstractContextManager[Show]:
     """What to tell of progress: the caller's own function, else what is shown."""
     return nullcontext(progress) if progress else progress_shown(left, quiet=quiet)
+
+
+def changes_of(settings: Mapping[str, Any] | None) -> list[str]:
+    """Changes of single settings as `--set` reads them. Raises `SpecError` for what is no mapping."""
+    if settings is not None and not isinstance(settings, Mapping):
+        raise SpecError(f"settings is a mapping of names to values, not a {type(settings).__name__}")
+    return [f"{name}={_text(value)}" for name, value in (settings or {}).items()]
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,7 @@ from pocketgan.cli.devices import check_alone
 from pocketgan.cli.doctor import doctor
 from pocketgan.cli.evaluate import evaluate
 from pocketgan.cli.export import export
+from pocketgan.cli.fold import fold
 from pocketgan.cli.foreign import import_
 from pocketgan.cli.models import profile, translate
 from pocketgan.cli.pick import pick
@@ -72,6 +73,7 @@ VERBS: dict[Callable[..., None], str] = {
     profile: "pocketgan profile mobile-resnet:32_32_48_32_48_48_16_16 --size 256 --json",
     evaluate: "pocketgan evaluate runs/demo path/to/pairs --size 128",
     translate: "pocketgan translate runs/demo sketches/*.png -o pictures",
+    fold: "pocketgan fold runs/demo --images 2000",
     export: "pocketgan export runs/demo --format onnx,openvino -o small",
     import_: "pocketgan import latest_net_G.pth -o models/horse2zebra",
     prepare: "pocketgan prepare horse2zebra",

@@ -128,7 +128,8 @@ class ResnetSpec(NetworkSpec):
 
     @property
     def with_fixed_norms(self) -> ResnetSpec:
-        return self.model_copy(update={"norm": "batch", "separable_norm": "batch"})
+        inner = {"separable_norm": "batch"} if self.separable else {}
+        return self.model_copy(update={"norm": "batch", **inner})
 
     def build(self) -> ResnetGenerator:
         return ResnetGenerator(self)

@@ -21,6 +21,7 @@ from pocketgan.objectives.base import Objective
 from pocketgan.objectives.bursts import BurstSettings
 from pocketgan.objectives.cycle import CycleGan, CycleGanSettings
 from pocketgan.objectives.distil import Distiller, DistilSettings
+from pocketgan.objectives.fixed_norms import FixedNormsSettings
 from pocketgan.objectives.imitation import ImitationSettings
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.in_place_cycle import InPlaceCycleSettings
@@ -73,7 +74,7 @@ class FeatureNetwork(BaseModel):
         return perceptual_network(self.name, self.file, stages=stages)
 
 
-def needs_features(settings: Teaching | Distilling | Imitating | InPlaceGames) -> bool:
+def needs_features(settings: Teaching | Distilling | Imitating | InPlaceGames | FixedNormsSettings) -> bool:
     """Whether the game has a perceptual term."""
     if isinstance(settings, ImitationSettings):
         return settings.style > 0 or settings.feature > 0

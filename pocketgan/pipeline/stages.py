@@ -9,6 +9,7 @@ from typing import Any
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.fixed_norms import FixNorms
 from pocketgan.pipeline.from_scratch import FromScratch
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.in_place import InPlaceTraining
@@ -31,6 +32,7 @@ STAGES: dict[str, type[Stage]] = {
         OnlineDistil,
         InPlaceTraining,
         FromScratch,
+        FixNorms,
         TeacherOf,
         SortChannels,
         ModelLatency,

@@ -49,7 +49,8 @@ class RecipeSettings(BaseModel):
     why_off: ClassVar[dict[str, str]] = {}
 
     if TYPE_CHECKING:
-        discriminator: Any  # the spec of the one that plays against the generator: a field of every subclass
+        #: the spec of the one that plays against the generator: a field of every subclass where there is one
+        discriminator: Any = None
 
     metric: KnownMetric = FRECHET
     whole_train: bool = False

@@ -12,11 +12,13 @@ from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.spaces import uniform_space
 from pocketgan.networks import PatchSpec, ResnetSpec
 from pocketgan.objectives.distil import DistilSettings
+from pocketgan.objectives.fixed_norms import FixedNormsSettings
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
 from pocketgan.pipeline.distil import Distil
 from pocketgan.pipeline.evaluate import Evaluate
 from pocketgan.pipeline.export import Export
+from pocketgan.pipeline.fixed_norms import FixNorms
 from pocketgan.pipeline.from_scratch import FromScratch
 from pocketgan.pipeline.front_latency import FrontLatency
 from pocketgan.pipeline.games import FeatureNetwork
@@ -89,6 +91,12 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         inherited=TRAIN,
         discriminator=PatchSpec(width=2),
         objective=InPlaceSettings(matching=0),
+    ),
+    FixNorms(task=TASK, schedule=SCHEDULE, teacher=GIVEN): dict(
+        OF_TRAININGS,
+        teacher=TRAIN,
+        discriminator=PatchSpec(width=2),
+        objective=FixedNormsSettings(truth=1),
     ),
     SEARCH: dict(
         supernet=SUPERNET.model_copy(update={"seed": 1}),
@@ -204,11 +212,13 @@ def test_a_chain_stays_a_chain():
 def test_what_stages_say_of_themselves(stage):
     assert stage.leaves
     assert ("model" in stage.leaves) == (
-        stage.kind in ("train", "teacher-file", "distil", "in-place", "from-scratch", "pick")
+        stage.kind in ("train", "teacher-file", "distil", "in-place", "from-scratch", "fixed-norms", "pick")
     )
     assert isinstance(stage, Training) or stage.steps == 0
     if "model" in stage.leaves:
-        assert stage.spec() == {"train": TINY, "teacher-file": TINY}.get(stage.kind, SUPERNET.space.spec)
+        assert stage.spec() == {"train": TINY, "teacher-file": TINY, "fixed-norms": TINY.with_fixed_norms}.get(
+            stage.kind, SUPERNET.space.spec
+        )
 
 
 def test_only_a_network_can_be_a_teacher():

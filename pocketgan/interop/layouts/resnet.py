@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from pocketgan.errors import DataError
+from pocketgan.errors import DataError, SpecError
 from pocketgan.interop.layouts.base import Recognised, divided, settled
 from pocketgan.networks import ResnetSpec
 
@@ -22,8 +22,11 @@ _BLOCK = re.compile(r"model\.(\d+)\.conv_block\.(\d+)\.(conv\.0\.)?weight")
 
 def names(spec: ResnetSpec, *, dropout_module: bool = True) -> dict[str, str]:
     """`dropout_module`: whether a block has one, which holds no tensors but takes an index. GAN Compression's and
-    OMGD's blocks always have it, those of CycleGAN and pix2pix only where dropout is on.
+    OMGD's blocks always have it, those of CycleGAN and pix2pix only where dropout is on. Raises `SpecError` for a
+    form that no official code has.
     """
+    if spec.separable_norm != "instance":
+        raise SpecError("no official code has batch norm inside decomposed convolutions; export another format")
     first_up = 10 + spec.blocks
     layers = {"stem": 1, "down.0": 4, "down.1": 7, "up.0": first_up, "up.1": first_up + 3, "head": first_up + 7}
     found = {f"{ours}.conv": f"model.{index}" for ours, index in layers.items()}

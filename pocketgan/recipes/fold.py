@@ -1,0 +1,75 @@
+"""What makes the norms of a finished network foldable: settings, and the recipe of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pocketgan.data.inputs import Inputs
+from pocketgan.data.task import Task
+from pocketgan.elastic.budget import Budget
+from pocketgan.errors import SpecError
+from pocketgan.objectives.fixed_norms import FixedNormsSettings
+from pocketgan.pipeline.fixed_norms import FixNorms, fixed
+from pocketgan.pipeline.recipe import Recipe, Roles
+from pocketgan.pipeline.teacher_file import TeacherFile
+from pocketgan.recipes.checks import check_counts, check_direction
+from pocketgan.recipes.settings import RecipeSettings
+from pocketgan.training.schedule import Schedule
+
+
+class FoldSettings(RecipeSettings):
+    """Every number of it."""
+
+    method: ClassVar[str] = "fold"
+
+    objective: FixedNormsSettings = FixedNormsSettings()
+    schedule: Schedule
+
+    @property
+    def games(self) -> tuple[()]:
+        return ()
+
+    def recipe(
+        self,
+        name: str,
+        task: Task,
+        budget: Budget,
+        teacher: TeacherFile | None = None,
+        unlabelled: Inputs | None = None,
+    ) -> Recipe:
+        assert teacher is not None, "it is the network itself"
+        spec = teacher.generator
+        fixed(spec)
+        if (spec.in_channels, spec.out_channels) != (task.in_channels, task.out_channels):
+            raise SpecError(
+                f"the model makes {spec.out_channels} channels of {spec.in_channels}, and {task.root} is read with "
+                f"{task.out_channels} of {task.in_channels}; name images of its own kind with --data"
+            )
+        spec.check_size(*task.size)
+        check_direction(task.direction, teacher)
+        check_counts(task)
+        tuned = FixNorms(
+            task=task,
+            teacher=teacher,
+            objective=self.objective,
+            schedule=self.schedule,
+            seed=self.seed,
+            precision=self.precision,
+            **self._splits,
+        )
+        return Recipe(
+            name=name,
+            method=self.method,
+            task=task,
+            budget=budget,
+            metric=self.metric,
+            seed=self.seed,
+            stages={"teacher": teacher, "fixed norms": tuned},
+            roles=Roles(result="fixed norms"),
+        )
+
+
+def schedule_for(images: int, task: Task, batch_size: int = 4) -> Schedule:
+    """Whole epochs of at least so many images, the second half of them at a falling rate."""
+    epochs = -(-images // max(1, task.epoch() // batch_size * batch_size))
+    return Schedule(constant=-(-epochs // 2), decay=epochs // 2, batch_size=batch_size)
