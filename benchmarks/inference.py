@@ -4,8 +4,8 @@ The reduction in MACs is a poor guess of the reduction in time: this says how mu
 says so of other ends and other ways of upsampling, on ONNX Runtime and, where it is installed, on OpenVINO, each as
 wide as the demo's budget allows; of some also with their head exported as it is (see `deploy.narrow`).
 
-With `--model` one trained network instead, in 32, 16 and 8 bits on every runtime that has them: size of the file
-beside that in 32 bits, PSNR to PyTorch on images of `--data`, and time beside 32 bits.
+With `--model` trained networks instead, in 32, 16 and 8 bits on every runtime that has them: size of the file
+beside that in 32 bits, PSNR to PyTorch on images of `--data`, and time beside its own 32 bits and the first one's.
 
 Times on one thread are those that the processor spent, which hold on a busy machine.
 """
@@ -44,8 +44,15 @@ STUDENTS = (
 #: of `--forms`: the teacher, the most MACs (papers' convention) at 96 pixels, ends, ways up
 TEACHER, BUDGET = "resnet:32", 166e6
 ENDS, UPS = (7, 5, 3), ("transposed", "resize", "shuffle")
-#: what else was tried
-TRIED = ("ends=3,padding=zero", "ends=3,norm=batch")
+#: what else was tried, as norms that are folded away
+FIXED = "norm=batch,separable_norm=batch"
+TRIED = (
+    "ends=3,padding=zero",
+    "ends=3,norm=batch",
+    FIXED,
+    f"ends=3,{FIXED}",
+    f"ends=3,padding=zero,{FIXED}",
+)
 #: how a model is called whose head is exported as it is
 PLAIN = " (plain head)"
 
@@ -126,35 +133,40 @@ def size_rows(
     return rows
 
 
-def precision_rows(model: str, data: Path | None, size: int, turns: int, folder: Path) -> list[dict[str, Any]]:
-    """A trained network in every precision of every runtime that has more than one."""
-    found = find_model(model)
-    images = selection_of(model, found, (size, size), data)
+def precision_rows(
+    models: list[str], data: Path | None, size: int, turns: int, folder: Path
+) -> list[dict[str, Any]]:
+    """Trained networks in every precision of every runtime that has more than one, all in turns."""
     rows: list[dict[str, Any]] = []
-    calls: dict[tuple[str, str], Callable[[], object]] = {}
-    for runtime in runtimes_by_format().values():
-        if not runtime.installed or len(runtime.precisions) == 1:
-            continue
-        for precision in runtime.precisions:
-            file = folder / f"{precision}{runtime.suffix}"
-            how = export_verified(found.network, size, file, images, runtime=runtime.name, precision=precision)
-            whole = runtime.bytes_of(folder / f"fp32{runtime.suffix}")
-            row = {"runtime": runtime.name, "precision": precision, "size": size}
-            row |= {"bytes": runtime.bytes_of(file), "of_fp32": measure.figure(runtime.bytes_of(file) / whole)}
-            rows.append({**row, "psnr": measure.figure(min(how.psnr, 999.0)), "images": how.images})
-            calls[runtime.name, precision] = runtime.ready(file, (size, size), 1)
+    calls: dict[tuple[str, str, str], Callable[[], object]] = {}
+    for number, model in enumerate(models):
+        found = find_model(model)
+        images = selection_of(model, found, (size, size), data)
+        for runtime in runtimes_by_format().values():
+            if not runtime.installed or len(runtime.precisions) == 1:
+                continue
+            for precision in runtime.precisions:
+                file = folder / f"{number}-{precision}{runtime.suffix}"
+                how = export_verified(found.network, size, file, images, runtime=runtime.name, precision=precision)
+                whole = runtime.bytes_of(folder / f"{number}-fp32{runtime.suffix}")
+                row = {"model": model, "runtime": runtime.name, "precision": precision, "size": size}
+                row |= {"bytes": runtime.bytes_of(file), "of_fp32": measure.figure(runtime.bytes_of(file) / whole)}
+                rows.append({**row, "psnr": measure.figure(min(how.psnr, 999.0)), "images": how.images})
+                calls[model, runtime.name, precision] = runtime.ready(file, (size, size), 1)
     times = measure.in_turns(calls, turns, warm_up=2)
     for row in rows:
-        own, whole = times[row["runtime"], row["precision"]], times[row["runtime"], "fp32"]
+        own = times[row["model"], row["runtime"], row["precision"]]
         row["cpu_ms"] = measure.figure(own.cpu_median * 1e3)
-        row["speedup_over_fp32"] = measure.figure(float(np.median(np.divide(whole.cpu, own.cpu))))
+        for name, model in (("fp32", row["model"]), ("first_fp32", models[0])):
+            whole = times[model, row["runtime"], "fp32"]
+            row[f"speedup_over_{name}"] = measure.figure(float(np.median(np.divide(whole.cpu, own.cpu))))
     return rows
 
 
 def main() -> None:
     own = argparse.ArgumentParser(add_help=False)
     own.add_argument("--forms", action="store_true", help="other ends and ways of upsampling")
-    own.add_argument("--model", help="a trained network, in every precision instead")
+    own.add_argument("--model", nargs="+", help="trained networks, in every precision instead")
     own.add_argument("--data", type=Path, help="its images; default those of the run")
     chosen = measure.options(__doc__, turns=11, threads=1, own=own)
     if chosen.model:
@@ -162,8 +174,8 @@ def main() -> None:
             rows = precision_rows(
                 chosen.model, chosen.data, 64 if chosen.quick else 256, chosen.turns, Path(folder)
             )
-        macs = cost(find_model(chosen.model).spec, 256)["true_macs"]
-        measure.report("inference", chosen, rows, model=Path(chosen.model).name, gmacs=measure.figure(macs / 1e9))
+        macs = [measure.figure(cost(find_model(model).spec, 256)["true_macs"] / 1e9) for model in chosen.model]
+        measure.report("inference", chosen, rows, models=chosen.model, gmacs=macs)
         return
     teachers, students = (("resnet:4",), ("mobile-resnet:4",)) if chosen.quick else (TEACHERS, STUDENTS)
     sizes: tuple[int, ...] = (32,) if chosen.quick else (128, 256)

@@ -47,6 +47,7 @@ SHORT = {
     "run": ("--size", "24", "--out", "runs/recipe", *TOY_DEMO),
     "profile": ("--size", "64"),
     "evaluate": ("--size", "24"),
+    "fold": ("--images", "8"),
     "demo": ("--static", "page"),
     "study": ("--seeds", "1", "--seconds", "0.05", "--size", "24", "--width", "16"),
 }

@@ -32,9 +32,9 @@ class FixedNormsSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["fixed-norms"] = "fixed-norms"
-    truth: NonNegativeFloat = 0.0
-    features: NonNegativeFloat = 0.0
-    lr: PositiveFloat = 5e-4
+    truth: NonNegativeFloat = 1.0
+    features: NonNegativeFloat = 0.1
+    lr: PositiveFloat = 1e-3
     betas: tuple[Beta, Beta] = (0.9, 0.999)
 
 

@@ -41,6 +41,12 @@ class FixNorms(Training):
     def largest(self) -> GeneratorSpec:
         return self.teacher.spec()
 
+    def notes(self) -> tuple[str, ...]:
+        told = (
+            "The teacher is the network as it was; the compressed one is the same with norms of fixed statistics."
+        )
+        return (*super().notes(), told)
+
     def untrained(self) -> FixedNorms:
         return self._game(*(untrained(spec) for spec in (self.teacher.spec(), self.spec())))
 

@@ -64,8 +64,8 @@ class FoldSettings(RecipeSettings):
             budget=budget,
             metric=self.metric,
             seed=self.seed,
-            stages={"teacher": teacher, "fixed norms": tuned},
-            roles=Roles(result="fixed norms"),
+            stages={"teacher": teacher, "tuning": tuned},
+            roles=Roles(result="tuning"),
         )
 
 

@@ -96,7 +96,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         OF_TRAININGS,
         teacher=TRAIN,
         discriminator=PatchSpec(width=2),
-        objective=FixedNormsSettings(truth=1),
+        objective=FixedNormsSettings(truth=0),
     ),
     SEARCH: dict(
         supernet=SUPERNET.model_copy(update={"seed": 1}),
