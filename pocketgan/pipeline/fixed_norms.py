@@ -11,6 +11,7 @@ from pocketgan.elastic.calibrate import calibrate
 from pocketgan.errors import SpecError
 from pocketgan.models import load_model
 from pocketgan.networks import Generator, GeneratorSpec
+from pocketgan.networks.layers import Padding
 from pocketgan.objectives.fixed_norms import FixedNorms, FixedNormsSettings
 from pocketgan.pipeline.distil import untrained
 from pocketgan.pipeline.stage import Network, Workspace
@@ -24,18 +25,21 @@ class FixNorms(Training):
     """A finished network teaches itself with fixed norms.
 
     Leaves: `model/`.
+    Fields:
+        padding: how its residual blocks pad from now on; default as they did.
     """
 
     kind: Literal["fixed-norms"] = "fixed-norms"
     teacher: Network
     objective: FixedNormsSettings = FixedNormsSettings()
+    padding: Padding | None = None
 
     @property
     def leaves(self) -> tuple[str, ...]:
         return ("model",)
 
     def spec(self, name: str = "model") -> GeneratorSpec:
-        return fixed(self.teacher.spec())
+        return fixed(self.teacher.spec(), self.padding)
 
     @property
     def largest(self) -> GeneratorSpec:
@@ -52,7 +56,7 @@ class FixNorms(Training):
 
     def run(self, work: Workspace) -> None:
         teacher = load_model(work.inputs(self.teacher) / "model").network
-        student = with_fixed_norms(teacher)
+        student = with_fixed_norms(teacher, self.padding)
         examples = load_examples(self.task, self.splits, work.cache, training=True)
         batches = training_batches(
             examples,
@@ -71,19 +75,20 @@ class FixNorms(Training):
         return FixedNorms(self.objective, teacher, student, self.task.paired)
 
 
-def with_fixed_norms(network: Generator) -> Generator:
+def with_fixed_norms(network: Generator, padding: Padding | None = None) -> Generator:
     """A network like this one and with its weights, but for its norms, which are yet to be calibrated.
 
     What has no place in it are biases in front of norms, which an instance norm takes away again.
     """
-    made = fixed(network.spec).build()
+    made = fixed(network.spec, padding).build()
     own = made.state_dict()
     made.load_state_dict(own | {name: each for name, each in network.state_dict().items() if name in own})
     return made
 
 
-def fixed(spec: GeneratorSpec) -> GeneratorSpec:
-    """The spec with fixed norms. Raises `SpecError` where there is none, or nothing would change."""
+def fixed(spec: GeneratorSpec, padding: Padding | None = None) -> GeneratorSpec:
+    """The spec with fixed norms, and another padding if given. Raises `SpecError` where there is none, or nothing
+    would change."""
     found = spec.with_fixed_norms
     if found is None:
         what = "a network of your own" if spec.kind == "traced" else f"a {spec.kind}"
@@ -92,6 +97,10 @@ def fixed(spec: GeneratorSpec) -> GeneratorSpec:
             "without instance norm there are forms of a resnet and of a unet that is not decomposed, and this is "
             f"{what}; export it as it is"
         )
+    if padding and "padding" not in type(spec).model_fields:
+        raise SpecError(f"a {spec.kind} has no choice of padding; leave out --set padding={padding}")
+    if padding:
+        found = found.model_copy(update={"padding": padding})
     if found == spec:
         raise SpecError(f"this {spec.kind} has no instance norm; export it, and its norms are folded away")
     return found

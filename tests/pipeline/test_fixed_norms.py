@@ -104,3 +104,10 @@ def test_what_has_no_such_form(spec, told):
     with pytest.raises(SpecError) as error:
         fixed(spec)
     assert str(error.value) == told
+
+
+def test_another_padding():
+    assert fixed(SPEC, "zero") == SPEC.with_fixed_norms.model_copy(update={"padding": "zero"})
+    assert fixed(SPEC.with_fixed_norms, "zero").padding == "zero"
+    with pytest.raises(SpecError, match="a unet has no choice of padding; leave out --set padding=zero"):
+        fixed(UnetSpec.uniform(1, norm="instance"), "zero")

@@ -97,6 +97,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         teacher=TRAIN,
         discriminator=PatchSpec(width=2),
         objective=FixedNormsSettings(truth=0),
+        padding="zero",
     ),
     SEARCH: dict(
         supernet=SUPERNET.model_copy(update={"seed": 1}),
