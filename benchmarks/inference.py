@@ -160,7 +160,7 @@ def precision_rows(
         for name, model in (("fp32", row["model"]), ("first_fp32", models[0])):
             whole = times[model, row["runtime"], "fp32"]
             row[f"speedup_over_{name}"] = measure.figure(float(np.median(np.divide(whole.cpu, own.cpu))))
-    return rows
+    return [{**row, "model": Path(row["model"]).name} for row in rows]
 
 
 def main() -> None:
@@ -175,7 +175,7 @@ def main() -> None:
                 chosen.model, chosen.data, 64 if chosen.quick else 256, chosen.turns, Path(folder)
             )
         macs = [measure.figure(cost(find_model(model).spec, 256)["true_macs"] / 1e9) for model in chosen.model]
-        measure.report("inference", chosen, rows, models=chosen.model, gmacs=macs)
+        measure.report("inference", chosen, rows, models=[Path(model).name for model in chosen.model], gmacs=macs)
         return
     teachers, students = (("resnet:4",), ("mobile-resnet:4",)) if chosen.quick else (TEACHERS, STUDENTS)
     sizes: tuple[int, ...] = (32,) if chosen.quick else (128, 256)

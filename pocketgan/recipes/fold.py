@@ -7,7 +7,6 @@ from typing import ClassVar
 from pocketgan.data.inputs import Inputs
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
-from pocketgan.errors import SpecError
 from pocketgan.networks.layers import Padding
 from pocketgan.objectives.fixed_norms import FixedNormsSettings
 from pocketgan.pipeline.fixed_norms import FixNorms, fixed
@@ -46,11 +45,6 @@ class FoldSettings(RecipeSettings):
         assert teacher is not None, "it is the network itself"
         spec = teacher.generator
         fixed(spec, self.padding)
-        if (spec.in_channels, spec.out_channels) != (task.in_channels, task.out_channels):
-            raise SpecError(
-                f"the model makes {spec.out_channels} channels of {spec.in_channels}, and {task.root} is read with "
-                f"{task.out_channels} of {task.in_channels}; name images of its own kind with --data"
-            )
         spec.check_size(*task.size)
         check_direction(task.direction, teacher)
         check_counts(task)
