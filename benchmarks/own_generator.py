@@ -15,6 +15,7 @@ from pocketgan.data.task import open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.cost import cost
 from pocketgan.elastic.spaces import space_named
+from pocketgan.methods.in_place import MARGIN
 from pocketgan.networks.traced import TracedSpec
 from pocketgan.objectives.in_place import InPlaceSettings
 from pocketgan.objectives.pix2pix import Pix2PixSettings
@@ -63,8 +64,8 @@ def points(setting: Setting) -> list[Point]:
             InPlaceTraining, SUPERNET, f"in-place supernet of {place}", space=space_named("half", narrow)
         )
         subnet, best = (
-            Pick(search=Search(supernet=each, budget=budget, strategy=strategy, seed=setting.seed))
-            for each, strategy in ((half, SEARCH), (fast, EVOLUTION))
+            Pick(search=Search(supernet=each, budget=budget, strategy=strategy, seed=setting.seed), margin=margin)
+            for each, strategy, margin in ((half, SEARCH, MARGIN), (fast, EVOLUTION, 0.0))
         )
         found += [
             Point("from scratch", place, setting.training(Train, 1.0, **alone)),

@@ -38,6 +38,7 @@ NUCLEI: dict[str, Any] = dict(
         "space": "24_20_16_12",
         # the map tells a pale background from a purple one by its level alone
         "form.input_skip": True,
+        "form.ends": 7,
         "discriminator.width": 48,
         "schedule.constant": 32,
         "schedule.decay": 22,

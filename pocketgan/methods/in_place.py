@@ -6,9 +6,9 @@ Training the small network from scratch is the special case of a space of one si
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from pocketgan.data.inputs import Inputs
 from pocketgan.data.task import Task
@@ -37,8 +37,12 @@ from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
 from pocketgan.search import AnyStrategy, Nsga2
 from pocketgan.training.schedule import Schedule
 
-#: whatever the widths; with the input's own colours in front of tanh: see `pocketgan study input-skip`
-FORM = ResnetSpec.uniform(32, input_skip=True).mobile
+#: whatever the widths: with the input's own colours in front of tanh, and small kernels at both ends, which are
+#: quicker and better; see `pocketgan study input-skip` and `ends`
+FORM = ResnetSpec.uniform(32, input_skip=True, ends=3).mobile
+
+#: what a subnet that goes on alone may be behind the best, where it is larger: see benchmarks/README.md
+MARGIN = 0.05
 
 #: what the papers compress. Source: Li et al., GAN Compression, CVPR 2020, pix2pix and CycleGAN
 PUBLISHED = ResnetSpec.uniform(64)
@@ -53,6 +57,7 @@ class InPlaceMethod(RecipeSettings):
         schedule: how long the supernet learns.
         space: lists the options of every width, e.g. 32_24_16; the largest is the others' teacher.
         calibration: on how many training images a candidate's batch norm is calibrated.
+        margin: of the subnets whose score is behind the best by at most this share of it, the largest goes on.
         tuning: for how long the chosen subnet goes on alone; without it the result is the subnet as it is.
         timed: of how many subnets on the front the latency is measured.
     """
@@ -66,6 +71,7 @@ class InPlaceMethod(RecipeSettings):
     space: str
     search: AnyStrategy = Nsga2()
     calibration: PositiveInt = 64
+    margin: Annotated[float, Field(ge=0, lt=1)] = MARGIN
     tuning: Schedule | None = None
     timed: PositiveInt | None = 16
 
@@ -123,7 +129,7 @@ class InPlaceMethod(RecipeSettings):
             calibration=self.calibration,
             seed=self.seed,
         )
-        subnet = Pick(search=search)
+        subnet = Pick(search=search, margin=self.margin if self.tuning else 0.0)
         stages: dict[str, Stage] = {"supernet": supernet, "search": search, "subnet": subnet}
         if self.tuning:
             stages["fine-tuning"] = InPlaceTraining(
@@ -174,7 +180,7 @@ EFFORTS: dict[str, dict[str, Any]] = {
 
 def settings(wish: Wish) -> InPlaceMethod:
     numbers = EFFORTS[wish.effort]
-    width = student_width(wish, numbers["widest"], input_skip=FORM.input_skip) or numbers["widest"]
+    width = student_width(wish, numbers["widest"], input_skip=FORM.input_skip, ends=FORM.ends) or numbers["widest"]
     images, tuning_images = numbers["images"][wish.game.name]
     paired = wish.game.name == "pix2pix"
     return InPlaceMethod(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pocketgan.elastic.budget import UNITS, Budget
 from pocketgan.errors import BudgetError
@@ -33,12 +33,16 @@ class Pick(Stage):
         budget: a smaller one than the search's; without it the search's own.
         front_latency: the measured front, where the budget bounds the latency and the search had no latency model:
             only its subnets may be chosen.
+        margin: of the subnets whose score is behind the best by at most this share of it, the one with the most
+            MACs is chosen: so small differences between subnets of a supernet are mostly noise, and what learns on
+            by itself gains more where it is larger.
     """
 
     kind: Literal["pick"] = "pick"
     search: Search
     budget: Budget | None = None
     front_latency: FrontLatency | None = None
+    margin: Annotated[float, Field(ge=0, lt=1, exclude_if=lambda margin: margin == 0)] = 0.0
 
     @model_validator(mode="after")
     def _measured(self) -> Pick:
@@ -69,11 +73,16 @@ class Pick(Stage):
         return self.search.latency.seconds_for(TOGETHER, watch)
 
     def choose(self, result: SearchResult, latencies: Mapping[Genome, float] | None = None) -> Candidate:
-        """The candidate with the best score within the bounds. `latencies`: in milliseconds, of those measured.
+        """The first choice within the bounds. `latencies`: in milliseconds, of those measured.
 
         Raises `BudgetError` where no candidate with a finite score is within them.
         """
-        return result.model_copy(update={"candidates": tuple(self._within(result, latencies))}).best
+        return self._ranked(result, latencies)[0]
+
+    def _ranked(self, result: SearchResult, latencies: Mapping[Genome, float] | None = None) -> Sequence[Candidate]:
+        """Those within the bounds, the first choice first."""
+        within = tuple(self._within(result, latencies))
+        return result.model_copy(update={"candidates": within}).ranked(self.margin)
 
     def _within(self, result: SearchResult, latencies: Mapping[Genome, float] | None = None) -> list[Candidate]:
         """Those within the bounds; within that on the latency, where latencies are given."""
@@ -121,7 +130,7 @@ class Pick(Stage):
         assert stage is not None, "there is a bound"
         known, state = stage.load(work.inputs(stage)), work.folder / "state"
         state.mkdir(exist_ok=True)
-        best_first = sorted(self._within(result), key=lambda each: (result.loss(each), each.costs["macs"]))
+        best_first = self._ranked(result)
 
         def measure(genomes: Sequence[Genome]) -> list[float]:
             return [known.ms(each) for each in stage.timed(genomes, state)]

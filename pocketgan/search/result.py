@@ -55,7 +55,19 @@ class SearchResult(BaseModel):
     @property
     def best(self) -> Candidate:
         """Of `whole`, that with the best objective; of equals that with fewer MACs, then the one found first."""
-        return min(self.whole, key=lambda candidate: (self.loss(candidate), candidate.costs["macs"]))
+        return self.ranked()[0]
+
+    def ranked(self, margin: float = 0.0) -> tuple[Candidate, ...]:
+        """Those of `whole` with a finite objective, the first choice first.
+
+        Those whose objective is behind the best by at most this share of it come first, the one with the most MACs
+        before the others; then, and among all where the margin is 0, what is better, of equals what has fewer MACs.
+        """
+        finite = [one for one in self.whole if math.isfinite(self.loss(one))]
+        by_loss = sorted(finite, key=lambda one: (self.loss(one), one.costs["macs"]))
+        best = self.loss(by_loss[0])
+        near = [one for one in by_loss if self.loss(one) <= best + margin * abs(best)] if margin else []
+        return (*sorted(near, key=lambda one: -one.costs["macs"]), *by_loss[len(near) :])
 
     def front(self, cost: Cost = "macs") -> tuple[Candidate, ...]:
         """Of `whole` the non-dominated, cheapest first: no other costs as little and has as good an objective.
