@@ -77,8 +77,10 @@ def test_its_stages(task: Task):
     assert {(stage.seed, stage.precision, stage.discriminator) for stage in (supernet, tuned)} == {
         (5, "bf16", PatchSpec(width=2))
     }
+    assert made["subnet"].margin == 0.05, "what goes on alone may be larger than what scores best"
     untuned = settings(tuning=None).recipe("toy", task, BUDGET)
     assert untuned.result == untuned["subnet"]
+    assert untuned["subnet"].margin == 0
     assert settings(timed=2).recipe("toy", task, BUDGET).front_latency.points == 2
 
 

@@ -26,6 +26,15 @@ def test_best_prefers_the_objective_then_fewer_macs_then_the_first():
     assert result(points, "higher").best.genome == (0,)
 
 
+@pytest.mark.parametrize(("better", "sign"), [("lower", 1), ("higher", -1)])
+def test_of_those_near_the_best_the_largest_is_ranked_first(better, sign):
+    """Within 5 % of 100 are 105 and 100, where higher is better 95 and 100."""
+    points = [(1, 100), (2, 100 + 5 * sign), (9, 100 + 6 * sign), (3, 100 + 9 * sign), (7, None)]
+    found = result(points, better)
+    assert genomes(found.ranked(0.05)) == [1, 0, 2, 3]
+    assert genomes(found.ranked()) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("better", ["lower", "higher"])
 @given(points=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9) | st.none()), min_size=1))
 def test_front_holds_what_nothing_dominates(better, points):
