@@ -43,12 +43,12 @@ def run(monkeypatch):
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", [*LONG, "own_generator"])
 def test_a_long_script_is_whole(name, run, capsys):
     """All that it needs is there."""
     with pytest.raises(SystemExit, match=r"^0$"):
         run(name, "--help")
-    assert "--quick" in capsys.readouterr().out
+    assert ("--quick" if name in LONG else "--generator") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", sorted({*SCRIPTS} - {*LONG}))
@@ -103,7 +103,7 @@ def test_training_on_a_device_by_batch_and_precision(run, tmp_path):
 
 def test_every_script_is_run_and_explained():
     scripts = {path.stem for path in BENCHMARKS.glob("*.py")} - {"emulation", "measure", "reference"}
-    assert scripts == {*SCRIPTS, "demo_picture", "bench", "full_size"}
+    assert scripts == {*SCRIPTS, "demo_picture", "bench", "full_size", "own_generator"}
     readme = (BENCHMARKS / "README.md").read_text()
     assert all(f"{name}.py" in readme for name in scripts)
 
