@@ -202,7 +202,8 @@ def job_of_images(
     game = GAMES[model] if model else game_for(task)
     if method is None:
         chosen = method_named(OF_PAIRS if game.data == PAIRS else DEFAULT)
-    wish = Wish(effort=effort, task=task, game=game, budget=bound)
+    # the size of a network of our own is no matter where the user's takes its place
+    wish = Wish(effort=effort, task=task, game=game, budget=None if module is not None else bound)
     base = chosen(wish).model_copy(update={"guard": GUARD})
     if module is not None and not finished:
         base = base.of_generator(spec_of(module, into, sides, **choices), None, task, bound)

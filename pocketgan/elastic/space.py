@@ -234,9 +234,8 @@ def field_of(choice: FieldChoice, spec: NetworkSpec) -> str:
     for field in choice.fields:
         if field in type(spec).model_fields:
             return field
-    raise SpecError(
-        f"the {choice.kind} of a {spec.kind} cannot be chosen; leave '{choice.kind}' out of its search space"
-    )
+    what = "your generator" if spec.kind == "traced" else f"a {spec.kind}"
+    raise SpecError(f"the {choice.kind} of {what} cannot be chosen; leave '{choice.kind}' out of its search space")
 
 
 def enlarged(spec: GeneratorSpec, further: Further) -> GeneratorSpec:

@@ -102,7 +102,7 @@ class InPlaceMethod(RecipeSettings):
         unlabelled: Inputs | None = None,
     ) -> Recipe:
         if teacher or unlabelled:
-            given = "--teacher" if teacher else "--unlabelled"
+            given = "the finished teacher" if teacher else "--unlabelled"
             raise SpecError(
                 f"in-place learns from the images of {task.root} alone; leave {given} out, or use --method pocket"
             )

@@ -48,13 +48,13 @@ def check_players(
     into, out = task.in_channels, task.out_channels
     if game.data == UNPAIRED and into != out:
         raise SpecError(
-            f"{game.name} translates both ways by networks of one kind, and the images of A have {task.a.channels} "
-            f"channels, those of B {task.b.channels}; say --channels 3 or 1 for both"
+            f"{game.name} translates both ways by networks of one kind, and the images of A and of B have "
+            f"{task.a.channels} and {task.b.channels} channels; say --channels 3 or 1 for both"
         )
     seen = out if game.data == UNPAIRED else into + out
     if (teacher.in_channels, teacher.out_channels, discriminator.in_channels) != (into, out, seen):
         raise SpecError(
-            f"here a generator makes {out} channels of {into} and its discriminator sees {seen}; this teacher "
+            f"here a generator makes {out} channels of {into} and its discriminator sees {seen}; this generator "
             f"makes {teacher.out_channels} of {teacher.in_channels}, and its discriminator sees "
             f"{discriminator.in_channels}; leave in_channels and out_channels as they are, or say --channels"
         )

@@ -170,10 +170,12 @@ def widest(form: GeneratorSpec, budget: Budget, task: Task) -> GeneratorSpec:
     if not len(fitting):
         least = costs.at(0)
         over = next(name for name, bound in budget.bounds.items() if least[name] > bound)
-        raise BudgetError(
-            f"budget {budget} is below the smallest {form.kind}, of one channel ({si(least[over])} {UNITS[over]}); "
-            "raise it"
+        smallest = (
+            "your generator at its narrowest"
+            if form.kind == "traced"
+            else f"the smallest {form.kind}, of one channel"
         )
+        raise BudgetError(f"budget {budget} is below {smallest} ({si(least[over])} {UNITS[over]}); raise it")
     return form.resized(tuple(options[fitting[-1]].tolist()))
 
 

@@ -256,5 +256,7 @@ def test_a_generator_of_ones_own_without_a_teacher(own, pairs, tmp_path):
     assert small.macs <= supernet.macs <= bound
     assert supernet.macs > 0.7 * bound, "16 channels leave steps of a sixteenth"
     assert pg.load(done.folder).spec.kind == "traced"
+    with pytest.raises(BudgetError, match=r"is below your generator at its narrowest .*; raise it"):
+        pg.compress(Net, pairs, budget="1", method="in-place", size=24, quiet=True, out=tmp_path / "none")
     with pytest.raises(SpecError, match="and this is omgd; choose another --method"):
         pg.compress(Net, pairs, budget="1M", method="omgd", size=24, quiet=True, out=tmp_path / "none")

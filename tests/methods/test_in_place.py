@@ -114,7 +114,7 @@ def test_what_it_refuses(task: Task, unpaired: Task):
     with pytest.raises(SpecError, match="in-place compresses pix2pix and cyclegan, and this is munit"):
         method_named("in-place")(Wish(effort="quick", task=unpaired, game=GAMES["munit"]))
     finished = TeacherFile(file=Path("models"), generator=ResnetSpec.uniform(4, blocks=1), content="c1")
-    with pytest.raises(SpecError, match=r"learns from the images of .* alone; leave --teacher out"):
+    with pytest.raises(SpecError, match=r"learns from the images of .* alone; leave the finished teacher out"):
         settings().recipe("toy", task, BUDGET, finished)
     inputs = open_inputs(more_inputs(task), task)
     with pytest.raises(SpecError, match=r"learns from the images of .* alone; leave --unlabelled out"):

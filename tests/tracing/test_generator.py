@@ -80,10 +80,11 @@ def file(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("name", "arguments", "said"), WRONG)
-def test_wrong_generators_get_one_line(file, name, arguments, said):
+def test_wrong_generators_get_one_line(file, name, arguments, said, capsys):
     with pytest.raises(SpecError, match=said) as found:
         spec_of(generator_named(f"{file}:{name}", arguments), 3, (16, 16))
     assert "\n" not in str(found.value)
+    assert capsys.readouterr() == ("", ""), "nor does the exporter print its own"
 
 
 @pytest.mark.parametrize(("name", "arguments", "said"), [WRONG[i] for i in (0, 3, 7, 9, 10, 11, 17)])
