@@ -27,6 +27,7 @@ SUPERNET, TUNING = 0.35, 0.6
 #: what sets the network of the method apart from the mobile one of the papers
 OF_FORM = ("input_skip", "ends")
 FASTER, ONE_SIZE = "from scratch, faster", "in-place, one size"
+OWN_FORM = "from scratch, faster, form of in-place"
 #: the share of the time of a supernet whose subnets are taken as they are
 FRONT = 0.95
 ONE_RUN, A_RUN_EACH, FASTER_EACH = "in-place, one run", "scratch, a run a budget", "scratch, faster, a run a budget"
@@ -61,14 +62,26 @@ def in_place(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Po
     ]
 
 
-def faster(setting: Setting, shares: Mapping[str, float] = BUDGETS) -> list[Point]:
-    """From scratch at the generator's learning rate of in-place distillation."""
+def faster(
+    setting: Setting,
+    shares: Mapping[str, float] = BUDGETS,
+    series: str = FASTER,
+    network: ResnetSpec | None = None,
+) -> list[Point]:
+    """From scratch at the generator's learning rate of in-place distillation. `network`: another form than the
+    papers', whatever its widths."""
     game = setting.teaching.model_copy(update={"lr": setting.in_place.lr})
     return [
         Point(
-            FASTER,
+            series,
             place,
-            setting.training(Train, 1.0, f"scratch of {place}", generator=widest(setting, budget), objective=game),
+            setting.training(
+                Train,
+                1.0,
+                f"scratch of {place}{', own form' if network else ''}",
+                generator=widest(setting, budget, network),
+                objective=game,
+            ),
         )
         for place, budget in budgets(setting, shares).items()
     ]
@@ -90,22 +103,34 @@ def one_size(setting: Setting, shares: Mapping[str, float]) -> list[Point]:
 
 def points(setting: Setting) -> list[Point]:
     small = {"1 %": BUDGETS["1 %"]}
-    return [*from_scratch(setting), *in_place(setting), *faster(setting, small), *one_size(setting, small)]
+    return [
+        *from_scratch(setting),
+        *in_place(setting),
+        *faster(setting, small),
+        *faster(setting, small, OWN_FORM, form(setting)),
+        *one_size(setting, small),
+    ]
 
 
 IN_PLACE = Study(
     name="in-place",
     about="Is a small generator that came out of a supernet without a teacher better than the same size trained "
     "from scratch, also at the learning rate of the former? The former also sees the input's own colours in front "
-    "of tanh, and has kernels of 3 at both ends. All have the same processor time, the supernet and its search "
-    "counted whole at either budget. Budgets are shares of the dense teacher's MACs.",
+    "of tanh, and has kernels of 3 at both ends; one of the latter does, too. All have the same processor time, the "
+    "supernet and its search counted whole at either budget. Budgets are shares of the dense teacher's MACs.",
     source="our own question",
     points=points,
     claims=(
         Claim(better="in-place", worse="from scratch"),
         *(
             Claim(better=better, worse=worse, places=("1 %",))
-            for better, worse in (("in-place", FASTER), (ONE_SIZE, "from scratch"), (ONE_SIZE, FASTER))
+            for better, worse in (
+                ("in-place", FASTER),
+                ("in-place", OWN_FORM),
+                (ONE_SIZE, "from scratch"),
+                (ONE_SIZE, FASTER),
+                (ONE_SIZE, OWN_FORM),
+            )
         ),
     ),
 )
