@@ -116,7 +116,7 @@ IN_PLACE = Study(
     name="in-place",
     about="Is a small generator that came out of a supernet without a teacher better than the same size trained "
     "from scratch, also at the learning rate of the former? The former also sees the input's own colours in front "
-    "of tanh, and has kernels of 3 at both ends; one of the latter does, too. All have the same processor time, the "
+    "of tanh, and has kernels of 3 at both ends; one of the latter does, too. All have the same time, the "
     "supernet and its search counted whole at either budget. Budgets are shares of the dense teacher's MACs.",
     source="our own question",
     points=points,
