@@ -49,6 +49,13 @@ class InPlaceTraining(StudentTraining):
     def largest(self) -> GeneratorSpec:
         return self.spec()
 
+    def notes(self) -> tuple[str, ...]:
+        own = (
+            " It is your generator, narrowed where the budget asks for it." if self.spec().kind == "traced" else ""
+        )
+        largest = f"What is called the teacher is the supernet's largest subnet: it learnt with the others.{own}"
+        return (*super().notes(), *((largest,) if self.space else ()))
+
     def untrained(self) -> Objective:
         return self._fresh().build(None, {})
 

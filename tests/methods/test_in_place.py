@@ -150,6 +150,7 @@ def test_from_data_to_a_report_and_another_budget(
     assert report["guard"] == 1
     assert "trained from scratch on 100% as many images" in " ".join(ended.out.split())
     assert '<th scope="row">supernet</th>' in (out / "report.html").read_text()
+    assert sum("the teacher is the supernet's largest subnet" in note for note in report["notes"]) == 1
     ended = cli("pick", out)
     assert ended.code == 0, ended.err
 
