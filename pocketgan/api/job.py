@@ -53,6 +53,7 @@ class Job:
         recipe_of: makes the recipe of the settings, when these are final.
         changes: of single settings, as 'supernet.constant=40'.
         out: the run folder.
+        less: the options by which it takes less time.
     """
 
     settings: Any
@@ -60,6 +61,7 @@ class Job:
     changes: Sequence[str]
     out: Path
     runtime: Runtime
+    less: str = "--size"
 
     def settled(self) -> tuple[Recipe, list[str]]:
         """The recipe with networks of others that are there, and what to tell the user of them."""
@@ -223,6 +225,7 @@ def job_of_images(
         others,
         out,
         _runtime(device, devices, weights, store, storage),
+        less="--effort or --size",
     )
 
 

@@ -30,7 +30,7 @@ StorageOption = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
-Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one setting, e.g. supernet.constant=40.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="Change one setting, e.g. seed=1.")]
 ModelText = Annotated[
     str,
     typer.Argument(help="Model folder, run folder or spec like mobile-resnet:48."),

@@ -189,12 +189,12 @@ def carry_out(job: Job, yes: bool, quiet: bool, as_json: bool) -> None:
             show_plan(recipe, store, left, notes)
         if seconds > ASKING_MINUTES * 60 and not yes and at_terminal():
             if not typer.confirm(f"this takes about {duration_text(seconds)}; start it?", default=True, err=True):
-                say("nothing was started; pocketgan plan shows other efforts and budgets", err=True)
+                say(f"nothing was started; a smaller {job.less} takes less time", err=True)
                 return {}
         elif seconds > LONG_HOURS * 3600 and not yes:
             raise SpecError(
                 f"this would take about {duration_text(seconds)} here, more than {LONG_HOURS:g} hours; "
-                "add --yes to start it all the same, or choose a smaller --effort or --size"
+                f"add --yes to start it all the same, or choose a smaller {job.less}"
             )
         return left
 

@@ -20,7 +20,7 @@ def changed(settings: Settings, changes: list[str]) -> Settings:
     for change in changes:
         path, equals, value = change.partition("=")
         if not equals:
-            raise SpecError(f"--set {change} has no '='; write e.g. --set supernet.constant=40")
+            raise SpecError(f"--set {change} has no '='; write e.g. --set seed=1")
         *parents, last = path.split(".")
         node: Any = tree
         for name in parents:

@@ -95,7 +95,7 @@ def test_no_change_and_many():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["seed"], r"--set seed has no '='; write e\.g\. --set supernet\.constant=40"),
+        (["seed"], r"--set seed has no '='; write e\.g\. --set seed=1"),
         (["sede=1"], r"unknown setting 'sede'; did you mean seed"),
         (["supernet.decoy=1"], r"unknown setting 'supernet\.decoy'; did you mean supernet\.decay"),
         (["seed.low=1"], r"unknown setting 'seed\.low'; did you mean seed"),
