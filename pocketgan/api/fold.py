@@ -9,7 +9,7 @@ from typing import Any
 from pocketgan.api.job import Job
 from pocketgan.api.run import Run, carried_out, changes_of
 from pocketgan.data.labels import LabelMaps
-from pocketgan.data.task import Task, open_task
+from pocketgan.data.task import Task, at_size, open_task
 from pocketgan.elastic.budget import Budget
 from pocketgan.errors import SpecError
 from pocketgan.files import path_of
@@ -84,14 +84,15 @@ def job_of_model(
         raise SpecError(f"{model} is a network with fresh weights; give a model folder or a run folder")
     teacher = TeacherFile.of(folder)
     task = _task(folder, found, data, size)
-    base = FoldSettings(schedule=schedule_for(images, task))
+    base = FoldSettings(schedule=schedule_for(images, task.epoch()))
     name = folder.resolve().name
 
     def recipe_of(settings: FoldSettings) -> Recipe:
         return settings.recipe(name, task, Budget(), teacher)
 
     check_used(base, list(changes), recipe_of)
-    return Job(changed(base, list(changes)), recipe_of, changes, out or Path("runs") / f"{name}-folded", runtime)
+    out = out or Path("runs") / f"{name}-folded"
+    return Job(changed(base, list(changes)), recipe_of, changes, out, runtime, less="--images or --size")
 
 
 def _task(folder: Path, model: Model, data: Path | None, size: Size | None) -> Task:
@@ -101,13 +102,13 @@ def _task(folder: Path, model: Model, data: Path | None, size: Size | None) -> T
         raise SpecError(f"{folder} is a model folder, which names no images; name them with --data")
     if data is None:
         task = read_recipe(folder).task
-        return task.model_copy(update={"size": size}) if size else task
+        return at_size(task, size) if size else task
     told, way = model.card.get("labels"), model.card.get("direction", "AtoB")
     return open_task(
         data,
         direction=way,
         size=size or model.size,
-        **({} if size else model.sight),
+        **(model.sight if not size or "crop" in model.sight else {}),
         labels=LabelMaps.model_validate(told) if told else None,
         values=model.domains(way),
     )

@@ -247,6 +247,25 @@ def open_task(
     )
 
 
+def at_size(task: Task, size: Size) -> Task:
+    """The same images at another size; those that were resized for training are so in the usual ratio to it.
+
+    Raises as `open_task` does, for images that are smaller, gone or no longer as they were described.
+    """
+    return open_task(
+        task.root,
+        direction=task.direction,
+        size=size,
+        crop=task.load_size is None,
+        centre=task.centre,
+        flip=task.flip,
+        rotate=task.rotate,
+        unpaired=_forced(task.layout),
+        labels=task.labels,
+        values=(task.a, task.b),
+    )
+
+
 def load_sides(size: Size, load_size: int | Size | None, crop: bool) -> Size | None:
     """To what images are resized for training: as of `open_task`."""
     if crop:

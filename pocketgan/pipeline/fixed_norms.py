@@ -47,7 +47,8 @@ class FixNorms(Training):
 
     def notes(self) -> tuple[str, ...]:
         told = (
-            "The teacher is the network as it was; the compressed one is the same with norms of fixed statistics."
+            "The teacher is the network as it was; the compressed one is the same with norms of fixed statistics. "
+            "Its parameters and size count these norms, which exports fold into the convolutions."
         )
         return (*super().notes(), told)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pocketgan.data.batches import steps_per_epoch
 from pocketgan.data.inputs import Inputs
 from pocketgan.data.task import Task
 from pocketgan.elastic.budget import Budget
@@ -70,7 +71,7 @@ class FoldSettings(RecipeSettings):
         )
 
 
-def schedule_for(images: int, task: Task, batch_size: int = 4) -> Schedule:
-    """Whole epochs of at least so many images, the second half of them at a falling rate."""
-    epochs = -(-images // max(1, task.epoch() // batch_size * batch_size))
+def schedule_for(images: int, there: int, batch_size: int = 4) -> Schedule:
+    """Whole epochs of at least so many images, of those that are `there`; the second half at a falling rate."""
+    epochs = -(-images // (steps_per_epoch(there, batch_size) * batch_size))
     return Schedule(constant=-(-epochs // 2), decay=epochs // 2, batch_size=batch_size)

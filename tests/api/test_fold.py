@@ -1,14 +1,20 @@
 """What `pocketgan fold` is asked for; tests/test_docs.py carries one out on a run, by its page."""
 
 import inspect
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 import pocketgan as pg
 from pocketgan.api.fold import job_of_model
-from pocketgan.errors import PocketGANError
+from pocketgan.data.batches import steps_per_epoch
+from pocketgan.data.task import open_task
+from pocketgan.errors import DataError, PocketGANError
 from pocketgan.models import save_model
 from pocketgan.networks import MunitSpec, ResnetSpec
+from pocketgan.pipeline.owner import MARK
+from pocketgan.recipes.fold import schedule_for
 from pocketgan.runtime import Runtime
 from tests.conftest import draw_pairs
 
@@ -42,6 +48,27 @@ def test_a_model_sees_images_as_it_learnt_them(place):
     assert str(job.out) == "runs/model-folded"
     other, _ = recipe_of("model", place / "pairs", images=9, changes=("seed=1",))
     assert other.result.digest != recipe.result.digest
+
+
+@pytest.mark.parametrize("there", [3, 4, 11])
+def test_images_are_counted_as_batches_take_them(there):
+    """A set smaller than a batch makes one batch an epoch, with repeats."""
+    schedule = schedule_for(40, there)
+    assert 40 <= schedule.epochs * steps_per_epoch(there, 4) * 4 < 48
+
+
+@pytest.mark.parametrize("crop", [False, True])
+def test_another_size_of_a_run(place, monkeypatch, crop):
+    """Its images are resized for that size, or cut from images as they are, and must be as large."""
+    task = open_task(place / "pairs", size=8, direction="BtoA", crop=crop, rotate=True)
+    monkeypatch.setattr("pocketgan.api.fold.read_recipe", lambda folder: SimpleNamespace(task=task))
+    (place / "model" / MARK).touch()
+    sized = partial(job_of_model, "model", data=None, images=8, out=None, changes=(), runtime=Runtime(device="cpu"))
+    assert sized(size=(16, 16)).settled()[0].task == open_task(
+        place / "pairs", size=16, direction="BtoA", crop=crop, rotate=True
+    )
+    with pytest.raises(DataError, match="is 24x24, smaller than the size 32"):
+        sized(size=(32, 32))
 
 
 @pytest.mark.parametrize(
