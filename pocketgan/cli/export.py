@@ -25,7 +25,11 @@ def export(
     ] = "onnx",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File, of several formats the name before the dot; default MODEL here."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="File, or its name before the dot; default MODEL here.",
+        ),
     ] = None,
     size: Sides = None,
     precision: Annotated[
@@ -55,8 +59,9 @@ def export(
             runtimes[name].check(precision)
     stem = Path(model).resolve().name.replace(":", "-")
     suffixes = {name: ".pth" if name == "official" else runtimes[name].suffix for name in formats}
+    whole = out is not None and len(formats) == 1 and bool(out.suffix or out.exists())
     targets = {
-        name: out if out and len(formats) == 1 else (out or Path()).parent / f"{out.name if out else stem}{suffix}"
+        name: out if out and whole else (out or Path()).parent / f"{out.name if out else stem}{suffix}"
         for name, suffix in suffixes.items()
     }
     for name, target in targets.items():
