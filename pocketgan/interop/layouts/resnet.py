@@ -25,8 +25,15 @@ def names(spec: ResnetSpec, *, dropout_module: bool = True) -> dict[str, str]:
     OMGD's blocks always have it, those of CycleGAN and pix2pix only where dropout is on. Raises `SpecError` for a
     form that no official code has.
     """
-    if spec.separable_norm != "instance":
-        raise SpecError("no official code has batch norm inside decomposed convolutions; export another format")
+    ours_alone = {
+        "input_skip": "a skip from the input to the output",
+        "ends": f"a stem and a head with kernels of {spec.ends}",
+        "up": f"upsampling by {spec.up}",
+        "separable_norm": f"{spec.separable_norm} norm inside decomposed convolutions",
+    }
+    for field, told in ours_alone.items():
+        if getattr(spec, field) != type(spec).model_fields[field].default:
+            raise SpecError(f"no official code has {told}; export another format")
     first_up = 10 + spec.blocks
     layers = {"stem": 1, "down.0": 4, "down.1": 7, "up.0": first_up, "up.1": first_up + 3, "head": first_up + 7}
     found = {f"{ours}.conv": f"model.{index}" for ours, index in layers.items()}
