@@ -78,7 +78,7 @@ ENTRIES = {
         Entry(
             name="demo",
             task="nuclei maps to stained micrographs",
-            about="the bundled data, small and quick: about ten minutes on two cores",
+            about="the bundled data, small and quick: about six minutes on two cores",
             settings=demo,
             budget="166M",
             size=96,
