@@ -283,8 +283,8 @@ def _telling(progress: Show | None, left: Mapping[str, float], quiet: bool) -> A
     return nullcontext(progress) if progress else progress_shown(left, quiet=quiet)
 
 
-def changes_of(settings: Mapping[str, Any] | None) -> list[str]:
-    """Changes of single settings as `--set` reads them. Raises `SpecError` for what is no mapping."""
+def changes_of(settings: Any) -> list[str]:
+    """Changes of single settings as `--set` reads them, of a mapping or None. `SpecError` for anything else."""
     if settings is not None and not isinstance(settings, Mapping):
         raise SpecError(f"settings is a mapping of names to values, not a {type(settings).__name__}")
     return [f"{name}={_text(value)}" for name, value in (settings or {}).items()]

@@ -113,6 +113,7 @@ CHANGES: dict[Stage, dict[str, Any]] = {
         search=SEARCH.model_copy(update={"seed": 1}),
         budget=Budget(macs=10**5, latency_ms=2),
         front_latency=FRONT.model_copy(update={"points": 3}),
+        margin=0.1,
     ),
     Evaluate(network=TRAIN, task=TASK): dict(
         network=PICK, task=OTHER_TASK, split="select", metrics=("l1",), teacher=TRAIN
