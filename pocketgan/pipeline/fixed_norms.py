@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import Literal
 
-from pocketgan.data.batches import training_batches
 from pocketgan.data.cache import load_examples
+from pocketgan.distributed import ALONE
 from pocketgan.elastic.calibrate import calibrate
 from pocketgan.errors import SpecError
 from pocketgan.models import load_model
@@ -59,15 +59,7 @@ class FixNorms(Training):
         teacher = load_model(work.inputs(self.teacher) / "model").network
         student = with_fixed_norms(teacher, self.padding)
         examples = load_examples(self.task, self.splits, work.cache, training=True)
-        batches = training_batches(
-            examples,
-            batch_size=self.schedule.batch_size,
-            size=self.task.size,
-            flip=self.task.flip,
-            rotate=self.task.rotate,
-            seed=self.seed,
-            epoch=0,
-        )
+        batches = self._epoch(ALONE, examples, epoch=0, first=0)
         place = work.runtime.place
         calibrate(student.to(place), (batch.on(place).x for batch in islice(batches, CALIBRATION)))
         self._fit(work, self._game(teacher, student))
