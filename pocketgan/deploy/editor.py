@@ -28,7 +28,7 @@ from pocketgan.units import Size
 MARGIN = 16
 #: how far fast edits may move the statistics of norms, in standard deviations, before all is made anew; measured in
 #: benchmarks/editing.py: below, pictures are near to a full recompute, and beyond they may be anything
-DRIFT = 0.1
+DRIFT = 0.05
 #: rows and columns of an edit: top, left, bottom, right, half-open
 Place = tuple[int, int, int, int]
 
@@ -38,7 +38,8 @@ class Edited(NamedTuple):
 
     Attributes:
         place: the part of it that was made anew.
-        exact: whether it is that of a full recompute.
+        exact: whether it is that of a full recompute: bit for bit where the edit asked for that, else but for
+            rounding.
         drift: how far fast edits have moved the statistics of norms from those in use, see `Statistics.apart`; at
             least so far, where all was made anew.
     """
@@ -99,8 +100,10 @@ class Editor:
             spec.check_size(image.shape[1], image.shape[2])
         self.image = image.detach().float().clone()[None]
         self.cached = _Cached(network, self.image, margin)
-        with torch.no_grad():
-            self._picture = self.cached.whole(self.image)
+        self._picture = self.cached.anew(self.image)
+        # runtimes prepare what they need when it is first used: at an edge and away from it, before the first edit
+        for row, column in ((0, 0), (image.shape[1] // 2, image.shape[2] // 2)):
+            self.cached.part(self.image, Box((row, row + 1), (column, column + 1)))
 
     @property
     def picture(self) -> Float[Tensor, "out height width"]:
@@ -139,7 +142,7 @@ class Editor:
                 (rows, columns), part = made
                 self._picture[:, :, slice(*rows), slice(*columns)] = part
                 return Edited(self.picture, (rows[0], columns[0], rows[1], columns[1]), False, drift)
-        self._picture = self.cached.whole(self.image)
+        self._picture = (self.cached.whole if exact else self.cached.anew)(self.image)
         return Edited(self.picture, (0, 0, self._picture.shape[2], self._picture.shape[3]), True, drift)
 
     @torch.no_grad()
@@ -158,21 +161,34 @@ class _Cached:
         self.network = network if isinstance(network, Exported) else shipped(network)
         self.margin = margin
         self.regions = Regions(self.network, (image.shape[2], image.shape[3]), image.shape[1])
-        kept = self.regions.kept
+        kept = self.regions.seen
         self.sources = {place: self.regions.sources(place, kept) for place in sorted(kept)[1:]}
         self.held: dict[int, Whole] = {}
         self.statistics: dict[int, Statistics] = {}
-        norms = sorted(self.regions.measured)
+        norms = sorted(self.regions.measured & kept)
         #: drift grows from norm to norm: it is looked at after a quarter of them, half and all
         self.watched = {norms[len(norms) * share // 4 - 1] for share in (1, 2, 4)} if norms else set()
         self.moved: dict[int, Statistics] = {}
 
     def whole(self, image: Tensor) -> Tensor:
-        """The picture of the image."""
+        """The picture of the image, as the network itself makes it."""
         self.held.clear()  # what was kept is of another image; it is made when it is needed
         self.before = image.clone()
         made: Tensor = self.network(image)
         return made
+
+    @torch.no_grad()
+    def anew(self, image: Tensor) -> Tensor:
+        """The picture of the image, and all that is kept."""
+        self.held.clear()  # so that its memory serves again
+        values, self.statistics = self.regions.run(image, self.regions.seen)
+        self.held = {
+            place: Whole(value.clone() if place == 0 else value)
+            for place, value in values.items()
+            if place in self.regions.seen
+        }
+        self.moved = {place: self.statistics[place] for place in self.watched}
+        return values[self.regions.last].clone()
 
     @torch.inference_mode()
     def part(self, image: Tensor, box: Box) -> tuple[tuple[Box, Tensor] | None, float]:
@@ -180,9 +196,7 @@ class _Cached:
         moves the statistics too far. And the drift."""
         regions = self.regions
         if not self.held:
-            values, self.statistics = regions.run(self.before, regions.kept)
-            self.held = {place: Whole(value) for place, value in values.items() if place in regions.kept}
-            self.moved = {place: self.statistics[place] for place in self.watched}
+            self.anew(self.before)
         self.held[0].write(box, box.of(image, Box.whole(regions.steps[0].size)))
         changed, drift = {0: box}, 0.0
         near: dict[Size, Box] = {}
@@ -193,11 +207,11 @@ class _Cached:
             part = near[size]
             if any(changed.get(source) != near.get(regions.steps[source].size) for source in sources):
                 # until the edit has spread over all that is near: from there on, what is near is reached, too
-                reached = regions.reached(place, changed, regions.kept)
+                reached = regions.reached(place, changed, regions.seen)
                 if reached is None:
                     continue
                 part = reached.within(part)
-            made = regions.compute(place, part, self.held, self.statistics, regions.kept)
+            made = regions.compute(place, part, self.held, self.statistics, regions.seen)
             if place in self.watched:
                 self.moved[place] = self.moved[place].replaced(self.held[place].read(part), made)
                 drift = max(drift, self.statistics[place].apart(self.moved[place]))

@@ -15,7 +15,7 @@ from pocketgan.deploy.card import beside, card_size, read_card
 from pocketgan.deploy.runtimes import runtime_of_file
 from pocketgan.deploy.serving import Served, ServingRuntime
 from pocketgan.deploy.ship import line_of
-from pocketgan.deploy.steps import Step, Untileable
+from pocketgan.deploy.steps import Steps, Untileable
 from pocketgan.elastic.skeleton import skeleton
 from pocketgan.errors import DataError, SpecError
 from pocketgan.models import Model, find_model
@@ -59,7 +59,7 @@ class Exported(nn.Module):
             ) from error
         return torch.cat(made).to(x.device)
 
-    def steps(self, size: Size) -> list[Step]:
+    def steps(self, size: Size) -> Steps:
         """Its operations, as `steps_of` gives those of a module. Raises `Untileable` where there are none."""
         if self.served.steps is None:
             raise Untileable(

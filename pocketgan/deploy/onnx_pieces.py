@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,6 +50,26 @@ class Folded:
         self.shapes = {each.name: [own.dim_value for own in each.type.tensor_type.shape.dim] for each in told}
         self.uses = Counter([*(name for node in self.nodes for name in node.input), *self.outputs])
 
+    def values(self, names: Sequence[str]) -> Callable[[Tensor], list[Tensor]]:
+        """A function from an image to values of the file."""
+        import onnx
+        import onnxruntime
+
+        model, (image,) = onnx.ModelProto(), self.inputs
+        model.CopyFrom(self.model)
+        del model.graph.output[:]
+        wanted = [name for name in dict.fromkeys(names) if name != image]
+        model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in wanted)
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), session_options(self.threads), providers=["CPUExecutionProvider"]
+        )
+
+        def run(x: Tensor) -> list[Tensor]:
+            made = dict(zip(wanted, session.run(None, {image: x.cpu().contiguous().numpy()}), strict=True))
+            return [x if name == image else torch.from_numpy(made[name]) for name in names]
+
+        return run
+
     def constant(self, node: Any, place: int, default: Any = None) -> Any:
         """A constant input of a node, by its place; the default where it is left out."""
         if place >= len(node.input) or not node.input[place]:
@@ -56,6 +77,18 @@ class Folded:
         if node.input[place] not in self.constants:
             raise refused(node.op_type)
         return self.constants[node.input[place]]
+
+
+def session_options(threads: int) -> Any:
+    """How a session of ONNX Runtime is made, on so many threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # errors are raised: no need to print them too
+    # Otherwise the idle threads of one session would spin through the turn of the next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
 
 
 class Piece:
@@ -68,6 +101,13 @@ class Piece:
         """Do that too, with what came out until now."""
         self.nodes.append(node)
         self.outputs = [node.output[0]]
+
+    def joined(self, before: Sequence[Piece]) -> Piece:
+        """These operations after those of other pieces, which make what this one takes."""
+        pieces = [*before, self]
+        made = {name for piece in pieces for name in piece.outputs}
+        inputs = dict.fromkeys(name for piece in pieces for name in piece.inputs if name not in made)
+        return Piece(self.file, [node for piece in pieces for node in piece.nodes], list(inputs), self.outputs)
 
     @cached_property
     def session(self) -> Any:
@@ -90,11 +130,8 @@ class Piece:
             [numpy_helper.from_array(file.constants[name], name) for name in wanted],
         )
         model = helper.make_model(graph, opset_imports=file.model.opset_import, ir_version=file.model.ir_version)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = file.threads
+        options = session_options(file.threads)
         options.enable_mem_pattern = options.enable_cpu_mem_arena = False  # dozens would keep memory of their own
-        options.add_session_config_entry("session.force_spinning_stop", "1")
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def arrays(self, *values: np.ndarray) -> list[np.ndarray]:

@@ -6,8 +6,9 @@ which take statistics as inputs. Each convolution, and each run of operations pi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from pocketgan.deploy.onnx_pieces import Folded, Piece
 from pocketgan.deploy.regional import Padding, PixelShuffle, Pointwise, Regional, Resampling, Transposed, Window
 from pocketgan.deploy.statistics import Statistics
-from pocketgan.deploy.steps import Step, refused
+from pocketgan.deploy.steps import Step, Steps, refused
 from pocketgan.units import Size
 
 #: pixel by pixel, whatever the shape
@@ -33,11 +34,13 @@ _BY_CHANNEL = {"BatchNormalization", "QuantizeLinear", "DequantizeLinear"}
 _OF_CHANNELS = {"Concat", "Split", "Softmax"}
 
 
-def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
+def steps_of_file(path: Path, size: Size, threads: int) -> Steps:
     """The values of a file's network on one image of that size, as `steps_of` gives them of a module's.
 
     Raises `Untileable` for one that looks at the whole picture, and for one that takes more than an image.
     """
+    from onnx import helper
+
     file = Folded(path, size, threads)
     (image, *more), (picture,) = file.inputs, file.outputs
     if more:
@@ -46,9 +49,10 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
     steps = [Step((), size, file.shapes[image][1], Pointwise(lambda: None))]
     pieces: dict[int, Piece] = {}  # those to which operations pixel by pixel may be added
 
-    def add(names: list[str], of: str, regional: Regional, norm: Any = None) -> int:
+    def add(names: list[str], of: str, regional: Regional, norm: Any = None, piece: Piece | None = None) -> int:
         _, channels, *sides = file.shapes[of]
-        steps.append(Step(tuple(places[each] for each in names), (sides[0], sides[1]), channels, regional, norm))
+        inputs = tuple(places[each] for each in names)
+        steps.append(Step(inputs, (sides[0], sides[1]), channels, regional, norm, piece))
         return len(steps) - 1
 
     for node in file.nodes:
@@ -70,12 +74,14 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
             places[out] = place
         elif node.op_type in _MAKERS and alone and node.input[0] == alone:
             regional, piece = _MAKERS[node.op_type](file, node)
-            places[out] = add(sources, out, regional)
-            if piece:
+            if isinstance(regional, Padding):
+                piece = _alone(file, helper.make_node("Identity", sources, [out]), sources)
+            places[out] = add(sources, out, regional, piece=piece)
+            if piece and not isinstance(regional, Padding):
                 pieces[places[out]] = piece
         elif node.op_type == "InstanceNormalization" and alone == node.input[0]:
             piece = _norm(file, node)
-            places[out] = add(sources, out, Pointwise(lambda x: x), _normed(piece))
+            places[out] = add(sources, out, Pointwise(lambda x: x), _normed(piece), piece)
             pieces[places[out]] = piece
         elif not _pointwise(file, node, sources):
             raise refused(node.op_type)
@@ -84,7 +90,7 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
             places[out] = place
         else:
             piece = Piece(file, [node], sources, outputs)
-            place = add(sources, out, Pointwise(piece))
+            place = add(sources, out, Pointwise(piece), piece=piece if len(outputs) == 1 else None)
             if len(outputs) == 1:
                 places[out], pieces[place] = place, piece
             for number, each in enumerate(outputs if len(outputs) > 1 else []):
@@ -92,7 +98,14 @@ def steps_of_file(path: Path, size: Size, threads: int) -> list[Step]:
                 places[each] = add(["all"], each, Pointwise(lambda made, number=number: made[number]))
     if places[picture] != len(steps) - 1:
         add([picture], picture, Pointwise(lambda x: x))
-    return steps
+    names = {place: name for name, place in places.items()}  # the last of each: operations may have been added
+    run = cache(file.values)
+
+    def at_once(image: Tensor, wanted: Sequence[int]) -> list[Tensor]:
+        last = len(steps) - 1
+        return run(tuple(picture if place == last else names[place] for place in wanted))(image)
+
+    return Steps(steps, at_once)
 
 
 def _mixing(file: Folded, node: Any) -> bool:

@@ -113,6 +113,10 @@ class Window:
         reach = self.dilation[axis] * (self.kernel[axis] - 1)
         return span[0] * stride - pad, (span[1] - 1) * stride - pad + reach + 1
 
+    def inside(self, box: Box, size: Size) -> bool:
+        """Whether a part of the output has nothing to do with the edges of an input of that size."""
+        return all(self.needs(box[axis], size[axis], axis) == self._seen(box[axis], axis) for axis in (0, 1))
+
     def needs(self, span: Span, there: int, axis: int) -> Span:
         return _clipped(*self._seen(span, axis), there)
 
@@ -182,6 +186,13 @@ class Padding:
             place = place.abs()
             return torch.where(place >= there, 2 * (there - 1) - place, place)
         return place.clamp(0, there - 1) if self.mode == "replicate" else place
+
+    def inside(self, box: Box, size: Size) -> bool:
+        """Whether a part of the output has nothing to do with the edges of an input of that size."""
+        return all(
+            span[0] >= before and span[1] - before <= there
+            for span, before, there in zip(box, self.before, size, strict=True)
+        )
 
     def needs(self, span: Span, there: int, axis: int) -> Span:
         low, high = span[0] - self.before[axis], span[1] - self.before[axis]

@@ -15,7 +15,7 @@ from pocketgan.errors import SpecError
 from pocketgan.units import Size, size_text
 
 if TYPE_CHECKING:
-    from pocketgan.deploy.steps import Step
+    from pocketgan.deploy.steps import Steps
 
 #: runs one image through a network that is ready
 Call = Callable[[], object]
@@ -36,7 +36,7 @@ class Served(NamedTuple):
 
     inputs: dict[str, tuple[int | None, ...]]
     run: Callable[[Mapping[str, np.ndarray]], np.ndarray]
-    steps: Callable[[Size], list[Step]] | None = None
+    steps: Callable[[Size], Steps] | None = None
 
 
 class LayerTime(NamedTuple):

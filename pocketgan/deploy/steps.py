@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -23,11 +23,27 @@ class Untileable(SpecError):
     """A network that looks at the whole picture in other ways than by its norms."""
 
 
+@runtime_checkable
+class Joinable(Protocol):
+    """Operations that their runtime can carry out together with those of other steps, as one.
+
+    `inputs`: the names of what it takes: values, then mean and variance where it is a norm of the image.
+    """
+
+    @property
+    def inputs(self) -> Sequence[str]: ...
+
+    def joined(self, before: Sequence[Any]) -> Joinable: ...
+
+    def __call__(self, *values: Tensor) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Step:
     """One value of a network: what it is made of and how, and how large the whole of it is.
 
     `norm`: makes it from its input and the statistics of that, where it is a norm with statistics of the image.
+    `piece`: its operations without what they do at the edges of a picture, where they can be joined with others.
     """
 
     inputs: tuple[int, ...]
@@ -35,11 +51,21 @@ class Step:
     channels: int
     regional: Regional
     norm: Callable[[Tensor, Statistics], Tensor] | None = None
+    piece: Joinable | None = None
 
 
-def steps_of(network: nn.Module, size: Size, channels: int = 3) -> list[Step]:
-    """The values of a network in evaluation mode on one image of that size, on its device: the first is the image,
-    the last the picture.
+class Steps(NamedTuple):
+    """The values of a network on one image of one size: the first is the image, the last the picture.
+
+    `at_once`: makes some of them, by number, from a whole image, where that is quicker than one by one.
+    """
+
+    values: list[Step]
+    at_once: Callable[[Tensor, Sequence[int]], list[Tensor]] | None = None
+
+
+def steps_of(network: nn.Module, size: Size, channels: int = 3) -> Steps:
+    """The values of a network in evaluation mode on one image of that size, on its device.
 
     Raises `Untileable`, with the operation, for a network that looks at the whole picture.
     """
@@ -77,7 +103,7 @@ def steps_of(network: nn.Module, size: Size, channels: int = 3) -> list[Step]:
     (made,) = graph.output_node().args[0]
     if places[made] != len(steps) - 1:
         steps.append(Step((places[made],), size, 3, Pointwise(lambda x: x)))
-    return steps
+    return Steps(steps)
 
 
 def _name(node: fx.Node) -> str:

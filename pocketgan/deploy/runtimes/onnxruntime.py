@@ -15,6 +15,7 @@ import numpy as np
 from pocketgan.deploy.graph import layer_names
 from pocketgan.deploy.latency import WARM_UP
 from pocketgan.deploy.onnx import export_onnx
+from pocketgan.deploy.onnx_pieces import session_options
 from pocketgan.deploy.onnx_steps import steps_of_file
 from pocketgan.deploy.serving import LayerTime, Served, ServingRuntime
 
@@ -26,7 +27,7 @@ def version() -> str:
 
 
 def load(path: Path, threads: int) -> Served:
-    session = _session(path, _options(threads))
+    session = _session(path, session_options(threads))
     inputs = {
         each.name: tuple(length if isinstance(length, int) else None for length in each.shape)
         for each in session.get_inputs()
@@ -42,7 +43,7 @@ def layers(path: Path, feed: Mapping[str, np.ndarray], threads: int, runs: int) 
     """As ONNX Runtime's profiler says, in the order of the run."""
     import onnx
 
-    options = _options(threads)
+    options = session_options(threads)
     options.enable_profiling = True
     with TemporaryDirectory() as folder:
         options.profile_file_prefix = str(Path(folder) / "layers")
@@ -66,17 +67,6 @@ def layers(path: Path, feed: Mapping[str, np.ndarray], threads: int, runs: int) 
         )
         for name, own in times.items()
     ]
-
-
-def _options(threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # errors are raised: no need to print them too
-    # Otherwise the idle threads of one session would spin through the turn of the next.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return options
 
 
 def _session(path: Path, options: Any) -> Any:
