@@ -114,10 +114,10 @@ class ModelLatency(Stage):
     def seconds(self, watch: Stopwatch) -> float:
         return 0.0 if self.kept() else self.seconds_for(self.points, watch)
 
-    def seconds_for(self, subnets: int, watch: Stopwatch) -> float:
-        """How long it takes to measure so many."""
+    def seconds_for(self, subnets: int, watch: Stopwatch, *, fixed: bool = True) -> float:
+        """How long it takes to measure so many, see `timed`."""
         # an export for one size takes about a third of one for all
-        return subnets * (watch.export(self.space.spec) / 3 + SECONDS / 2)
+        return subnets * (watch.export(self.space.spec) / (3 if fixed else 1) + SECONDS / 2)
 
     def run(self, work: Workspace) -> None:
         measured = self.kept()
@@ -153,20 +153,27 @@ class ModelLatency(Stage):
         budget.check_latency(self.space, least.least_ms)
 
     def timed(
-        self, genomes: Sequence[Genome], folder: Path, progress: Callable[[int], None] = lambda done: None
+        self,
+        genomes: Sequence[Genome],
+        folder: Path,
+        progress: Callable[[int], None] = lambda done: None,
+        *,
+        fixed: bool = True,
     ) -> list[TimedSubnet]:
         """Measure subnets with fresh weights, which take as long as trained ones, in turns with the reference.
 
         Args:
             folder: for their files, which do not stay.
             progress: called with how many are exported.
+            fixed: in files for images of one size, which are sooner made; else in those that are shipped, which
+                some runtimes take a little longer for.
         """
         runtime, threads = Serving.of_files(self.runtime)
         assert runtime.export is not None, "the runtime has files"
         with TemporaryDirectory(dir=folder) as place:
             files = [Path(place) / f"{number}{runtime.suffix}" for number in range(len(genomes))]
             for done, (genome, file) in enumerate(zip(genomes, files, strict=True), 1):
-                runtime.export(self.space.subspec(genome).build().eval(), self.size, file, fixed=True)
+                runtime.export(self.space.subspec(genome).build().eval(), self.size, file, fixed=fixed)
                 progress(done)
             measured = beside_reference(
                 runtime, files, self.size, threads, folder=folder, budget_s=SECONDS * len(files)

@@ -70,7 +70,7 @@ class Pick(Stage):
     def seconds(self, watch: Stopwatch) -> float:
         if self.latency_ms is None or self.search.latency is None:
             return super().seconds(watch)
-        return self.search.latency.seconds_for(TOGETHER, watch)
+        return self.search.latency.seconds_for(TOGETHER + 1, watch, fixed=False)
 
     def choose(self, result: SearchResult, latencies: Mapping[Genome, float] | None = None) -> Candidate:
         """The first choice within the bounds. `latencies`: in milliseconds, of those measured.
@@ -133,7 +133,7 @@ class Pick(Stage):
         best_first = self._ranked(result)
 
         def measure(genomes: Sequence[Genome]) -> list[float]:
-            return [known.ms(each) for each in stage.timed(genomes, state)]
+            return [known.ms(each) for each in stage.timed(genomes, state, fixed=False)]
 
         predicted = self.search.milliseconds([each.genome for each in best_first], known.model)
         return settled_in(list(predicted), predicted, bound, measure)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from statistics import median
+from statistics import fmean, median
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,15 +43,21 @@ def settled(
     """The first of these subnets that is measured within the bound.
 
     `TOGETHER` are measured at a time, until one of them is within it: the first ones of which that is predicted,
-    with the predictions corrected by what was measured. Where `MOST` are not, it is the quickest of them.
+    with the predictions corrected by what was measured. What is within it is measured once more, and is so still in
+    the mean: of several near the bound, one is always measured as too quick. Where `MOST` are not within it, it is
+    the quickest of them.
 
     Args:
         best_first: by their scores; at least one.
         predicted: milliseconds of each.
         measure: from subnets to their milliseconds.
     """
-    found: dict[Genome, float] = {}
+    found: dict[Genome, list[float]] = {}
     factor = 1.0
+
+    def inside() -> list[Genome]:
+        return [genome for genome in best_first if genome in found and fmean(found[genome]) <= bound]
+
     while len(found) < MOST:
         left = [genome for genome in best_first if genome not in found]
         promising = [genome for genome in left if predicted[genome] * factor <= bound]
@@ -59,17 +65,19 @@ def settled(
         taken = (promising or sorted(left, key=predicted.__getitem__))[:TOGETHER]
         if not taken:
             break
-        found |= dict(zip(taken, measure(taken), strict=True))
-        factor = median(ms / predicted[genome] for genome, ms in found.items())
-        if any(ms <= bound for ms in found.values()):
+        found |= {genome: [ms] for genome, ms in zip(taken, measure(taken), strict=True)}
+        factor = median(times[0] / predicted[genome] for genome, times in found.items())
+        while (within := inside()) and len(found[within[0]]) == 1:
+            found[within[0]] += measure(within[:1])
+        if within:
             break
-    within = [genome for genome in best_first if found.get(genome, bound + 1) <= bound]
-    chosen = within[0] if within else min(found, key=found.__getitem__)
+    within = inside()
+    chosen = within[0] if within else min(found, key=lambda genome: fmean(found[genome]))
     return Settled(
         genome=chosen,
         asked_ms=bound,
         predicted_ms=predicted[chosen],
-        measured_ms=found[chosen],
+        measured_ms=fmean(found[chosen]),
         measured=len(found),
         factor=factor,
     )

@@ -66,7 +66,7 @@ class Machine:
 def machine(monkeypatch, tmp_path):
     monkeypatch.setenv("POCKETGAN_CACHE", str(tmp_path / "cache"))
     machine = Machine()
-    monkeypatch.setattr(ModelLatency, "timed", lambda self, *args: machine.timed(self, *args))
+    monkeypatch.setattr(ModelLatency, "timed", lambda self, *args, **named: machine.timed(self, *args))
     return machine
 
 
@@ -255,7 +255,7 @@ def test_the_first_that_is_within_the_bound():
     predicted = {A: 9.8, B: 9.0, C: 8.0, D: 7.0, E: 6.0}
     chosen, calls = settle(predicted, {A: 10.5, B: 9.5, C: 8.5, D: 7.5})
     assert (chosen.genome, chosen.measured_ms, chosen.predicted_ms, chosen.measured) == (B, 9.5, 9.0, 4)
-    assert calls == [[A, B, C, D]]
+    assert calls == [[A, B, C, D], [B]]
     assert chosen.factor == pytest.approx(np.median([10.5 / 9.8, 9.5 / 9, 8.5 / 8, 7.5 / 7]))
 
 
@@ -263,8 +263,15 @@ def test_predictions_are_corrected_by_what_was_measured():
     """All take half as long again: E, predicted 9, is not tried any more, and F, predicted 6, is."""
     predicted = {A: 9.9, B: 9.8, C: 9.7, D: 9.6, E: 9.0, F: 6.0}
     chosen, calls = settle(predicted, {genome: ms * 1.5 for genome, ms in predicted.items()})
-    assert calls == [[A, B, C, D], [F]]
+    assert calls == [[A, B, C, D], [F], [F]]
     assert (chosen.genome, chosen.measured_ms) == (F, 9.0)
+
+
+def test_one_lucky_measurement_lets_no_subnet_pass():
+    times = {A: [9.5, 11.5], B: [9.9, 10.0]}
+    chosen = settled([A, B], {A: 9.0, B: 8.0}, 10.0, lambda genomes: [times[genome].pop(0) for genome in genomes])
+    assert (chosen.genome, chosen.measured) == (B, 2)
+    assert chosen.measured_ms == pytest.approx(9.95)
 
 
 def test_where_none_is_within_the_bound_the_quickest_is_taken():
