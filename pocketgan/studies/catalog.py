@@ -8,6 +8,7 @@ from pocketgan.studies.ends import ENDS
 from pocketgan.studies.in_place import IN_PLACE, IN_PLACE_FRONT
 from pocketgan.studies.input_skip import INPUT_SKIP
 from pocketgan.studies.methods import METHODS
+from pocketgan.studies.norms import NORMS
 from pocketgan.studies.omgd import OMGD
 from pocketgan.studies.one_run import FRONT
 from pocketgan.studies.over_time import OVER_TIME
@@ -27,6 +28,7 @@ STUDIES = {
         INPUT_SKIP,
         OVER_TIME,
         ENDS,
+        NORMS,
         FRONT,
         TRADE_OFF,
         PSEUDO_PAIRS,

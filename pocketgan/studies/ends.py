@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from pocketgan.networks import ResnetSpec
 from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.recipes.games import PAIRS
 from pocketgan.studies.budgets import budgets, widest
@@ -25,16 +27,22 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-def points(setting: Setting) -> list[Point]:
-    """Networks of as many MACs by the papers' convention, and as long in training."""
+def in_forms(
+    setting: Setting, shares: Mapping[str, float], base: ResnetSpec, forms: Mapping[str, Mapping[str, Any]]
+) -> list[Point]:
+    """Networks of as many MACs by the papers' convention, and as long in training; `forms`: by the series, in which
+    fields they differ from the base."""
     found = []
-    for place, budget in budgets(setting, SHARES).items():
-        for series, fields in FORMS.items():
-            form = setting.dense.mobile.model_copy(update={"input_skip": True, **fields})
-            spec = widest(setting, budget, form)
+    for place, budget in budgets(setting, shares).items():
+        for series, fields in forms.items():
+            spec = widest(setting, budget, base.model_copy(update=fields))
             training = setting.training(InPlaceTraining, 1.0, f"{series} of {place}", student=spec)
             found.append(Point(series, place, training))
     return found
+
+
+def points(setting: Setting) -> list[Point]:
+    return in_forms(setting, SHARES, setting.dense.mobile.model_copy(update={"input_skip": True}), FORMS)
 
 
 ENDS = Study(
