@@ -10,10 +10,13 @@ from torch.nn import functional as F
 import pocketgan as pg
 from pocketgan.deploy.exported import Exported, open_model
 from pocketgan.deploy.onnx import export_onnx
+from pocketgan.deploy.regional import Box
+from pocketgan.deploy.regions import Regions
 from pocketgan.deploy.runtimes import runtime_named
 from pocketgan.deploy.steps import Untileable
-from pocketgan.deploy.tiles import Tiled
+from pocketgan.deploy.tiles import Tiled, Whole
 from pocketgan.errors import DataError
+from pocketgan.models import find_model
 from pocketgan.networks import ResnetSpec
 
 from .networks import resnet
@@ -64,6 +67,30 @@ def test_a_file_that_looks_at_the_whole_picture_is_refused(tmp_path: Path):
     file = file_of(Mean(), 16, tmp_path / "small.onnx")
     with pytest.raises(Untileable, match="this network's ReduceMean does not; run it whole"):
         Tiled(file, (16, 16))
+
+
+@pytest.mark.parametrize("spec", ["mobile-resnet:4,ends=3", "resnet:4,up=resize"])
+def test_parts_of_every_kept_value(tmp_path: Path, spec: str):
+    """At a corner and away from all edges, as they are in the whole value; and some steps are done as one."""
+    network = lively(find_model(spec).network)
+    x = image(network, 64, 64)
+    regions = Regions(file_of(network, 64, tmp_path / "file.onnx"), (64, 64))
+    values, statistics = regions.run(x, regions.seen)
+    held = {place: Whole(values[place]) for place in regions.seen}
+    assert regions.seen < regions.kept
+    joined = 0
+    for place in sorted(regions.seen)[1:]:
+        joined += regions.joined(place, regions.seen) is not None
+        height, width = regions.steps[place].size
+        for box in (
+            Box((0, -(-height // 4)), (0, width)),
+            Box((height // 4, height // 2), (width // 3, width // 2)),
+        ):
+            if not box.empty:
+                made = regions.compute(place, box, held, statistics, regions.seen)
+                scale = float(values[place].abs().max())
+                torch.testing.assert_close(made, held[place].read(box), atol=1e-4 * scale, rtol=0)
+    assert joined
 
 
 def test_edits_of_a_file(tmp_path: Path):
