@@ -30,16 +30,26 @@ from pocketgan.pipeline.recipe import Recipe, Roles
 from pocketgan.pipeline.search import Search
 from pocketgan.pipeline.stage import Stage
 from pocketgan.pipeline.teacher_file import TeacherFile
-from pocketgan.recipes.checks import check_counts, check_metric, check_players, check_resolutions
+from pocketgan.recipes.checks import (
+    check_counts,
+    check_metric,
+    check_norms,
+    check_players,
+    check_resolutions,
+)
 from pocketgan.recipes.imitation import student_width, usual_space, widest
 from pocketgan.recipes.method import Method, Wish
 from pocketgan.recipes.settings import NamedGenerator, RecipeSettings
 from pocketgan.search import AnyStrategy, Nsga2
 from pocketgan.training.schedule import Schedule
 
-#: whatever the widths: with the input's own colours in front of tanh, and small kernels at both ends, which are
-#: quicker and better; see `pocketgan study input-skip` and `ends`
-FORM = ResnetSpec.uniform(32, input_skip=True, ends=3).mobile
+#: whatever the widths, without pairs: with the input's own colours in front of tanh, and small kernels at both
+#: ends, which are quicker and better; see `pocketgan study input-skip` and `ends`
+UNPAIRED_FORM = ResnetSpec.uniform(32, input_skip=True, ends=3).mobile
+
+#: with pairs: norms that keep the level of flat areas and disappear from exported files, and padding that is no
+#: operation of its own; see `pocketgan study norms`. CycleGAN's batches of one image are too few for batch norm.
+FORM = UNPAIRED_FORM.with_fixed_norms.model_copy(update={"padding": "zero"})
 
 #: what a subnet that goes on alone may be behind the best, where it is larger: see benchmarks/README.md
 MARGIN = 0.05
@@ -109,6 +119,7 @@ class InPlaceMethod(RecipeSettings):
         check_players(task, self.form, self.discriminator, self.alone)
         check_resolutions(task, self.objective.sampling, self.form, self.discriminator)
         check_counts(task)
+        check_norms(self.form, self.schedule, self.tuning)
         check_metric(task, self.metric)
         space = space_named(self.space, self.form.mobile)
         budget.check(space, CostModel(space.spec, *task.size))
@@ -180,10 +191,12 @@ EFFORTS: dict[str, dict[str, Any]] = {
 
 def settings(wish: Wish) -> InPlaceMethod:
     numbers = EFFORTS[wish.effort]
-    width = student_width(wish, numbers["widest"], input_skip=FORM.input_skip, ends=FORM.ends) or numbers["widest"]
-    images, tuning_images = numbers["images"][wish.game.name]
     paired = wish.game.name == "pix2pix"
+    form = FORM if paired else UNPAIRED_FORM
+    width = student_width(wish, numbers["widest"], input_skip=form.input_skip, ends=form.ends) or numbers["widest"]
+    images, tuning_images = numbers["images"][wish.game.name]
     return InPlaceMethod(
+        form=form,
         discriminator=PatchSpec(in_channels=6 if paired else 3, width=numbers["discriminator"]),
         objective=InPlaceSettings() if paired else InPlaceCycleSettings(),
         schedule=wish.game.schedule(images, wish.task),

@@ -7,12 +7,13 @@ from pocketgan.elastic.sampling import AnySampling, ResolutionSampling
 from pocketgan.errors import DataError, SpecError
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.catalog import FRECHET
-from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, SharedPatchSpec
+from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, ResnetSpec, SharedPatchSpec
 from pocketgan.networks.presets import specs
 from pocketgan.objectives.distil import DistilSettings
 from pocketgan.pipeline.games import Distilling, Teaching, check_sides
 from pocketgan.pipeline.teacher_file import TeacherFile
 from pocketgan.recipes.games import UNPAIRED, data_of, game_of
+from pocketgan.training.schedule import Schedule
 
 
 def check_family(
@@ -59,6 +60,17 @@ def check_players(
             f"{discriminator.in_channels}; leave in_channels and out_channels as they are, or say --channels"
         )
     check_sides(task.size, teacher, discriminator)
+
+
+def check_norms(generator: GeneratorSpec, *schedules: Schedule | None) -> None:
+    """Raise `SpecError` where batch norm would take its statistics of a single image, which are not those that the
+    finished network has."""
+    alone = any(schedule.batch_size == 1 for schedule in schedules if schedule)
+    if alone and isinstance(generator, ResnetSpec) and "batch" in (generator.norm, generator.separable_norm):
+        raise SpecError(
+            "batch norm needs batches of several images, and batch_size is 1; make it 4, or say --set "
+            "form.norm=instance --set form.separable_norm=instance"
+        )
 
 
 def check_taps(teacher: GeneratorSpec, student: GeneratorSpec) -> None:

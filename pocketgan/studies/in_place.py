@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pocketgan.methods.in_place import FORM, MARGIN
+from pocketgan.methods.in_place import FORM, MARGIN, UNPAIRED_FORM
 from pocketgan.networks import ResnetSpec
 from pocketgan.pipeline.in_place import InPlaceTraining
 from pocketgan.pipeline.pick import Pick
@@ -25,7 +25,7 @@ SEARCH = Nsga2(population=8, generations=0)
 #: the shares of the time of the supernet and of the subnet that goes on alone; the search has the rest
 SUPERNET, TUNING = 0.35, 0.6
 #: what sets the network of the method apart from the mobile one of the papers
-OF_FORM = ("input_skip", "ends")
+OF_FORM = ("input_skip", "ends", "norm", "separable_norm", "padding")
 FASTER, ONE_SIZE = "from scratch, faster", "in-place, one size"
 OWN_FORM = "from scratch, faster, form of in-place"
 #: the share of the time of a supernet whose subnets are taken as they are
@@ -35,7 +35,8 @@ ONE_RUN, A_RUN_EACH, FASTER_EACH = "in-place, one run", "scratch, a run a budget
 
 def form(setting: Setting) -> ResnetSpec:
     """The network of the method, whatever its widths."""
-    own: ResnetSpec = setting.dense.mobile.model_copy(update={name: getattr(FORM, name) for name in OF_FORM})
+    of_method = FORM if setting.task.paired else UNPAIRED_FORM
+    own: ResnetSpec = setting.dense.mobile.model_copy(update={name: getattr(of_method, name) for name in OF_FORM})
     return own
 
 
@@ -115,9 +116,9 @@ def points(setting: Setting) -> list[Point]:
 IN_PLACE = Study(
     name="in-place",
     about="Is a small generator that came out of a supernet without a teacher better than the same size trained "
-    "from scratch, also at the learning rate of the former? The former also sees the input's own colours in front "
-    "of tanh, and has kernels of 3 at both ends; one of the latter does, too. All have the same time, the "
-    "supernet and its search counted whole at either budget. Budgets are shares of the dense teacher's MACs.",
+    "from scratch, also at the learning rate of the former? The former also has a form of its own (methods/"
+    "in_place.py: FORM); one of the latter has it, too. All have the same time, the supernet and its search "
+    "counted whole at either budget. Budgets are shares of the dense teacher's MACs.",
     source="our own question",
     points=points,
     claims=(

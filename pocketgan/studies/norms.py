@@ -23,7 +23,8 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 def points(setting: Setting) -> list[Point]:
-    return in_forms(setting, SHARES, form(setting), FORMS)
+    own = form(setting).model_copy(update={"norm": "instance", "separable_norm": "instance", "padding": "reflect"})
+    return in_forms(setting, SHARES, own, FORMS)
 
 
 NORMS = Study(
