@@ -155,9 +155,13 @@ class Training(Stage):
         )
         if not work.world.leads:
             return
+        self._finish(products["model"], work)
         for name, network in products.items():
             save_model(work.artifact / name, network, card_of(self.task, self))
         save_kernels(work.artifact / "model", objective.generator)
+
+    def _finish(self, network: nn.Module, work: Workspace) -> None:
+        """What is done to the network that is left, before it is saved."""
 
 
 class Train(Training):

@@ -1,13 +1,17 @@
 """In-place distillation as a stage, with pairs and without: from scratch is a special case, a subnet goes on, a
 stop changes nothing."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
 
+from pocketgan.data.batches import evaluation_batches
+from pocketgan.data.cache import load_examples
 from pocketgan.data.task import open_task
 from pocketgan.elastic.budget import Budget
+from pocketgan.elastic.calibrate import calibrate, has_statistics
 from pocketgan.elastic.spaces import space_named
 from pocketgan.models import load_model
 from pocketgan.networks import PatchSpec, ResnetSpec
@@ -65,6 +69,18 @@ def test_from_scratch_is_a_special_case(task, tmp_path):
     for name in own.leaves:
         one, other = (state(folder / name) for folder in folders)
         assert equal(one, other), name
+
+
+def test_the_largest_subnet_has_statistics_of_its_own(task, tmp_path):
+    """Those of a supernet's batch norms are a mixture over its subnets; to calibrate again changes nothing."""
+    space = space_named("4_2", SPEC.with_fixed_norms)
+    left = load_model(Store(tmp_path).realise(in_place(task, space=space), RUNTIME) / "model").network
+    store = Store(tmp_path / "images")
+    examples = load_examples(task, "train", store.cache, training=False)
+    again = calibrate(deepcopy(left), (batch.x for batch in evaluation_batches(examples, 64)))
+    assert has_statistics(left)
+    for name, value in again.state_dict().items():
+        torch.testing.assert_close(value, left.state_dict()[name], rtol=1e-5, atol=1e-6, msg=name)
 
 
 def test_a_subnet_goes_on_alone(task, tmp_path):
