@@ -29,7 +29,8 @@ _POINTWISE = {
     *("Reciprocal", "Sin", "Cos", "Erf", "Min", "Max", "Sum", "Mean", "Where", "Cast", "Identity", "Dropout"),
 }
 #: so, too, with weights that have an entry for each channel
-_BY_CHANNEL = {"BatchNormalization", "QuantizeLinear", "DequantizeLinear"}
+_ROUNDING = {"QuantizeLinear", "DequantizeLinear"}
+_BY_CHANNEL = {"BatchNormalization", *_ROUNDING}
 #: so, too, where they go along the channels
 _OF_CHANNELS = {"Concat", "Split", "Softmax"}
 
@@ -98,6 +99,9 @@ def steps_of_file(path: Path, size: Size, threads: int) -> Steps:
                 places[each] = add(["all"], each, Pointwise(lambda made, number=number: made[number]))
     if places[picture] != len(steps) - 1:
         add([picture], picture, Pointwise(lambda x: x))
+    if any(node.op_type in _ROUNDING for node in file.nodes):
+        # joined, they would be computed in 8 bits, other ones than in the whole file; one by one, in floats
+        steps = [replace(step, piece=None) for step in steps]
     names = {place: name for name, place in places.items()}  # the last of each: operations may have been added
     run = cache(file.values)
 

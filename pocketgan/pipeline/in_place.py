@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any, Literal
 
 from torch import nn
 
-from pocketgan.data.batches import evaluation_batches
-from pocketgan.data.cache import load_examples
 from pocketgan.elastic.calibrate import calibrate, has_statistics
-from pocketgan.models import device_of, load_model
+from pocketgan.models import load_model
 from pocketgan.networks import Generator, GeneratorSpec, PatchSpec, initialise
 from pocketgan.objectives.base import Objective
 from pocketgan.objectives.in_place import InPlace, InPlaceSettings
@@ -19,6 +16,7 @@ from pocketgan.objectives.in_place_cycle import InPlaceCycle
 from pocketgan.pipeline.distil import StudentTraining
 from pocketgan.pipeline.games import InPlaceGames
 from pocketgan.pipeline.stage import Stage, Workspace
+from pocketgan.pipeline.training import calibration_images
 
 #: images for the statistics of the largest subnet
 CALIBRATION = 64
@@ -84,11 +82,8 @@ class InPlaceTraining(StudentTraining):
 
     def _finish(self, network: nn.Module, work: Workspace) -> None:
         """The statistics of a supernet's batch norms are a mixture over its subnets: the largest gets its own."""
-        if not self.space or not has_statistics(network):
-            return
-        examples = load_examples(self.task, self.splits, work.cache, training=False)
-        batches = islice(evaluation_batches(examples, CALIBRATION), 1)
-        calibrate(network, (batch.x.to(device_of(network)) for batch in batches))
+        if self.space and has_statistics(network):
+            calibrate(network, calibration_images(self, CALIBRATION, work))
 
     def run(self, work: Workspace) -> None:
         inherited: dict[str, Any] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
@@ -13,8 +12,6 @@ import numpy as np
 from pydantic import PositiveInt, model_validator
 from torch import Tensor
 
-from pocketgan.data.batches import evaluation_batches
-from pocketgan.data.cache import load_examples
 from pocketgan.elastic.budget import Budget
 from pocketgan.elastic.calibrate import calibrate, has_statistics
 from pocketgan.elastic.cost import CostModel, cost
@@ -25,7 +22,6 @@ from pocketgan.elastic.supernet import Supernet
 from pocketgan.metrics import METRICS
 from pocketgan.metrics.bootstrap import Contributions
 from pocketgan.metrics.on_task import task_evaluator
-from pocketgan.metrics.resident import BATCH
 from pocketgan.models import of_images
 from pocketgan.networks import Generator, GeneratorSpec, Genome
 from pocketgan.pipeline.distil import Distil
@@ -36,6 +32,7 @@ from pocketgan.pipeline.online import OnlineDistil
 from pocketgan.pipeline.stage import Stage, Workspace
 from pocketgan.pipeline.supernets import load_supernet
 from pocketgan.pipeline.timing import Stopwatch
+from pocketgan.pipeline.training import calibration_images
 from pocketgan.search import AnyStrategy, Nsga2, Place, Score, SearchResult, search
 from pocketgan.search import work as help_with
 from pocketgan.search.racing import Race, Racer
@@ -157,7 +154,7 @@ class Search(Stage):
             shuffle=race.seed if race else None,
             looks=race.looks if race else (),
         )
-        images = self.calibration_images(work) if has_statistics(supernet) else []
+        images = calibration_images(self.supernet, self.calibration, work) if has_statistics(supernet) else []
 
         def score(genomes: Iterable[Genome]) -> list[dict[str, float]]:
             return evaluator.scores(self._candidate(supernet, tuple(genome), images) for genome in genomes)
@@ -215,11 +212,5 @@ class Search(Stage):
         supernet = load_supernet(work.inputs(self.supernet) / "model", self.space.spec).to(work.runtime.place)
         network = supernet.extract(self.space.subspec(genome))
         if has_statistics(network):
-            calibrate(network, self.calibration_images(work))
+            calibrate(network, calibration_images(self.supernet, self.calibration, work))
         return network
-
-    def calibration_images(self, work: Workspace) -> list[Tensor]:
-        """The first `calibration` training images, in batches, on the runtime's device."""
-        examples = load_examples(self.supernet.task, self.supernet.splits, work.cache, training=False)
-        batches = islice(evaluation_batches(examples, BATCH), -(-self.calibration // BATCH))
-        return [batch.x.to(work.runtime.place) for batch in batches]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from pocketgan.data.batches import PackedBatch, evaluation_batches, steps_per_epoch, training_batches
 from pocketgan.data.cache import Examples, load_examples
@@ -18,6 +19,7 @@ from pocketgan.data.samples import Split
 from pocketgan.data.task import Task
 from pocketgan.data.values import Values
 from pocketgan.distributed import World
+from pocketgan.metrics.resident import BATCH
 from pocketgan.models import device_of, of_images, save_model
 from pocketgan.networks import DiscriminatorSpec, GeneratorSpec, PatchSpec, SharedPatchSpec
 from pocketgan.objectives.base import Objective
@@ -202,6 +204,13 @@ class Train(Training):
 
     def run(self, work: Workspace) -> None:
         self._fit(work, self.build())
+
+
+def calibration_images(stage: Training, images: int, work: Workspace) -> list[Tensor]:
+    """The first so many images that a training learns from, in batches, on the runtime's device."""
+    examples = load_examples(stage.task, stage.splits, work.cache, training=False)
+    batches = islice(evaluation_batches(examples, BATCH), -(-images // BATCH))
+    return [batch.x.to(work.runtime.place) for batch in batches]
 
 
 def bundled(network: FeatureNetwork | None) -> FeatureNetwork | None:

@@ -49,13 +49,17 @@ def test_a_file_is_the_same_in_tiles(make, more: dict[str, bool], tmp_path: Path
         torch.testing.assert_close(Tiled(network, (41, 55), 16)(x), network(x), atol=5e-4, rtol=0)
 
 
-def test_a_file_in_eight_bits_is_as_near_to_its_network_in_tiles(tmp_path: Path):
-    """Not the same: a value on the border of two of the 256 steps may fall to the other side."""
+def test_a_file_in_eight_bits_is_nearly_the_same_in_tiles(tmp_path: Path):
+    """A value on the border of two of the 256 steps may fall to the other side, on some processors more often: the
+    measure is how far the 8 bits themselves put the file from its network."""
+    torch.manual_seed(0)
     network, x = lively(SMALL.build()), image(nn.Identity(), 64, 64)
     file = file_of(network, 64, tmp_path / "small.onnx", precision="int8", images=x)
     assert (file(x) - network(x)).abs().max() > 1e-3, "there are 8 bits"
-    off, tiled = ((made - network(x)).square().mean() for made in (file(x), Tiled(file, (64, 64), 40)(x)))
-    assert tiled < 1.2 * off
+    tiled, whole, true = Tiled(file, (64, 64), 40)(x), file(x), network(x)
+    off = (whole - true).square().mean()
+    assert (tiled - whole).square().mean() < 0.8 * off
+    assert (tiled - true).square().mean() < 1.1 * off
 
 
 class Mean(nn.Module):

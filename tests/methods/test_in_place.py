@@ -172,3 +172,19 @@ def test_the_guard_learns_from_its_share_of_the_images(task: Task, unpaired: Tas
     guard = guarded(made.recipe("toy", unpaired, BUDGET), made).guard
     assert guard.objective == CycleGanSettings(lr=made.objective.lr)
     assert guard.discriminator == made.discriminator
+
+
+def test_its_form_has_norms_that_disappear_with_pairs_alone(task: Task, unpaired: Task):
+    """CycleGAN's batches of one image are too few for batch norm, which is refused there in words."""
+    forms = {}
+    for each, game in ((task, "pix2pix"), (unpaired, "cyclegan")):
+        made = method_named("in-place").settings(Wish(game=GAMES[game], task=each, budget=BUDGET, effort="quick"))
+        forms[game] = (made.form.norm, made.form.separable_norm, made.form.padding)
+    assert forms == {"pix2pix": ("batch", "batch", "zero"), "cyclegan": ("instance", "instance", "reflect")}
+    alone = settings(
+        form=ResnetSpec.uniform(4, blocks=1).mobile.with_fixed_norms, schedule=Schedule(constant=1, batch_size=1)
+    )
+    with pytest.raises(
+        SpecError, match="batch norm needs batches of several images, and batch_size is 1; make it 4"
+    ):
+        alone.recipe("toy", task, BUDGET)
