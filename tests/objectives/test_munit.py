@@ -71,7 +71,9 @@ def test_steps_are_the_losses_written_out(settings):
     found = (pair.a, pair.b, game.players["discriminator"], game.players["backward_discriminator"])
     for ours, theirs in zip(found, networks, strict=True):
         for name, tensor in theirs.state_dict().items():
-            torch.testing.assert_close(ours.state_dict()[name], tensor, rtol=1e-7, atol=1e-10)
+            # Adam makes updates of the size of lr even from gradients that are little more than rounding
+            near = dict(rtol=1e-7, atol=1e-5 * game.settings.lr)
+            torch.testing.assert_close(ours.state_dict()[name], tensor, **near)
 
 
 def test_published_settings():

@@ -34,7 +34,8 @@ def test_first_step_is_the_algorithm_box(mode):
     for name in ("generator", "discriminator"):
         state = wanted.networks[name].state_dict()
         for key, tensor in game.networks[name].state_dict().items():
-            torch.testing.assert_close(tensor, state[key], rtol=1e-9, atol=1e-12)
+            # an update is 2e-4; a bias in front of a norm has no gradient but rounding, which Adam divides by 1e-8
+            torch.testing.assert_close(tensor, state[key], rtol=1e-9, atol=1e-8)
 
 
 def test_steps_are_reproducible():
