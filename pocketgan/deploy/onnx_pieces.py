@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pocketgan.deploy.steps import refused
+from pocketgan.deploy.steps import Link, refused
 from pocketgan.units import Size
 
 #: threads of one operation at most: each has its own, and there are dozens of operations
@@ -102,12 +102,41 @@ class Piece:
         self.nodes.append(node)
         self.outputs = [node.output[0]]
 
-    def joined(self, before: Sequence[Piece]) -> Piece:
+    def joined(self, before: Sequence[Piece], links: Sequence[Mapping[str, Link]]) -> Piece:
         """These operations after those of other pieces, which make what this one takes."""
+        from onnx import NodeProto
+
         pieces = [*before, self]
-        made = {name for piece in pieces for name in piece.outputs}
+        nodes: list[Any] = []
+        for number, (piece, own) in enumerate(zip(pieces, links, strict=True)):
+            taken = {name: self._linked(nodes, name, link, f"{name}:{number}") for name, link in own.items()}
+            for node in piece.nodes:
+                copy = NodeProto()
+                copy.CopyFrom(node)
+                copy.input[:] = [taken.get(name, name) for name in node.input]
+                nodes.append(copy)
+        made = {name for node in nodes for name in node.output}
         inputs = dict.fromkeys(name for piece in pieces for name in piece.inputs if name not in made)
-        return Piece(self.file, [node for piece in pieces for node in piece.nodes], list(inputs), self.outputs)
+        masks = dict.fromkeys(link.mask for own in links for link in own.values() if link.mask)
+        return Piece(self.file, nodes, [*inputs, *masks], self.outputs)
+
+    def _linked(self, nodes: list[Any], name: str, link: Link, new: str) -> str:
+        """Add what makes of a value what an operation takes of it; returns the name of that."""
+        from onnx import helper
+
+        if any(side for sides in link.crop for side in sides):
+            (top, bottom), (left, right) = link.crop
+            far = 2**31 - 1
+            ends = [-side if side else far for side in (bottom, right)]
+            slices = {"starts": [top, left], "ends": ends, "axes": [2, 3]}
+            for part, numbers in slices.items():
+                self.file.constants[f"{new}:{part}"] = np.array(numbers, np.int64)
+            nodes.append(helper.make_node("Slice", [name, *(f"{new}:{part}" for part in slices)], [f"{new}:part"]))
+            name = f"{new}:part"
+        if link.mask:
+            nodes.append(helper.make_node("Mul", [name, link.mask], [f"{new}:masked"]))
+            name = f"{new}:masked"
+        return name
 
     @cached_property
     def session(self) -> Any:

@@ -87,6 +87,10 @@ class Pointwise:
     def needs(self, span: Span, there: int, axis: int) -> Span:
         return (0, 1) if there == 1 else span
 
+    def beyond_edges(self, span: Span, axis: int) -> Span:
+        """What is needed of an input as large as the output, where pictures have no edges."""
+        return span
+
     def reaches(self, span: Span, there: int, made: int, axis: int) -> Span:
         return (0, made) if there == 1 else span
 
@@ -108,17 +112,14 @@ class Window:
     dilation: Size = (1, 1)
     beyond: float = 0.0
 
-    def _seen(self, span: Span, axis: int) -> Span:
+    def beyond_edges(self, span: Span, axis: int) -> Span:
+        """What is needed where pictures have no edges."""
         stride, pad = self.stride[axis], self.pad[axis]
         reach = self.dilation[axis] * (self.kernel[axis] - 1)
         return span[0] * stride - pad, (span[1] - 1) * stride - pad + reach + 1
 
-    def inside(self, box: Box, size: Size) -> bool:
-        """Whether a part of the output has nothing to do with the edges of an input of that size."""
-        return all(self.needs(box[axis], size[axis], axis) == self._seen(box[axis], axis) for axis in (0, 1))
-
     def needs(self, span: Span, there: int, axis: int) -> Span:
-        return _clipped(*self._seen(span, axis), there)
+        return _clipped(*self.beyond_edges(span, axis), there)
 
     def reaches(self, span: Span, there: int, made: int, axis: int) -> Span:
         stride, pad = self.stride[axis], self.pad[axis]
@@ -128,7 +129,7 @@ class Window:
     def apply(self, inputs: Sequence[Any], sizes: Sequence[Size], box: Box) -> Tensor:
         sides: list[int] = []
         for axis in (1, 0):
-            low, high = self._seen(box[axis], axis)
+            low, high = self.beyond_edges(box[axis], axis)
             sides += [max(0, -low), max(0, high - sizes[0][axis])]
         return self.run(F.pad(inputs[0], sides, value=self.beyond) if any(sides) else inputs[0])
 
@@ -187,15 +188,12 @@ class Padding:
             return torch.where(place >= there, 2 * (there - 1) - place, place)
         return place.clamp(0, there - 1) if self.mode == "replicate" else place
 
-    def inside(self, box: Box, size: Size) -> bool:
-        """Whether a part of the output has nothing to do with the edges of an input of that size."""
-        return all(
-            span[0] >= before and span[1] - before <= there
-            for span, before, there in zip(box, self.before, size, strict=True)
-        )
+    def beyond_edges(self, span: Span, axis: int) -> Span:
+        """What is needed where pictures have no edges."""
+        return span[0] - self.before[axis], span[1] - self.before[axis]
 
     def needs(self, span: Span, there: int, axis: int) -> Span:
-        low, high = span[0] - self.before[axis], span[1] - self.before[axis]
+        low, high = self.beyond_edges(span, axis)
         if low >= 0 and high <= there:
             return low, high
         place = self._places(span, there, axis).clamp(0, there - 1)

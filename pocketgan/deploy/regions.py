@@ -7,18 +7,25 @@ halo.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pocketgan.deploy.exported import Exported
 from pocketgan.deploy.regional import Box, Padding, Pointwise, Regional, Transposed, Window
 from pocketgan.deploy.statistics import Statistics
-from pocketgan.deploy.steps import Joinable, steps_of
+from pocketgan.deploy.steps import Joinable, Link, steps_of
 from pocketgan.units import Size
+
+#: pixels of a value around a part of it that may be made again, in every step, so that fewer values are kept
+REACH = 4
 
 
 @runtime_checkable
@@ -38,8 +45,8 @@ class Regions:
         kept: those that are dear to make again, which further ones are made of: the image, convolutions, what norms
             measure, sums that go several ways, and the picture.
 
-        seen: those of them that must be there where the statistics are known. Of the others, only the same pixels
-            of one further value are made, and with that they are made again.
+        seen: those of them that are there where the statistics are known. Of the others, only the same pixels of
+            one further value are made, or those near them (`REACH`), and with that they are made again.
 
     Raises `Untileable` for a network that looks at the whole picture by more than norms.
     """
@@ -60,7 +67,12 @@ class Regions:
             or isinstance(step.regional, Window | Transposed)
             or (len(step.inputs) > 1 and len(self.users[place]) > 1)
         )
-        self.seen = frozenset(place for place in self.kept if not self._passing(place))
+        #: made of the image pixel by pixel
+        self.of_image = {0}
+        for place, step in enumerate(self.steps):
+            if step.inputs and self._of_same_pixels(place) and self.of_image.issuperset(step.inputs):
+                self.of_image.add(place)
+        self.seen = self._seen()
         self.order = cache(self._order)
         self.joined = cache(self._joined)
 
@@ -98,13 +110,13 @@ class Regions:
     ) -> Tensor:
         """A part of a value, from parts of the `kept` ones, of which `held` has those that it takes."""
         order = self.order(target, kept)
+        if (joined := self.joined(target, kept)) and (made := joined(box, held, statistics)) is not None:
+            return made
         boxes, needs = {target: box}, {}
         for place, _ in reversed(order):
             needs[place] = self._needs(place, boxes[place])
             for source, needed in needs[place]:
                 boxes[source] = needed.joined(boxes.get(source))
-        if (joined := self.joined(target, kept)) and joined.serves(boxes, needs):
-            return joined(boxes, held, statistics)
         values: dict[int, Any] = {}
         for place, forgotten in order:
             inputs = []
@@ -145,11 +157,56 @@ class Regions:
         """Whether pixel by pixel a single kept value is made of this one."""
         while place not in (0, self.last) and len(self.users[place]) == 1:
             (place,) = self.users[place]
-            if not _of_same_pixels(self.steps[place].regional):
+            if not self._of_same_pixels(place):
                 return False
             if place in self.kept:
                 return True
         return False
+
+    def _of_same_pixels(self, place: int) -> bool:
+        """Whether each pixel is made of the same pixel alone."""
+        step = self.steps[place]
+        if isinstance(step.regional, Window):
+            return step.regional.kernel == step.regional.stride == (1, 1) and not any(step.regional.pad)
+        if isinstance(step.regional, Padding):
+            return self.steps[step.inputs[0]].size == step.size and not any(step.regional.before)
+        return isinstance(step.regional, Pointwise)
+
+    def _seen(self) -> frozenset[int]:
+        """Between two values that all later ones are made of, none is kept where that makes few pixels again."""
+        kept = frozenset(place for place in self.kept if not self._passing(place))
+        through = [place for place in sorted(kept) if place not in self.of_image or place == 0]
+        for place, step in enumerate(self.steps):
+            sources = set(step.inputs) - self.of_image
+            through = [each for each in through if not (sources and min(sources) < each < place)]
+        left, start = set(kept), 0
+        for before, place in itertools.pairwise(through):
+            if self._reach(start, place) > REACH:
+                start = before
+            if self._reach(start, place) <= REACH:
+                left -= {each for each in kept if start < each < place} - self.of_image
+        return frozenset(left)
+
+    def _reach(self, start: int, end: int) -> float:
+        """How many pixels around a part of a value are made again where none is kept between it and another."""
+        reach: dict[int, float] = {start: 0.0, **dict.fromkeys(self.of_image, 0.0)}
+        for place in range(start + 1, end + 1):
+            step = self.steps[place]
+            if place in self.of_image or not (sources := [reach[each] for each in step.inputs if each in reach]):
+                continue
+            regional, reach[place] = step.regional, max(sources)
+            if isinstance(regional, Window) and not regional.beyond:
+                around = max(regional.dilation[axis] * (regional.kernel[axis] - 1) / 2 for axis in (0, 1))
+                reach[place] = 1.0 * math.ceil((reach[place] + around) / min(regional.stride))
+            elif (
+                step.norm
+                or len(sources) < len(step.inputs)
+                or not (_of_zeros(regional) or isinstance(regional, Pointwise))
+            ):
+                return math.inf
+            if place in self.measured:
+                return math.inf
+        return reach[end]
 
     def _joined(self, target: int, kept: frozenset[int]) -> _Joined | None:
         order = [place for place, _ in self.order(target, kept)]
@@ -180,13 +237,15 @@ class Regions:
 class _Joined:
     """The steps from kept values to one, which their runtime carries out as one.
 
-    A padding that mirrors or repeats commutes with what is done pixel by pixel. So a padding behind such operations
-    is done to the kept value; where any other step meets an edge of the picture, the steps are done one by one.
+    Boxes go beyond the edges of the picture here, as if it went on. What a convolution with zeros around its input
+    takes from beyond is made 0 before. A padding that mirrors or repeats commutes with what is done pixel by pixel:
+    so one behind such operations is done to the kept value. Where any other step meets an edge, the steps are done
+    one by one.
     """
 
     def __init__(self, regions: Regions, order: Sequence[int], pieces: Sequence[Joinable]) -> None:
         self.steps, self.order, self.measured = regions.steps, order, regions.measured
-        self.piece = pieces[-1].joined(pieces[:-1])
+        self.pieces = pieces
         self.uses = Counter(source for place in order for source in self.steps[place].inputs)
         #: by the name of an input: the value, or the value whose mean or variance it is
         self.values: dict[str, int] = {}
@@ -199,6 +258,14 @@ class _Joined:
                 self.of_norms[mean], self.of_norms[variance] = (sources[0], "mean"), (sources[0], "variance")
         #: the paddings of kept values, by these
         self.first = {source: place for place in order if (source := self._padded(place)) is not None}
+        self.crops = {
+            (place, source): self._crop(place, source) for place in order for source in self.sources(place)
+        }
+        self.at_edges = all(self._serves_at_edges(place) for place in order)
+        self.piece = cache(self._piece)
+
+    def sources(self, place: int) -> Sequence[int]:
+        return tuple(dict.fromkeys(self.steps[place].inputs))
 
     def _padded(self, place: int) -> int | None:
         """The kept value that may be padded in place of what is made of it, where this step is a padding."""
@@ -214,45 +281,101 @@ class _Joined:
             (source,) = step.inputs
         return source if self.uses[source] == 1 else None
 
-    def serves(self, boxes: Mapping[int, Box], needs: Mapping[int, list[tuple[int, Box]]]) -> bool:
-        """Whether each value is needed in one part alone, and no step meets an edge."""
-        early = self.first.values()
-        return all(
-            needed == boxes[source]
-            and (place in early or _inside(self.steps[place].regional, boxes[place], self.steps[source].size))
-            for place in self.order
-            for source, needed in needs[place]
-        )
+    def _serves_at_edges(self, place: int) -> bool:
+        regional = self.steps[place].regional
+        if _of_zeros(regional):
+            return self.steps[place].inputs[0] not in self.first
+        if isinstance(regional, Window):
+            return not any(regional.pad)
+        return isinstance(regional, Pointwise) or place in self.first.values()
 
-    def __call__(
-        self, boxes: Mapping[int, Box], held: Mapping[int, Held], statistics: Mapping[int, Statistics]
-    ) -> Tensor:
+    def _boxes(self, box: Box) -> tuple[dict[int, Box], dict[tuple[int, int], Box]]:
+        """The part of each value that a part of the last one is made of, and what each step takes of it."""
+        boxes, taken = {self.order[-1]: box}, {}
+        for place in reversed(self.order):
+            regional, own = self.steps[place].regional, boxes[place]
+            assert isinstance(regional, Window | Padding | Pointwise), "others cannot be joined"
+            for source in self.sources(place):
+                if self.steps[source].size == (1, 1) != self.steps[place].size:
+                    needed = Box.whole((1, 1))  # one pixel that serves all
+                else:
+                    needed = Box(regional.beyond_edges(own.rows, 0), regional.beyond_edges(own.columns, 1))
+                taken[place, source] = needed
+                boxes[source] = needed.joined(boxes.get(source))
+        return boxes, taken
+
+    def _crop(self, place: int, source: int) -> Box:
+        """How many rows and columns of what there is of a value, at each side, a step does not take: however large
+        the part is."""
+        boxes, taken = self._boxes(Box((0, 1), (0, 1)))
+        have, take = boxes[source], taken[place, source]
+        return Box(*((own[0] - all_[0], all_[1] - own[1]) for own, all_ in zip(take, have, strict=True)))
+
+    def _piece(self, masked: bool) -> Joinable:
+        links = [
+            {
+                name: Link(self.crops[place, source], self._mask(place, source) if masked else "")
+                for name, source in zip(piece.inputs, self.steps[place].inputs, strict=False)
+            }
+            for place, piece in zip(self.order, self.pieces, strict=True)
+        ]
+        return self.pieces[-1].joined(self.pieces[:-1], links)
+
+    def _mask(self, place: int, source: int) -> str:
+        """The name of the mask of what a step takes of a value that is made on the way; empty: it needs none."""
+        needed = source in self.order and _of_zeros(self.steps[place].regional)
+        return f"mask:{place}" if needed else ""
+
+    def __call__(self, box: Box, held: Mapping[int, Held], statistics: Mapping[int, Statistics]) -> Tensor | None:
+        """The part of the last value; None where it meets an edge that these steps cannot take as one."""
+        boxes, taken = self._boxes(box)
+        whole = {place: Box.whole(self.steps[place].size) for place in boxes}
+        inside = all(part.within(whole[place]) == part for place, part in boxes.items())
+        if not (inside or self.at_edges):
+            return None
         inputs = []
-        for name in self.piece.inputs:
+        for name in (piece := self.piece(not inside)).inputs:
             if name in self.of_norms:
                 place, which = self.of_norms[name]
                 inputs.append(getattr(statistics[place], which).float())
-                continue
-            source = self.values[name]
-            part = held[source].read(boxes[source])
-            if (padding := self.first.get(source)) is not None:
-                part = self.steps[padding].regional.apply([part], [self.steps[source].size], boxes[padding])
-            inputs.append(part)
-        return self.piece(*inputs)  # type: ignore[no-any-return]
+            elif name.startswith("mask:"):
+                place = int(name.removeprefix("mask:"))
+                (source,) = self.sources(place)
+                inputs.append(_mask(taken[place, source], whole[source]))
+            else:
+                inputs.append(self._read(self.values[name], boxes, held))
+        return piece(*inputs)  # type: ignore[no-any-return]
+
+    def _read(self, source: int, boxes: Mapping[int, Box], held: Mapping[int, Held]) -> Tensor:
+        """A part of a kept value, and what lies beyond its edges."""
+        size, box = self.steps[source].size, boxes[source]
+        if (padding := self.first.get(source)) is not None:
+            regional, own = self.steps[padding].regional, boxes[padding]
+            needed = Box(*(regional.needs(own[axis], size[axis], axis) for axis in (0, 1)))
+            return regional.apply([held[source].read(needed)], [size], own)
+        there = box.within(Box.whole(size))
+        part = held[source].read(there)
+        return part if there == box else F.pad(part, _sides(there, box))
 
 
-def _of_same_pixels(regional: Regional) -> bool:
-    """Whether each pixel is made of the same pixel alone."""
+def _sides(part: Box, of: Box) -> list[int]:
+    """How much of a box lies left, right, above and below of a part of it."""
+    (top, bottom), (left, right) = part
+    (first, last), (start, end) = of
+    return [left - start, end - right, top - first, last - bottom]
+
+
+def _mask(box: Box, picture: Box) -> Tensor:
+    """One where a box is within the picture, else 0."""
+    there = box.within(picture)
+    return F.pad(torch.ones(1, 1, *there.size), _sides(there, box))
+
+
+def _of_zeros(regional: Regional) -> bool:
+    """Whether beyond the edges of the picture lies 0 for it."""
     if isinstance(regional, Window):
-        return regional.kernel == regional.stride == (1, 1) and not any(regional.pad)
-    return isinstance(regional, Pointwise)
-
-
-def _inside(regional: Regional, box: Box, size: Size) -> bool:
-    """Whether a part of the output has nothing to do with the edges of an input of that size."""
-    return isinstance(regional, Pointwise) or (
-        isinstance(regional, Window | Padding) and regional.inside(box, size)
-    )
+        return any(regional.pad) and regional.beyond == 0
+    return isinstance(regional, Padding) and regional.mode == "constant" and regional.value == 0
 
 
 def _part(value: Any, held: Box, needed: Box) -> Any:

@@ -12,7 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from pocketgan.deploy.onnx import quiet
-from pocketgan.deploy.regional import Padding, PixelShuffle, Pointwise, Regional, Resampling, Transposed, Window
+from pocketgan.deploy.regional import (
+    Box,
+    Padding,
+    PixelShuffle,
+    Pointwise,
+    Regional,
+    Resampling,
+    Transposed,
+    Window,
+)
 from pocketgan.deploy.statistics import NORMS, Statistics
 from pocketgan.errors import SpecError
 from pocketgan.networks import Generator
@@ -23,17 +32,25 @@ class Untileable(SpecError):
     """A network that looks at the whole picture in other ways than by its norms."""
 
 
+class Link(NamedTuple):
+    """What an operation takes of a value: all but so many rows and columns at each side, times `mask`."""
+
+    crop: Box
+    mask: str = ""
+
+
 @runtime_checkable
 class Joinable(Protocol):
     """Operations that their runtime can carry out together with those of other steps, as one.
 
     `inputs`: the names of what it takes: values, then mean and variance where it is a norm of the image.
+    `joined`: these operations after those of others; `links`, by the names of values, of each, its own last.
     """
 
     @property
     def inputs(self) -> Sequence[str]: ...
 
-    def joined(self, before: Sequence[Any]) -> Joinable: ...
+    def joined(self, before: Sequence[Any], links: Sequence[Mapping[str, Link]]) -> Joinable: ...
 
     def __call__(self, *values: Tensor) -> Any: ...
 

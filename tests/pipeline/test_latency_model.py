@@ -274,6 +274,15 @@ def test_one_lucky_measurement_lets_no_subnet_pass():
     assert chosen.measured_ms == pytest.approx(9.95)
 
 
+def test_one_that_leaves_much_of_the_bound_gives_way_to_better_ones():
+    """The model is off: of those that it held for too slow, the quickest are measured next, and not the slowest."""
+    predicted = {A: 14.0, B: 12.0, C: 11.0, D: 9.0, E: 8.0}
+    measured = {B: 9.9, C: 9.5, D: 7.9, E: 8.0}
+    chosen, calls = settle(predicted, measured)
+    assert calls == [[D, E], [D], [C, B], [B]]
+    assert (chosen.genome, chosen.measured_ms, chosen.measured) == (B, 9.9, 4)
+
+
 def test_where_none_is_within_the_bound_the_quickest_is_taken():
     predicted = {A: 9.9, B: 9.8, C: 9.7, D: 9.6, E: 9.5}
     chosen, calls = settle(predicted, {genome: ms * 2 for genome, ms in predicted.items()})
