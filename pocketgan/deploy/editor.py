@@ -25,7 +25,7 @@ from pocketgan.networks import Generator
 from pocketgan.units import Size
 
 #: pixels around an edit that are made anew with it
-MARGIN = 16
+MARGIN = 8
 #: how far fast edits may move the statistics of norms, in standard deviations, before all is made anew; measured in
 #: benchmarks/editing.py: below, pictures are near to a full recompute, and beyond they may be anything
 DRIFT = 0.05
@@ -64,7 +64,7 @@ class Editor:
         >>> editor = pg.Editor("mobile-resnet:8", torch.zeros(3, 64, 64))
         >>> edited = editor.edit((8, 8, 20, 24), torch.ones(3, 12, 16))
         >>> edited.place
-        (0, 0, 36, 40)
+        (0, 0, 28, 32)
         >>> editor.edit((8, 8, 20, 24), torch.zeros(3, 1, 1), exact=True).exact
         True
 

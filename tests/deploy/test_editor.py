@@ -63,7 +63,7 @@ def test_edits_follow_each_other_and_settle():
         own = edited(own, box, pixels)
         top, left, bottom, right = made.place
         assert not made.exact
-        assert (top, left, bottom, right) == (box[0] - 16, max(0, box[1] - 16), box[2] + 16, box[3] + 16)
+        assert (top, left, bottom, right) == (box[0] - 8, box[1] - 8, box[2] + 8, box[3] + 8)
         kept = torch.ones(128, 128, dtype=torch.bool)
         kept[top:bottom, left:right] = False
         assert torch.equal(made.picture[:, kept], before[:, kept]), "beyond the margin all stays as it was"
