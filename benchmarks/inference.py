@@ -5,7 +5,8 @@ says so of other ends and other ways of upsampling, on ONNX Runtime and, where i
 wide as the demo's budget allows; of some also with their head exported as it is (see `deploy.narrow`).
 
 With `--model` trained networks instead, in 32, 16 and 8 bits on every runtime that has them: size of the file
-beside that in 32 bits, PSNR to PyTorch on images of `--data`, and time beside its own 32 bits and the first one's.
+beside that in 32 bits, PSNR to PyTorch on images of `--data`, and time beside its own 32 bits, the first one's, and
+those of `--teacher`, whose weights are random.
 
 Times on one thread are those that the processor spent, which hold on a busy machine.
 """
@@ -134,7 +135,7 @@ def size_rows(
 
 
 def precision_rows(
-    models: list[str], data: Path | None, size: int, turns: int, folder: Path
+    models: list[str], teacher: str | None, data: Path | None, size: int, turns: int, folder: Path
 ) -> list[dict[str, Any]]:
     """Trained networks in every precision of every runtime that has more than one, all in turns."""
     rows: list[dict[str, Any]] = []
@@ -153,11 +154,18 @@ def precision_rows(
                 row |= {"bytes": runtime.bytes_of(file), "of_fp32": measure.figure(runtime.bytes_of(file) / whole)}
                 rows.append({**row, "psnr": measure.figure(min(how.psnr, 999.0)), "images": how.images})
                 calls[model, runtime.name, precision] = runtime.ready(file, (size, size), 1)
+    for name in {row["runtime"] for row in rows} if teacher else ():
+        runtime = runtime_named(name)
+        assert runtime.export, "the runtime has files"
+        file = folder / f"teacher{runtime.suffix}"
+        runtime.export(find_model(teacher).network, (size, size), file)
+        calls["teacher", name, "fp32"] = runtime.ready(file, (size, size), 1)
     times = measure.in_turns(calls, turns, warm_up=2)
     for row in rows:
         own = times[row["model"], row["runtime"], row["precision"]]
         row["cpu_ms"] = measure.figure(own.cpu_median * 1e3)
-        for name, model in (("fp32", row["model"]), ("first_fp32", models[0])):
+        others = {"fp32": row["model"], "first_fp32": models[0], **({"teacher": "teacher"} if teacher else {})}
+        for name, model in others.items():
             whole = times[model, row["runtime"], "fp32"]
             row[f"speedup_over_{name}"] = measure.figure(float(np.median(np.divide(whole.cpu, own.cpu))))
     return [{**row, "model": Path(row["model"]).name} for row in rows]
@@ -167,15 +175,24 @@ def main() -> None:
     own = argparse.ArgumentParser(add_help=False)
     own.add_argument("--forms", action="store_true", help="other ends and ways of upsampling")
     own.add_argument("--model", nargs="+", help="trained networks, in every precision instead")
+    own.add_argument("--teacher", help="the spec of what they are to be quicker than")
     own.add_argument("--data", type=Path, help="its images; default those of the run")
     chosen = measure.options(__doc__, turns=11, threads=1, own=own)
     if chosen.model:
         with tempfile.TemporaryDirectory() as folder:
             rows = precision_rows(
-                chosen.model, chosen.data, 64 if chosen.quick else 256, chosen.turns, Path(folder)
+                chosen.model,
+                chosen.teacher,
+                chosen.data,
+                *(64 if chosen.quick else 256, chosen.turns, Path(folder)),
             )
-        macs = [measure.figure(cost(find_model(model).spec, 256)["true_macs"] / 1e9) for model in chosen.model]
-        measure.report("inference", chosen, rows, models=[Path(model).name for model in chosen.model], gmacs=macs)
+        named = [*chosen.model, *([chosen.teacher] if chosen.teacher else [])]
+        costs = [cost(find_model(model).spec, 256) for model in named]
+        figures = {
+            key: [measure.figure(each[name] / 1e9) for each in costs]
+            for key, name in (("gmacs", "true_macs"), ("papers_gmacs", "macs"))
+        }
+        measure.report("inference", chosen, rows, models=[Path(model).name for model in named], **figures)
         return
     teachers, students = (("resnet:4",), ("mobile-resnet:4",)) if chosen.quick else (TEACHERS, STUDENTS)
     sizes: tuple[int, ...] = (32,) if chosen.quick else (128, 256)
