@@ -65,7 +65,7 @@ def demo() -> InPlaceMethod:
     return InPlaceMethod(
         discriminator=PatchSpec(width=32),
         schedule=Schedule(constant=30, decay=15, batch_size=4),
-        space="15_12_8",
+        space="16_12_8",
         search=Nsga2(population=20, generations=2),
         tuning=Schedule(constant=15, decay=30, batch_size=4),
         timed=8,

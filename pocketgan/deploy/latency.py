@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from pocketgan.deploy.serving import Call, ServingRuntime
+from pocketgan.networks import ResnetSpec
 from pocketgan.units import Size, both_sides
 
 #: runs that are not counted
@@ -19,8 +19,9 @@ WARM_UP = 3
 MINIMUM = 10
 #: more than this share of a run is not spent in waiting on a quiet machine
 BUSY = 0.1
-#: the reference's channels, and the size of its image
-CHANNELS, REFERENCE = 32, (128, 128)
+#: what others are measured beside, and the size of its image: of the kind that is measured, so that what slows
+#: those down, as others who use the memory, slows it down as much
+REFERENCE, REFERENCE_SIZE = ResnetSpec.uniform(16, blocks=3).mobile, (256, 256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +93,11 @@ class Relative:
 
 
 def reference(runtime: ServingRuntime, folder: Path) -> Path:
-    """A file of what others are measured beside: convolutions of 3x3 from an image of 128 pixels to 32 channels,
-    and from these to as many, 165 M MACs."""
+    """A file of what others are measured beside."""
     file = folder / f"reference{runtime.suffix}"
     if not file.exists():
         assert runtime.export is not None, "the runtime has files"
-        layers = (nn.Conv2d(channels, CHANNELS, 3, padding=1) for channels in (3, CHANNELS))
-        runtime.export(nn.Sequential(*layers).eval(), REFERENCE, file, fixed=True)
+        runtime.export(REFERENCE.build().eval(), REFERENCE_SIZE, file, fixed=True)
     return file
 
 
@@ -115,7 +114,7 @@ def beside_reference(
     """Files of the runtime's format, measured in turns with the reference: whatever slows the machine down slows
     both, so that ratios hold on a busy one. `folder`: where the reference's file is kept."""
     calls = [
-        runtime.ready(reference(runtime, folder), REFERENCE, threads),
+        runtime.ready(reference(runtime, folder), REFERENCE_SIZE, threads),
         *(runtime.ready(file, size, threads) for file in files),
     ]
     waits: list[list[float]] = [[] for _ in calls]

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from pocketgan.deploy.latency import BUSY, beside_reference
+from pocketgan.deploy.latency import BUSY, REFERENCE, beside_reference
 from pocketgan.deploy.machine import Machine
 from pocketgan.deploy.runtimes import Serving
 from pocketgan.elastic.budget import Budget
@@ -219,7 +219,8 @@ class ModelLatency(Stage):
     def _place(self) -> Path:
         """Where this machine keeps it."""
         runtime, _ = Serving.of_files(self.runtime)
-        here = hashlib.sha256(f"{Machine.here().model_dump_json()} {runtime.version()}".encode()).hexdigest()
+        measured = f"{Machine.here().model_dump_json()} {runtime.version()} {REFERENCE.model_dump_json()}"
+        here = hashlib.sha256(measured.encode()).hexdigest()
         return cache_folder() / "latency" / f"{self.digest[:16]}-{here[:8]}.json"
 
 

@@ -90,7 +90,7 @@ def test_ratios_to_the_reference(clock, monkeypatch, tmp_path, threads, share):
     monkeypatch.setattr(type(ONNX), "ready", lambda self, *args: ready(*args))
     files = [tmp_path / name for name in ("a", "b")]
     first, second = latency.beside_reference(ONNX, files, (8, 16), threads, folder=tmp_path)
-    assert taken == [("reference", latency.REFERENCE), ("a", (8, 16)), ("b", (8, 16))]
+    assert taken == [("reference", latency.REFERENCE_SIZE), ("a", (8, 16)), ("b", (8, 16))]
     assert (first.ratio, second.ratio) == pytest.approx((3, 0.5))
     assert (first.least_ms, first.reference_ms) == pytest.approx((6 * share, 2 * share))
     assert first.waiting == pytest.approx(0.5)
@@ -100,7 +100,7 @@ def test_the_reference_is_exported_once(tmp_path):
     file = latency.reference(ONNX, tmp_path)
     written = file.stat().st_mtime_ns
     assert latency.reference(ONNX, tmp_path).stat().st_mtime_ns == written
-    assert ONNX.load(file, 1).inputs["image"] == (1, 3, *latency.REFERENCE)
+    assert ONNX.load(file, 1).inputs["image"] == (1, 3, *latency.REFERENCE_SIZE)
 
 
 def test_onnx_files_are_measured_on_the_threads_asked_for(tmp_path, monkeypatch):
