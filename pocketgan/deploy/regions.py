@@ -70,7 +70,7 @@ class Regions:
         #: made of the image pixel by pixel
         self.of_image = {0}
         for place, step in enumerate(self.steps):
-            if step.inputs and self._of_same_pixels(place) and self.of_image.issuperset(step.inputs):
+            if step.inputs and self.of_same_pixels(place) and self.of_image.issuperset(step.inputs):
                 self.of_image.add(place)
         self.seen = self._seen()
         self.order = cache(self._order)
@@ -147,6 +147,15 @@ class Regions:
                 found[place] = whole
         return found.get(target)
 
+    def of_same_pixels(self, place: int) -> bool:
+        """Whether each pixel is made of the same pixel alone."""
+        step = self.steps[place]
+        if isinstance(step.regional, Window):
+            return step.regional.kernel == step.regional.stride == (1, 1) and not any(step.regional.pad)
+        if isinstance(step.regional, Padding):
+            return self.steps[step.inputs[0]].size == step.size and not any(step.regional.before)
+        return isinstance(step.regional, Pointwise)
+
     def _made(self, place: int, inputs: list[Any], box: Box, statistics: Mapping[int, Statistics]) -> Any:
         step = self.steps[place]
         if step.norm:
@@ -157,20 +166,11 @@ class Regions:
         """Whether pixel by pixel a single kept value is made of this one."""
         while place not in (0, self.last) and len(self.users[place]) == 1:
             (place,) = self.users[place]
-            if not self._of_same_pixels(place):
+            if not self.of_same_pixels(place):
                 return False
             if place in self.kept:
                 return True
         return False
-
-    def _of_same_pixels(self, place: int) -> bool:
-        """Whether each pixel is made of the same pixel alone."""
-        step = self.steps[place]
-        if isinstance(step.regional, Window):
-            return step.regional.kernel == step.regional.stride == (1, 1) and not any(step.regional.pad)
-        if isinstance(step.regional, Padding):
-            return self.steps[step.inputs[0]].size == step.size and not any(step.regional.before)
-        return isinstance(step.regional, Pointwise)
 
     def _seen(self) -> frozenset[int]:
         """Between two values that all later ones are made of, none is kept where that makes few pixels again."""
@@ -244,8 +244,8 @@ class _Joined:
     """
 
     def __init__(self, regions: Regions, order: Sequence[int], pieces: Sequence[Joinable]) -> None:
-        self.steps, self.order, self.measured = regions.steps, order, regions.measured
-        self.pieces = pieces
+        self.steps, self.order, self.pieces = regions.steps, order, pieces
+        self.of_same_pixels = frozenset(place for place in order if regions.of_same_pixels(place))
         self.uses = Counter(source for place in order for source in self.steps[place].inputs)
         #: by the name of an input: the value, or the value whose mean or variance it is
         self.values: dict[str, int] = {}
@@ -274,20 +274,20 @@ class _Joined:
             return None
         (source,) = self.steps[place].inputs
         while source in self.order:
-            step = self.steps[source]
-            alone = isinstance(step.regional, Pointwise) and len(step.inputs) == self.uses[source] == 1
+            inputs = self.steps[source].inputs
+            alone = source in self.of_same_pixels and len(inputs) == self.uses[source] == 1
             if regional.mode == "constant" or not alone:
                 return None
-            (source,) = step.inputs
+            (source,) = inputs
         return source if self.uses[source] == 1 else None
 
     def _serves_at_edges(self, place: int) -> bool:
         regional = self.steps[place].regional
+        if place in self.of_same_pixels or place in self.first.values():
+            return True
         if _of_zeros(regional):
             return self.steps[place].inputs[0] not in self.first
-        if isinstance(regional, Window):
-            return not any(regional.pad)
-        return isinstance(regional, Pointwise) or place in self.first.values()
+        return isinstance(regional, Window) and not any(regional.pad)
 
     def _boxes(self, box: Box) -> tuple[dict[int, Box], dict[tuple[int, int], Box]]:
         """The part of each value that a part of the last one is made of, and what each step takes of it."""
