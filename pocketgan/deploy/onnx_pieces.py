@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pocketgan.deploy.steps import Link, refused
+from pocketgan.deploy.regional import Link
+from pocketgan.deploy.steps import refused
 from pocketgan.units import Size
 
 #: threads of one operation at most: each has its own, and there are dozens of operations

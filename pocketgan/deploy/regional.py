@@ -7,7 +7,7 @@ needed or reached is cut to what is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -72,6 +72,36 @@ class Regional(Protocol):
     def reaches(self, span: Span, there: int, made: int, axis: int) -> Span: ...
 
     def apply(self, inputs: Sequence[Any], sizes: Sequence[Size], box: Box) -> Any: ...
+
+
+@runtime_checkable
+class Held(Protocol):
+    """Where the whole of a value is."""
+
+    def read(self, box: Box) -> Tensor: ...
+
+
+class Link(NamedTuple):
+    """What an operation takes of a value: all but so many rows and columns at each side, times `mask`."""
+
+    crop: Box
+    mask: str = ""
+
+
+@runtime_checkable
+class Joinable(Protocol):
+    """Operations that their runtime can carry out together with those of other steps, as one.
+
+    `inputs`: the names of what it takes: values, then mean and variance where it is a norm of the image.
+    `joined`: these operations after those of others; `links`, by the names of values, of each, its own last.
+    """
+
+    @property
+    def inputs(self) -> Sequence[str]: ...
+
+    def joined(self, before: Sequence[Any], links: Sequence[Mapping[str, Link]]) -> Joinable: ...
+
+    def __call__(self, *values: Tensor) -> Any: ...
 
 
 def _clipped(low: int, high: int, length: int) -> Span:
@@ -271,3 +301,10 @@ class PixelShuffle:
         top, left = (box[axis][0] // self.factor * self.factor for axis in (0, 1))
         made = F.pixel_shuffle(inputs[0], self.factor)
         return box.of(made, Box((top, top + made.shape[2]), (left, left + made.shape[3])))
+
+
+def of_zeros(regional: Regional) -> bool:
+    """Whether beyond the edges of the picture lies 0 for it."""
+    if isinstance(regional, Window):
+        return any(regional.pad) and regional.beyond == 0
+    return isinstance(regional, Padding) and regional.mode == "constant" and regional.value == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from pocketgan.deploy.onnx import quiet
 from pocketgan.deploy.regional import (
-    Box,
+    Joinable,
     Padding,
     PixelShuffle,
     Pointwise,
@@ -30,29 +30,6 @@ from pocketgan.units import Size
 
 class Untileable(SpecError):
     """A network that looks at the whole picture in other ways than by its norms."""
-
-
-class Link(NamedTuple):
-    """What an operation takes of a value: all but so many rows and columns at each side, times `mask`."""
-
-    crop: Box
-    mask: str = ""
-
-
-@runtime_checkable
-class Joinable(Protocol):
-    """Operations that their runtime can carry out together with those of other steps, as one.
-
-    `inputs`: the names of what it takes: values, then mean and variance where it is a norm of the image.
-    `joined`: these operations after those of others; `links`, by the names of values, of each, its own last.
-    """
-
-    @property
-    def inputs(self) -> Sequence[str]: ...
-
-    def joined(self, before: Sequence[Any], links: Sequence[Mapping[str, Link]]) -> Joinable: ...
-
-    def __call__(self, *values: Tensor) -> Any: ...
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pocketgan.deploy.exported import OfOneSize
-from pocketgan.deploy.regional import Box
-from pocketgan.deploy.regions import Held, Regions
+from pocketgan.deploy.regional import Box, Held
+from pocketgan.deploy.regions import Regions
 from pocketgan.deploy.statistics import Statistics
 from pocketgan.deploy.steps import Step, Untileable
 from pocketgan.elastic.layer_costs import layer_costs
