@@ -179,13 +179,9 @@ def main() -> None:
     own.add_argument("--data", type=Path, help="its images; default those of the run")
     chosen = measure.options(__doc__, turns=11, threads=1, own=own)
     if chosen.model:
+        size = 64 if chosen.quick else 256
         with tempfile.TemporaryDirectory() as folder:
-            rows = precision_rows(
-                chosen.model,
-                chosen.teacher,
-                chosen.data,
-                *(64 if chosen.quick else 256, chosen.turns, Path(folder)),
-            )
+            rows = precision_rows(chosen.model, chosen.teacher, chosen.data, size, chosen.turns, Path(folder))
         named = [*chosen.model, *([chosen.teacher] if chosen.teacher else [])]
         costs = [cost(find_model(model).spec, 256) for model in named]
         figures = {

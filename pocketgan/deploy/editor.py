@@ -70,7 +70,7 @@ class Editor:
 
     A fast edit makes its box and a margin around it anew in every layer; all else stays as it was, and so do the
     statistics of norms. Where an edit would move these too far (`DRIFT`), all is made anew after all. `settle` says
-    how far fast edits are from a full recompute, and makes it. Memory: the values of all layers.
+    how far fast edits are from a full recompute, and makes it. Memory: the values of most layers.
 
     Args:
         model: a module, or where one is: a model folder, a run folder, an ONNX file, or a spec.

@@ -170,13 +170,14 @@ class Regions:
         for place, step in enumerate(self.steps):
             sources = set(step.inputs) - self.of_image
             through = [each for each in through if not (sources and min(sources) < each < place)]
-        left, start = set(kept), 0
+        passed: set[int] = set()
+        start = 0
         for before, place in itertools.pairwise(through):
             if self._reach(start, place) > REACH:
                 start = before
             if self._reach(start, place) <= REACH:
-                left -= {each for each in kept if start < each < place} - self.of_image
-        return frozenset(left)
+                passed |= {each for each in kept if start < each < place}
+        return kept - passed | (kept & self.of_image)
 
     def _reach(self, start: int, end: int) -> float:
         """How many pixels around a part of a value are made again where none is kept between it and another."""
